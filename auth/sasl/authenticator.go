@@ -1,0 +1,51 @@
+package sasl
+
+import (
+	"context"
+	"crypto/tls"
+	"net/netip"
+
+	gosasl "github.com/emersion/go-sasl"
+)
+
+// An Authenticator answers "who is it?" for SMTP, IMAP, POP3 and JMAP alike: mechanism name → exchange → Identity.
+// It is called by several goroutines at once.
+type Authenticator interface {
+	// Mechanisms lists what may be offered on c, best first. What must not be used without TLS is left out where
+	// c.TLS is nil.
+	Mechanisms(c Conn) []string
+	// Start begins one exchange. mechanism is upper case. The error is ErrMechanism for a mechanism that
+	// Mechanisms does not list, or ErrLocked where too many failures came before.
+	Start(ctx context.Context, c Conn, mechanism string) (Exchange, error)
+}
+
+// An Exchange is one authentication in progress. The server calls Next with each response until done or an error;
+// a nil response asks for the initial challenge. It never logs what passes through it.
+type Exchange interface {
+	gosasl.Server
+	// Identity is valid once Next has returned done without an error.
+	Identity() Identity
+}
+
+// A Conn is what an Authenticator may know of the connection.
+type Conn struct {
+	// Service is the GSSAPI service name of the protocol: "smtp", "imap", "pop", "jmap".
+	Service string
+	// Remote is the peer's address, the zero Addr where there is none.
+	Remote netip.Addr
+	// TLS is the state of the connection's TLS, nil without TLS; channel bindings come from it.
+	TLS *tls.ConnectionState
+	// AllowPlaintext lets mechanisms that show the password run without TLS. RFC 4954 §4 and RFC 9051 §11.1 forbid
+	// that outside of tests and loopback.
+	AllowPlaintext bool
+}
+
+// An Identity is who authenticated.
+type Identity struct {
+	// Name is the authorization identity: the user whose mail it is.
+	Name string
+	// Authenticated is the authentication identity where it differs from Name, else "".
+	Authenticated string
+	// Mechanism is the SASL mechanism used.
+	Mechanism string
+}

@@ -1,0 +1,82 @@
+package imap
+
+import (
+	"context"
+	"sync"
+)
+
+// A Notice says that a mailbox has changes up to ModSeq. The mailbox may have been created, renamed or deleted too.
+type Notice struct {
+	MailboxID string
+	ModSeq    ModSeq
+}
+
+// A Watch is one subscription to an account's changes. Notices coalesce: between two calls of Take there is at most
+// one a mailbox, so a slow reader costs nothing but its own delay.
+type Watch struct {
+	ready chan struct{}
+	mu    sync.Mutex
+	new   []Notice
+}
+
+// Ready receives when Take has something. It is never closed.
+func (w *Watch) Ready() <-chan struct{} { return w.ready }
+
+// Take returns the notices since the last call, one a mailbox with its newest ModSeq.
+func (w *Watch) Take() []Notice {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.new
+	w.new = nil
+	return n
+}
+
+func (w *Watch) put(n Notice) {
+	w.mu.Lock()
+	for i := range w.new {
+		if w.new[i].MailboxID == n.MailboxID {
+			w.new[i].ModSeq = max(w.new[i].ModSeq, n.ModSeq)
+			w.mu.Unlock()
+			return
+		}
+	}
+	w.new = append(w.new, n)
+	w.mu.Unlock()
+	select {
+	case w.ready <- struct{}{}:
+	default:
+	}
+}
+
+// A Feed is the change feed of one account in memory: a backend publishes after each commit, everyone who reads
+// watches. Its zero value is ready for use.
+type Feed struct {
+	mu      sync.Mutex
+	watches map[*Watch]struct{}
+}
+
+// Publish tells every Watch. It never blocks on a reader.
+func (f *Feed) Publish(n Notice) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for w := range f.watches {
+		w.put(n)
+	}
+}
+
+// Watch subscribes from now on, until ctx ends.
+func (f *Feed) Watch(ctx context.Context) *Watch {
+	w := &Watch{ready: make(chan struct{}, 1)}
+	f.mu.Lock()
+	if f.watches == nil {
+		f.watches = make(map[*Watch]struct{})
+	}
+	f.watches[w] = struct{}{}
+	f.mu.Unlock()
+	context.AfterFunc(ctx, func() {
+		f.mu.Lock()
+		delete(f.watches, w)
+		f.mu.Unlock()
+	})
+	return w
+}

@@ -1,0 +1,28 @@
+package imap
+
+import "time"
+
+// SearchCriteria is a search key tree (RFC 9051 §6.4.4). Everything given must match; the zero value matches all.
+type SearchCriteria struct {
+	UIDs          UIDSet // nil: any
+	Flags         []Flag // all of these
+	NotFlags      []Flag // none of these
+	Since, Before time.Time
+	SentSince     time.Time
+	SentBefore    time.Time
+	Larger        int64 // octets, exclusive; 0: no bound
+	Smaller       int64 // octets, exclusive; 0: no bound
+	ModSeq        ModSeq
+	Header        []HeaderCriterion
+	Body          []string // substring of the decoded body, ASCII case ignored
+	Text          []string // substring of header or body
+	Not           []SearchCriteria
+	Or            [][2]SearchCriteria
+	EmailID       string
+	ThreadID      string
+}
+
+// A HeaderCriterion is HEADER name value; an empty Value asks for presence only.
+type HeaderCriterion struct {
+	Name, Value string
+}

@@ -1,0 +1,67 @@
+package smtp
+
+// MailParams are the parameters of MAIL FROM. The zero value is a MAIL command without parameters.
+type MailParams struct {
+	// Size is the declared size in octets (RFC 1870), 0 if not declared.
+	Size int64
+	// Body is the declared body type (RFC 6152, RFC 3030), "" if not declared.
+	Body BodyType
+	// UTF8 is the SMTPUTF8 parameter (RFC 6531 §3.4).
+	UTF8 bool
+	// RequireTLS is the REQUIRETLS parameter (RFC 8689).
+	RequireTLS bool
+	// Auth is the AUTH parameter decoded from xtext (RFC 4954 §5), "<>" included; "" if not given.
+	Auth string
+	// Return is RET=FULL or RET=HDRS (RFC 3461 §4.3), "" if not given.
+	Return DSNReturn
+	// EnvelopeID is ENVID decoded from xtext (RFC 3461 §4.4), "" if not given.
+	EnvelopeID string
+	// Other holds, in order, what the fields above do not: parameters of extensions added from outside.
+	Other []Param
+}
+
+// RcptParams are the parameters of RCPT TO. The zero value is a RCPT command without parameters.
+type RcptParams struct {
+	// Notify is the NOTIFY parameter (RFC 3461 §4.1), 0 if not given.
+	Notify DSNNotify
+	// OriginalType and Original are ORCPT's address type and decoded address (RFC 3461 §4.2), "" if not given.
+	OriginalType, Original string
+	// Other holds, in order, what the fields above do not.
+	Other []Param
+}
+
+// A Param is one ESMTP parameter, KEYWORD or KEYWORD=VALUE (RFC 5321 §4.1.2, esmtp-param).
+type Param struct {
+	Keyword string // upper case
+	Value   string // as on the wire; "" without "="
+}
+
+// BodyType is the value of the BODY parameter.
+type BodyType string
+
+// Body types.
+const (
+	Body7Bit       BodyType = "7BIT"       // RFC 6152
+	Body8BitMIME   BodyType = "8BITMIME"   // RFC 6152
+	BodyBinaryMIME BodyType = "BINARYMIME" // RFC 3030
+)
+
+// DSNReturn is the value of the RET parameter: how much of the message a notification returns.
+type DSNReturn string
+
+// Values of RET.
+const (
+	ReturnFull    DSNReturn = "FULL"
+	ReturnHeaders DSNReturn = "HDRS"
+)
+
+// DSNNotify is the set of conditions of the NOTIFY parameter.
+type DSNNotify uint8
+
+// Conditions of NOTIFY. NotifyNever excludes the others.
+const (
+	NotifyNever DSNNotify = 1 << iota
+	NotifySuccess
+	NotifyFailure
+	NotifyDelay
+)
