@@ -108,6 +108,10 @@ func TestAbsence(t *testing.T) {
 		if !ok || !dnsErr.IsNotFound || dnsErr.IsTemporary || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want not found, %s", c.name, err, c.want)
 		}
+		var absent interface{ NXDomain() bool }
+		if errors.As(err, &absent) && absent.NXDomain() != (c.want == "NXDOMAIN") {
+			t.Errorf("%s: NXDomain %v", c.name, absent.NXDomain())
+		}
 	}
 }
 

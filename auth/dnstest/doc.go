@@ -18,6 +18,8 @@
 //	zone.Fail("slow.example.com", dnstest.Timeout)
 //
 // A name that has neither records nor names below it is NXDOMAIN; a name without records of the wanted type is NODATA.
+// The Lookup methods return a *net.DNSError that IsNotFound for both, as net.Resolver does; errors.As with an
+// interface{ NXDomain() bool } tells them apart, as with auth/resolver.
 // Aliases are followed, a circle of them is SERVFAIL, as recursive resolvers answer it. [Zone.Sign] declares a
 // part of the tree as DNSSEC-signed: its answers carry the AD bit, so what reads that bit can be tried. There are no
 // signatures in it.

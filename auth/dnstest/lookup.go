@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/hex"
+	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -11,6 +12,22 @@ import (
 
 	"github.com/miekg/dns"
 )
+
+// absence says why nothing was found. Who needs to know finds interface{ NXDomain() bool } with errors.As, as in the
+// errors of auth/resolver.
+type absence string
+
+const (
+	nxdomain absence = "no such name (NXDOMAIN)"
+	nodata   absence = "no record of this type (NODATA)"
+)
+
+func (a absence) Error() string  { return string(a) }
+func (a absence) NXDomain() bool { return a == nxdomain }
+
+func notFound(name string, why absence) *net.DNSError {
+	return &net.DNSError{Err: why.Error(), Name: name, IsNotFound: true, UnwrapErr: why}
+}
 
 // lookup asks for records of one type and maps those that convert takes. Its errors are *net.DNSError, IsNotFound for
 // NXDOMAIN and NODATA alike, IsTemporary for the rest. secure also holds for a proven absence.
@@ -26,7 +43,7 @@ func lookup[R dns.RR, T any](ctx context.Context, z *Zone, name string, qtype ui
 	case r.failure == Timeout:
 		return nil, false, &net.DNSError{Err: "no answer", Name: name, IsTimeout: true, IsTemporary: true}
 	case r.rcode == dns.RcodeNameError:
-		return nil, r.secure, &net.DNSError{Err: "no such name (NXDOMAIN)", Name: name, IsNotFound: true}
+		return nil, r.secure, notFound(name, nxdomain)
 	case r.rcode != dns.RcodeSuccess:
 		return nil, false, &net.DNSError{Err: "server says " + dns.RcodeToString[r.rcode], Name: name, IsTemporary: true}
 	}
@@ -36,7 +53,7 @@ func lookup[R dns.RR, T any](ctx context.Context, z *Zone, name string, qtype ui
 		}
 	}
 	if len(out) == 0 {
-		return nil, r.secure, &net.DNSError{Err: "no record of this type (NODATA)", Name: name, IsNotFound: true}
+		return nil, r.secure, notFound(name, nodata)
 	}
 	return out, r.secure, nil
 }
@@ -101,7 +118,10 @@ func (z *Zone) LookupNetIPSecure(ctx context.Context, network, host string) (add
 	if addrs = append(v4, v6...); len(addrs) > 0 {
 		return addrs, secure4 && secure6, nil
 	}
-	return nil, secure4 && secure6, cmp.Or(err4, err6)
+	if dnsErr, ok := errors.AsType[*net.DNSError](err4); ok && !dnsErr.IsNotFound {
+		return nil, false, err4 // not known to be absent
+	}
+	return nil, secure4 && secure6, err6
 }
 
 // LookupIPAddr returns the addresses of host.
@@ -160,7 +180,7 @@ func (z *Zone) LookupCNAMESecure(ctx context.Context, host string) (name string,
 		if last := chain[len(chain)-1].Header(); last.Rrtype == qtype {
 			return last.Name, secure, nil
 		}
-		err = &net.DNSError{Err: "no record of this type (NODATA)", Name: host, IsNotFound: true}
+		err = notFound(host, nodata)
 	}
 	return "", secure, err
 }
