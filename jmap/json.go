@@ -1,0 +1,193 @@
+package jmap
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"reflect"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// The one file that knows which JSON package there is.
+
+// Raw is one JSON value as text.
+type Raw []byte
+
+// MarshalJSON returns r, or null where it is nil.
+func (r Raw) MarshalJSON() ([]byte, error) {
+	if r == nil {
+		return []byte("null"), nil
+	}
+	return r, nil
+}
+
+// UnmarshalJSON keeps a copy of b.
+func (r *Raw) UnmarshalJSON(b []byte) error {
+	*r = bytes.Clone(b)
+	return nil
+}
+
+// Marshal returns v as JSON. Maps are written in a fixed order.
+func Marshal(v any) (Raw, error) { return json.Marshal(v, marshalOptions()) }
+
+// MarshalWrite writes v as JSON.
+func MarshalWrite(w io.Writer, v any) error {
+	return json.MarshalWrite(w, v, marshalOptions())
+}
+
+// Unmarshal parses I-JSON into v. Unknown members are ignored (RFC 8620 §3.3). The error is a *SyntaxError where b is
+// not I-JSON, another one where it does not fit v.
+func Unmarshal(b []byte, v any) error {
+	err := json.Unmarshal(b, v)
+	if err == nil {
+		return nil
+	}
+	if !jsontext.Value(b).IsValid() {
+		return &SyntaxError{err: err}
+	}
+	return err
+}
+
+// unmarshalStrict is Unmarshal that refuses unknown members.
+func unmarshalStrict(b []byte, v any) error {
+	return json.Unmarshal(b, v, json.RejectUnknownMembers(true))
+}
+
+// UnmarshalRead is Unmarshal of everything that r has.
+func UnmarshalRead(r io.Reader, v any) error {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	return Unmarshal(b, v)
+}
+
+// A SyntaxError says that a text is not I-JSON (RFC 7493).
+type SyntaxError struct{ err error }
+
+func (e *SyntaxError) Error() string { return "jmap: not I-JSON: " + e.err.Error() }
+
+// Unwrap returns the parser's error.
+func (e *SyntaxError) Unwrap() error { return e.err }
+
+// A kind is the first character of a JSON value; any number has '0'.
+type kind byte
+
+func (r Raw) kind() kind { return kind(jsontext.Value(r).Kind()) }
+
+// A member is one name and value of an object.
+type member struct {
+	name  string
+	value Raw
+}
+
+var errKind = errors.New("jmap: not the expected kind of JSON value")
+
+// members splits an object, whose values alias r.
+func (r Raw) members() ([]member, error) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(r))
+	if d.PeekKind() != '{' {
+		return nil, errKind
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil, err
+	}
+	var out []member
+	for d.PeekKind() != '}' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		m := member{name: name.String()}
+		if m.value, err = next(d, r); err != nil {
+			return nil, err
+		}
+		out = append(out, m)
+	}
+	return out, nil
+}
+
+// elements splits an array, whose elements alias r.
+func (r Raw) elements() ([]Raw, error) {
+	d := jsontext.NewDecoder(bytes.NewBuffer(r))
+	if d.PeekKind() != '[' {
+		return nil, errKind
+	}
+	if _, err := d.ReadToken(); err != nil {
+		return nil, err
+	}
+	var out []Raw
+	for d.PeekKind() != ']' {
+		v, err := next(d, r)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, v)
+	}
+	return out, nil
+}
+
+// next reads one value of d, which decodes r.
+func next(d *jsontext.Decoder, r Raw) (Raw, error) {
+	v, err := d.ReadValue()
+	if err != nil {
+		return nil, err
+	}
+	end := int(d.InputOffset())
+	return r[end-len(v) : end : end], nil
+}
+
+// appendObject appends the members as one object.
+func appendObject(dst []byte, ms []member) ([]byte, error) {
+	dst = append(dst, '{')
+	for i, m := range ms {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		var err error
+		if dst, err = jsontext.AppendQuote(dst, m.name); err != nil {
+			return nil, err
+		}
+		dst = append(append(dst, ':'), m.value...)
+	}
+	return append(dst, '}'), nil
+}
+
+// marshalOptions are those of everything that is written.
+func marshalOptions() json.Options {
+	return json.JoinOptions(json.Deterministic(true), json.WithMarshalers(json.MarshalToFunc(marshalSelected)))
+}
+
+// marshalSelected writes a record with the properties of its Selection.
+func marshalSelected(e *jsontext.Encoder, r selector) error {
+	sel := r.selection()
+	if sel.IsZero() {
+		return errors.ErrUnsupported
+	}
+	v := reflect.Indirect(reflect.ValueOf(r))
+	if err := e.WriteToken(jsontext.BeginObject); err != nil {
+		return err
+	}
+	for _, f := range sel.fields {
+		if err := e.WriteToken(jsontext.String(f.name)); err != nil {
+			return err
+		}
+		field := v.Field(f.index)
+		if f.key {
+			raw, ok := field.Interface().(map[string]Raw)[f.name]
+			if !ok {
+				raw = Raw("null")
+			}
+			if err := e.WriteValue(jsontext.Value(raw)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := json.MarshalEncode(e, field.Interface(), json.FormatNilSliceAsNull(true)); err != nil {
+			return err
+		}
+	}
+	return e.WriteToken(jsontext.EndObject)
+}

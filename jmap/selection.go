@@ -1,0 +1,74 @@
+package jmap
+
+import (
+	"reflect"
+	"strings"
+)
+
+// A Selection, embedded in the type of a record, says which of its properties are written, and in which order: those,
+// null where they are nil, and no others. The zero Selection leaves it to the fields' tags.
+type Selection struct{ fields []selected }
+
+// A selected is one property: a field of the struct, or a key of its embedded map.
+type selected struct {
+	name  string
+	index int // of the struct's field
+	key   bool
+}
+
+// selector is what embeds a Selection.
+type selector interface{ selection() Selection }
+
+func (s Selection) selection() Selection { return s }
+
+// IsZero reports whether s selects nothing in particular.
+func (s Selection) IsZero() bool { return s.fields == nil }
+
+// Has reports whether s selects the property.
+func (s Selection) Has(name string) bool {
+	for i := range s.fields {
+		if s.fields[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// Select returns the Selection of properties of the struct T: its fields by the names of their json tags, and names
+// that dynamic allows (nil: none), which are keys of its embedded map[string]Raw. Property id comes first, always. The
+// error is a *MethodError of type InvalidArguments that names the first unknown property.
+func Select[T any](properties []string, dynamic func(name string) error) (Selection, error) {
+	t := reflect.TypeFor[T]()
+	byName := make(map[string]int, t.NumField())
+	embedded := -1
+	for i := range t.NumField() {
+		name, options, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		switch {
+		case name == "" && options == "embed":
+			embedded = i
+		case name != "" && name != "-":
+			byName[name] = i
+		}
+	}
+	s := Selection{fields: make([]selected, 0, len(properties)+1)}
+	if i, ok := byName["id"]; ok {
+		s.fields = append(s.fields, selected{name: "id", index: i})
+	}
+	for _, p := range properties {
+		if s.Has(p) {
+			continue
+		}
+		if i, ok := byName[p]; ok {
+			s.fields = append(s.fields, selected{name: p, index: i})
+			continue
+		}
+		if embedded < 0 || dynamic == nil {
+			return Selection{}, Errorf(InvalidArguments, "unknown property %.80q", p)
+		}
+		if err := dynamic(p); err != nil {
+			return Selection{}, Errorf(InvalidArguments, "property %.80q: %v", p, err)
+		}
+		s.fields = append(s.fields, selected{name: p, index: embedded, key: true})
+	}
+	return s, nil
+}
