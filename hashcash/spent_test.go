@@ -1,0 +1,27 @@
+package hashcash_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/hashcash/spenttest"
+)
+
+func TestMemoryStoreConforms(t *testing.T) {
+	spenttest.Run(t, func(t *testing.T, now func() time.Time) hashcash.SpentStore {
+		return &hashcash.MemoryStore{Now: now}
+	})
+}
+
+func TestFileStoreConforms(t *testing.T) {
+	spenttest.Run(t, func(t *testing.T, now func() time.Time) hashcash.SpentStore {
+		s, err := hashcash.OpenFile(filepath.Join(t.TempDir(), "spent"), now)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	})
+}
