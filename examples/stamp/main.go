@@ -1,0 +1,164 @@
+// Stamp mints and checks Hashcash stamps: package hashcash at the command line.
+//
+//	go run -C examples ./stamp mint -bits 20 bob@example.com
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"time"
+
+	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/hashcash"
+)
+
+const usage = `stamp mints and checks postage for mail.
+
+  stamp mint -bits 20 bob@example.com         one stamp on stdout
+  stamp mint -bits 24 -x bob@example.com      the whole X-Hashcash header field
+  stamp check -bits 20 -resource bob@example.com -db spent.txt STAMP
+  stamp bench -seconds 2                      hashes a second and core
+`
+
+func main() { cli.Main("stamp", run) }
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) > 0 {
+		switch args[0] {
+		case "mint":
+			return mint(ctx, args[1:], stdout, stderr)
+		case "check":
+			return check(ctx, args[1:], stdout, stderr)
+		case "bench":
+			return bench(ctx, args[1:], stdout, stderr)
+		}
+	}
+	fs := cli.Flags("stamp", usage, stderr)
+	if err := cli.Parse(fs, args, -1); err != nil {
+		return err
+	}
+	return cli.Usagef("the first word is mint, check or bench: try stamp -h")
+}
+
+func scheme(name string) error {
+	switch name {
+	case "hashcash":
+		return nil
+	case "equihash":
+		return cli.NotBuilt("-scheme equihash")
+	}
+	return cli.Usagef("-scheme %s: there is hashcash", name)
+}
+
+func mint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := cli.Flags("stamp mint", usage, stderr)
+	bits := fs.Int("bits", hashcash.DefaultBits, "price in bits, 1 to 64; one more doubles the work")
+	schemeName := fs.String("scheme", "hashcash", "kind of stamp")
+	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "cores to use")
+	header := fs.Bool("x", false, "print the whole header field")
+	if err := cli.Parse(fs, args, 1); err != nil {
+		return err
+	}
+	if err := scheme(*schemeName); err != nil {
+		return err
+	}
+	if fs.NArg() != 1 {
+		return cli.Usagef("mint takes the recipient's address")
+	}
+	if *bits < 1 || *bits > 64 {
+		return cli.Usagef("-bits %d: it takes 1 to 64", *bits)
+	}
+	m := hashcash.Minter{Bits: *bits, Workers: *workers}
+	if cli.Colour(stderr) {
+		m.Progress = func(p hashcash.Progress) {
+			fmt.Fprintf(stderr, "\r\x1b[K%.1f M attempts/s, %.0f %% of searches are done by now, to go: half within %s, 90 %% within %s",
+				p.Rate/1e6, 100*p.Chance, p.P50.Round(100*time.Millisecond), p.P90.Round(100*time.Millisecond))
+		}
+		defer fmt.Fprint(stderr, "\r\x1b[K")
+	}
+	s, err := m.Mint(ctx, fs.Arg(0), "")
+	switch {
+	case errors.Is(err, hashcash.ErrResource):
+		return cli.Usagef("%v", err)
+	case err != nil:
+		return err
+	case *header:
+		_, err = stdout.Write(hashcash.AppendHeader(nil, s))
+	default:
+		_, err = fmt.Fprintln(stdout, s)
+	}
+	return err
+}
+
+func check(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := cli.Flags("stamp check", usage, stderr)
+	bits := fs.Int("bits", hashcash.DefaultBits, "price in bits")
+	resource := fs.String("resource", "", "the recipient's address that the stamp must be for")
+	db := fs.String("db", "", "file of spent stamps; without it a stamp is good any number of times")
+	schemeName := fs.String("scheme", "hashcash", "kind of stamp")
+	if err := cli.Parse(fs, args, 1); err != nil {
+		return err
+	}
+	if err := scheme(*schemeName); err != nil {
+		return err
+	}
+	if *resource == "" || fs.NArg() != 1 || *bits < 1 {
+		return cli.Usagef("check takes -resource ADDRESS, -bits of at least 1, and one stamp")
+	}
+	v := hashcash.Verifier{Bits: *bits, AllowReplay: true}
+	if *db != "" {
+		store, err := hashcash.OpenFile(*db, nil)
+		if err != nil {
+			return cli.Undecided(err)
+		}
+		defer store.Close()
+		v.Spent, v.AllowReplay = store, false
+	}
+	_, err := v.Verify(ctx, fs.Arg(0), *resource)
+	switch {
+	case errors.Is(err, hashcash.ErrStore):
+		return cli.Undecided(err)
+	case err != nil:
+		fmt.Fprintln(stdout, err)
+		return &cli.Error{Status: cli.StatusFailed}
+	}
+	_, err = fmt.Fprintln(stdout, "valid")
+	return err
+}
+
+// A kernel is one way to hash, and its rate.
+type kernel struct {
+	Kernel   string  `json:"kernel"`
+	PerCore  float64 `json:"hashes_per_second_per_core"`
+	Attempts uint64  `json:"attempts"`
+}
+
+func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := cli.Flags("stamp bench", usage, stderr)
+	seconds := fs.Float64("seconds", 1, "how long each kernel runs")
+	asJSON := fs.Bool("json", false, "print one JSON document")
+	if err := cli.Parse(fs, args, 0); err != nil {
+		return err
+	}
+	if *seconds <= 0 || *seconds > 3600 {
+		return cli.Usagef("-seconds %v: it takes up to 3600", *seconds)
+	}
+	// One worker searches a stamp that nobody finds, and tells how fast.
+	limited, cancel := context.WithTimeout(ctx, time.Duration(*seconds*float64(time.Second)))
+	defer cancel()
+	k := kernel{Kernel: "portable"}
+	m := hashcash.Minter{Bits: 64, Workers: 1, Interval: time.Duration(*seconds * float64(time.Second) / 10),
+		Progress: func(p hashcash.Progress) { k.PerCore, k.Attempts = p.Rate, p.Attempts }}
+	if _, err := m.Mint(limited, "bench@example.com", ""); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	if *asJSON {
+		return json.NewEncoder(stdout).Encode(map[string]any{"kernels": []kernel{k}})
+	}
+	_, err := fmt.Fprintf(stdout, "%-10s %8.2f M hashes/s a core\n", k.Kernel, k.PerCore/1e6)
+	return err
+}
