@@ -55,15 +55,6 @@ func unmarshalStrict(b []byte, v any) error {
 	return json.Unmarshal(b, v, json.RejectUnknownMembers(true))
 }
 
-// UnmarshalRead is Unmarshal of everything that r has.
-func UnmarshalRead(r io.Reader, v any) error {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	return Unmarshal(b, v)
-}
-
 // A SyntaxError says that a text is not I-JSON (RFC 7493).
 type SyntaxError struct{ err error }
 
