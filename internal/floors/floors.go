@@ -29,6 +29,7 @@ var table = map[string]int{
 	"internal/netguard": 0,
 	"internal/backoff":  0,
 	"internal/floors":   0,
+	"internal/linelog":  0,
 	"internal/suites":   0,
 
 	"smtp":                 1,
