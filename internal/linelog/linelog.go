@@ -123,7 +123,10 @@ func (l *Log) locked(do func() error) error {
 	if l.f != f { // replaced, and the lock gone with it
 		return err
 	}
-	return errors.Join(err, unlock(f))
+	if e := unlock(f); err == nil {
+		err = e
+	}
+	return err
 }
 
 // read takes in the lines after off. A last line without its end was never acknowledged and is cut off.

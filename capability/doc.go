@@ -1,0 +1,29 @@
+// Package capability is the right to reach somebody: a grant that a recipient gives to a sender, and that the
+// recipient can limit, watch and take back.
+//
+// A Grant says who gives it (an address or a whole domain), who may use it (an address, a domain, its subdomains, or
+// whoever holds it), from when until when, how often, and for how large a message. It is signed with Ed25519. Whoever
+// holds a Token can narrow it without asking anybody, and never widen it: each block is signed with a key that the
+// block before it names, and the last key travels with the token until it is sealed.
+//
+//	┌ version 1
+//	│  ┌ length ┌ grant: id, issuer, scope, times, uses ... next key │ signature by the issuer's key
+//	1 [ n        ..................................................  │ 64 ]
+//	  [ n        narrower limits ............................ next key │ signature by the key before, over the block before too ]
+//	0 private half of the last key: can be narrowed further   or   1 signature by it: sealed
+//
+// A token is bound to the sender's domain as authenticated (aligned DKIM or SPF, see package dmarc), so a stolen one
+// is of no use to others; only a grant without a scope is good for whoever holds it. The dialogue, with the text that
+// a stranger gets:
+//
+//	C: RCPT TO:<bob@example.com>
+//	S: 550 5.7.1 Unknown sender, capability not established
+//	C: RCPT TO:<bob@example.com> CAP=AUQBEG7k...
+//	S: 250 2.1.5 Ok
+//
+// A Verifier reserves a use at RCPT and commits it at the final 250, so that a failed DATA burns nothing, and two
+// deliveries on a single use never both succeed. Stores take back by id, by relationship, or all that came before.
+//
+// There is no RFC; this is mailbricks's own form. Sizes: a grant with an address, a domain scope, expiry and uses is
+// under 200 octets, each narrowing block at most 112. Not here yet: address tags, rates, grants in DNS.
+package capability

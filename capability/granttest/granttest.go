@@ -1,0 +1,182 @@
+// Package granttest is the conformance suite for implementations of capability.Store.
+//
+//	func TestStore(t *testing.T) {
+//		granttest.Run(t, func(t *testing.T, now func() time.Time) capability.Store { return newStore(t, now) })
+//	}
+package granttest
+
+import (
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/mailbricks/mailbricks/capability"
+)
+
+// Run tests the stores that open makes. Each subtest opens its own, empty one, which must take now for its clock.
+func Run(t *testing.T, open func(t *testing.T, now func() time.Time) capability.Store) {
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, *bench)
+	}{
+		{"single use", testSingleUse},
+		{"a failed delivery burns nothing", testRelease},
+		{"a reservation lapses", testLapse},
+		{"the same message counts once", testIdempotent},
+		{"counters within counters", testCounters},
+		{"revocation", testRevoke},
+		{"of fifty deliveries at once one succeeds", testConcurrent},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := &bench{T: t}
+			b.Store = open(t, b.now)
+			tt.test(t, b)
+		})
+	}
+}
+
+var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
+
+// A bench is a store with a clock of its own.
+type bench struct {
+	*testing.T
+	capability.Store
+	offset atomic.Int64
+}
+
+func (b *bench) now() time.Time { return start.Add(time.Duration(b.offset.Load())) }
+
+func (b *bench) reserve(g capability.Grant, want error, counters ...capability.Counter) capability.Reservation {
+	b.Helper()
+	if counters == nil && g.Uses > 0 {
+		counters = []capability.Counter{{Key: g.ID, Max: g.Uses}}
+	}
+	r, err := b.Reserve(b.Context(), capability.Use{Grant: g, Counters: counters, Now: b.now(), Until: b.now().Add(time.Minute)})
+	if !errors.Is(err, want) {
+		b.Errorf("Reserve: %v, want %v", err, want)
+	}
+	return r
+}
+
+func (b *bench) commit(r capability.Reservation, message byte, want error) {
+	b.Helper()
+	if err := b.Commit(b.Context(), r, [32]byte{message}); !errors.Is(err, want) {
+		b.Errorf("Commit: %v, want %v", err, want)
+	}
+}
+
+func (b *bench) release(r capability.Reservation) {
+	b.Helper()
+	if err := b.Release(b.Context(), r); err != nil {
+		b.Error("Release:", err)
+	}
+}
+
+func (b *bench) revoke(r capability.Revocation) {
+	b.Helper()
+	if err := b.Revoke(b.Context(), r); err != nil {
+		b.Error("Revoke:", err)
+	}
+}
+
+func grant(id byte, uses uint32) capability.Grant {
+	return capability.Grant{ID: capability.ID{id}, Issuer: "bob@example.com", Epoch: 1,
+		Limits: capability.Limits{Scope: "shop.example", Uses: uses}}
+}
+
+func testSingleUse(t *testing.T, b *bench) {
+	r := b.reserve(grant(1, 1), nil)
+	b.reserve(grant(1, 1), capability.ErrReserved)
+	b.reserve(grant(2, 1), nil) // another grant is another
+	b.commit(r, 'a', nil)
+	b.reserve(grant(1, 1), capability.ErrUsedUp)
+}
+
+func testRelease(t *testing.T, b *bench) {
+	r := b.reserve(grant(1, 1), nil)
+	b.release(r)
+	b.release(r) // releasing again does nothing
+	b.commit(r, 'a', capability.ErrReserved)
+	r = b.reserve(grant(1, 1), nil)
+	b.commit(r, 'b', nil)
+	b.release(r) // after its end a reservation cannot be released
+	b.reserve(grant(1, 1), capability.ErrUsedUp)
+}
+
+func testLapse(t *testing.T, b *bench) {
+	old := b.reserve(grant(1, 1), nil)
+	b.offset.Store(int64(2 * time.Minute))
+	r := b.reserve(grant(1, 1), nil)
+	b.commit(old, 'a', capability.ErrReserved)
+	b.commit(r, 'b', nil)
+}
+
+func testIdempotent(t *testing.T, b *bench) {
+	g := grant(1, 2)
+	r := b.reserve(g, nil)
+	b.commit(r, 'a', nil)
+	b.commit(r, 'a', nil) // the reply was lost, the same call again
+	again := b.reserve(g, nil)
+	b.commit(again, 'a', nil) // the same message in another transaction
+	b.commit(b.reserve(g, nil), 'b', nil)
+	b.reserve(g, capability.ErrUsedUp)
+}
+
+func testCounters(t *testing.T, b *bench) {
+	g := grant(1, 3)
+	whole, part := capability.Counter{Key: g.ID, Max: 3}, capability.Counter{Key: capability.ID{9}, Max: 1}
+	b.commit(b.reserve(g, nil, whole, part), 'a', nil)
+	b.reserve(g, capability.ErrUsedUp, whole, part) // the part is used up
+	b.commit(b.reserve(g, nil, whole), 'b', nil)
+	b.commit(b.reserve(g, nil, whole), 'c', nil)
+	b.reserve(g, capability.ErrUsedUp, whole) // the part counted for the whole too
+	b.commit(b.reserve(grant(2, 0), nil), 'd', nil)
+	b.commit(b.reserve(grant(2, 0), nil), 'e', nil) // without counters there is no end
+}
+
+func testRevoke(t *testing.T, b *bench) {
+	one, other, old, address := grant(1, 0), grant(2, 0), grant(3, 0), grant(4, 0)
+	old.Epoch = 0
+	address.Scope = "a@shop.example"
+	foreign := grant(5, 0)
+	foreign.Issuer = "carol@example.com"
+	r := b.reserve(one, nil)
+	b.revoke(capability.Revocation{ID: one.ID})
+	b.reserve(one, capability.ErrRevoked)
+	b.commit(r, 'a', capability.ErrRevoked) // revoked between RCPT and the end of data
+	b.revoke(capability.Revocation{Issuer: "bob@example.com", Before: 1})
+	b.reserve(old, capability.ErrRevoked)
+	b.reserve(other, nil)
+	b.revoke(capability.Revocation{Issuer: "bob@example.com", Scope: "shop.example"})
+	b.reserve(other, capability.ErrRevoked)
+	b.reserve(address, capability.ErrRevoked)
+	b.reserve(foreign, nil) // another issuer's grants are not touched
+}
+
+func testConcurrent(t *testing.T, b *bench) {
+	g := grant(1, 1)
+	var delivered atomic.Int32
+	var wg sync.WaitGroup
+	for i := range 50 {
+		wg.Go(func() {
+			r, err := b.Reserve(t.Context(), capability.Use{Grant: g, Counters: []capability.Counter{{Key: g.ID, Max: 1}}, Now: b.now(), Until: b.now().Add(time.Minute)})
+			if err != nil {
+				if !errors.Is(err, capability.ErrReserved) && !errors.Is(err, capability.ErrUsedUp) {
+					t.Error(err)
+				}
+				return
+			}
+			if err := b.Commit(t.Context(), r, [32]byte{byte(i), 1}); err != nil {
+				t.Error(err)
+				return
+			}
+			delivered.Add(1)
+		})
+	}
+	wg.Wait()
+	if n := delivered.Load(); n != 1 {
+		t.Errorf("%d deliveries on a single use", n)
+	}
+}

@@ -1,0 +1,157 @@
+package capability
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A ledger is the state of a store: what an ordered list of entries adds up to. Deciding makes an entry or an error,
+// applying an entry never fails, so memory and file differ in where the entries go.
+type ledger struct {
+	last    uint64 // highest reservation number
+	used    map[ID]uint32
+	held    map[uint64]entry
+	done    map[doneKey]int64 // committed messages, with the time
+	revoked []Revocation
+}
+
+type doneKey struct {
+	id     ID
+	digest [32]byte
+}
+
+// An entry is one line of a file store. Numbers and times are as in Use.
+type entry struct {
+	Op       string      `json:"op"` // hold, commit, release, revoke, used, done
+	Number   uint64      `json:"n,omitempty"`
+	Grant    Grant       `json:"grant,omitzero"`
+	Counters []Counter   `json:"counters,omitempty"`
+	Time     int64       `json:"time,omitempty"` // hold: until; commit and done: at
+	Digest   *[32]byte   `json:"digest,omitempty"`
+	Revoke   *Revocation `json:"revoke,omitempty"`
+}
+
+// keepDone is how long a committed message is remembered for the idempotency of Commit: longer than any queue tries.
+const keepDone = 14 * 24 * 3600
+
+func (l *ledger) reset() {
+	*l = ledger{used: make(map[ID]uint32), held: make(map[uint64]entry), done: make(map[doneKey]int64)}
+}
+
+func (l *ledger) isRevoked(g Grant) bool {
+	return slices.ContainsFunc(l.revoked, func(r Revocation) bool { return r.revokes(g) })
+}
+
+// reserve decides on a use.
+func (l *ledger) reserve(u Use) (entry, error) {
+	if l.isRevoked(u.Grant) {
+		return entry{}, ErrRevoked
+	}
+	now := u.Now.Unix()
+	for _, c := range u.Counters {
+		used := l.used[c.Key]
+		if used >= c.Max {
+			return entry{}, ErrUsedUp
+		}
+		for _, h := range l.held {
+			if h.Time > now && slices.ContainsFunc(h.Counters, func(x Counter) bool { return x.Key == c.Key }) {
+				used++
+			}
+		}
+		if used >= c.Max {
+			return entry{}, ErrReserved
+		}
+	}
+	return entry{Op: "hold", Number: l.last + 1, Grant: u.Grant, Counters: u.Counters, Time: u.Until.Unix()}, nil
+}
+
+// commit decides on the end of a delivery; entry.Op is "" where there is nothing to write.
+func (l *ledger) commit(r Reservation, digest [32]byte, now time.Time) (entry, error) {
+	if _, ok := l.done[doneKey{r.Grant.ID, digest}]; ok {
+		if _, ok := l.held[r.Number]; ok {
+			return entry{Op: "release", Number: r.Number}, nil
+		}
+		return entry{}, nil
+	}
+	h, ok := l.held[r.Number]
+	switch {
+	case !ok || h.Time <= now.Unix() || h.Grant.ID != r.Grant.ID:
+		return entry{}, ErrReserved
+	case l.isRevoked(h.Grant):
+		return entry{}, ErrRevoked
+	}
+	return entry{Op: "commit", Number: r.Number, Digest: &digest, Time: now.Unix()}, nil
+}
+
+// apply takes in one entry.
+func (l *ledger) apply(e entry) error {
+	l.last = max(l.last, e.Number)
+	switch e.Op {
+	case "hold":
+		for n, h := range l.held { // those that lapsed long ago
+			if h.Time < e.Time-keepDone {
+				delete(l.held, n)
+			}
+		}
+		l.held[e.Number] = e
+	case "commit":
+		h, ok := l.held[e.Number]
+		if !ok || e.Digest == nil {
+			return errors.New("commit of no reservation")
+		}
+		delete(l.held, e.Number)
+		for _, c := range h.Counters {
+			l.used[c.Key]++
+		}
+		l.done[doneKey{h.Grant.ID, *e.Digest}] = e.Time
+		if len(l.done)%1024 == 0 {
+			maps.DeleteFunc(l.done, func(_ doneKey, at int64) bool { return at < e.Time-keepDone })
+		}
+	case "release":
+		delete(l.held, e.Number)
+	case "revoke":
+		if e.Revoke == nil {
+			return errors.New("revoke of nothing")
+		}
+		if !slices.Contains(l.revoked, *e.Revoke) {
+			l.revoked = append(l.revoked, *e.Revoke)
+		}
+	case "used":
+		for _, c := range e.Counters {
+			l.used[c.Key] = c.Max
+		}
+	case "done":
+		if e.Digest == nil {
+			return errors.New("done without digest")
+		}
+		l.done[doneKey{e.Grant.ID, *e.Digest}] = e.Time
+	default:
+		return errors.New("unknown entry " + e.Op)
+	}
+	return nil
+}
+
+// lines returns entries that add up to the ledger.
+func (l *ledger) lines() []byte {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	put := func(e entry) { _ = enc.Encode(e) } // a buffer takes everything
+	for key, n := range l.used {
+		put(entry{Op: "used", Counters: []Counter{{Key: key, Max: n}}})
+	}
+	for key, at := range l.done {
+		put(entry{Op: "done", Grant: Grant{ID: key.id}, Digest: &key.digest, Time: at})
+	}
+	for _, r := range l.revoked {
+		put(entry{Op: "revoke", Revoke: &r})
+	}
+	put(entry{Op: "release", Number: l.last}) // numbers go on from here
+	for _, n := range slices.Sorted(maps.Keys(l.held)) {
+		put(l.held[n])
+	}
+	return b.Bytes()
+}

@@ -1,0 +1,71 @@
+package capability_test
+
+import (
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/capability/granttest"
+)
+
+func TestMemoryStore(t *testing.T) {
+	granttest.Run(t, func(t *testing.T, now func() time.Time) capability.Store { return capability.NewMemoryStore(now) })
+}
+
+func TestFileStore(t *testing.T) {
+	granttest.Run(t, func(t *testing.T, now func() time.Time) capability.Store {
+		return openFile(t, filepath.Join(t.TempDir(), "grants"), now)
+	})
+}
+
+func openFile(t *testing.T, path string, now func() time.Time) *capability.FileStore {
+	t.Helper()
+	s, err := capability.OpenFile(path, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestFileStoreAgain: what was committed and revoked is so after the file is opened again, and after it was written
+// anew because most of its lines no longer matter.
+func TestFileStoreAgain(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "grants")
+	g := capability.Grant{ID: capability.ID{1}, Issuer: "bob@example.com", Limits: capability.Limits{Uses: 1}}
+	gone := capability.Grant{ID: capability.ID{2}, Issuer: "bob@example.com"}
+	use := capability.Use{Grant: g, Counters: []capability.Counter{{Key: g.ID, Max: 1}}, Now: time.Now(), Until: time.Now().Add(time.Hour)}
+	s := openFile(t, path, nil)
+	for range 50 { // many lines that come to nothing
+		r, err := s.Reserve(t.Context(), use)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Release(t.Context(), r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := s.Reserve(t.Context(), use)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(t.Context(), r, [32]byte{1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Revoke(t.Context(), capability.Revocation{ID: gone.ID}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		s = openFile(t, path, nil)
+		if _, err := s.Reserve(t.Context(), use); err != capability.ErrUsedUp {
+			t.Errorf("opened again: %v", err)
+		}
+		if _, err := s.Reserve(t.Context(), capability.Use{Grant: gone, Now: use.Now, Until: use.Until}); err != capability.ErrRevoked {
+			t.Errorf("opened again: %v", err)
+		}
+		if err := s.Commit(t.Context(), r, [32]byte{1}); err != nil {
+			t.Errorf("the same message, after opening again: %v", err)
+		}
+	}
+}

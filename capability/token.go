@@ -1,0 +1,232 @@
+package capability
+
+import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Limits of a token.
+const (
+	// MaxBlocks is how many blocks a token has at most, the grant's own counted.
+	MaxBlocks = 8
+	// MaxToken is the longest token, in octets before base64.
+	MaxToken = 2048
+)
+
+const (
+	version   = 1
+	sigLabel  = "mailbricks capability 1\x00"
+	proofOpen = 0
+	proofSeal = 1
+)
+
+// A Token is a grant in transferable form, with what it was narrowed by. Only Issue and ParseToken make one; its
+// signatures are checked by a Verifier.
+type Token struct {
+	blocks []block
+	seed   []byte // private half of the last key; nil: sealed
+	seal   []byte
+	grant  Grant // with the limits of all blocks together
+}
+
+type block struct {
+	payload []byte // fields, then the next public key
+	sig     []byte
+}
+
+// Issue signs a grant. key is an Ed25519 private key; where it lives is its own affair.
+func Issue(g Grant, key crypto.Signer) (Token, error) {
+	if _, ok := key.Public().(ed25519.PublicKey); !ok {
+		return Token{}, fmt.Errorf("capability: %T is no Ed25519 key", key.Public())
+	}
+	if g.ID == (ID{}) {
+		g.ID = NewID()
+	}
+	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
+	payload := appendBlock(nil, g)
+	parsed, err := parseBlock(payload, true)
+	if err != nil {
+		return Token{}, err
+	}
+	t := Token{grant: parsed}
+	return t, t.add(payload, key)
+}
+
+// add signs a block with key and draws the next key.
+func (t *Token) add(payload []byte, key crypto.Signer) error {
+	public, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	payload = append(payload, public...)
+	sig, err := key.Sign(rand.Reader, t.signed(payload), crypto.Hash(0))
+	if err != nil {
+		return fmt.Errorf("capability: sign: %w", err)
+	}
+	t.blocks = append(slices.Clip(t.blocks), block{payload, sig})
+	t.seed = private.Seed()
+	return nil
+}
+
+// signed returns the octets that the signature of the next block, or the seal with a nil payload, is over: the
+// signature before ties it to this very chain.
+func (t *Token) signed(payload []byte) []byte {
+	b := []byte(sigLabel)
+	b = append(b, byte(len(t.blocks)))
+	if n := len(t.blocks); n > 0 {
+		b = append(b, t.blocks[n-1].sig...)
+	}
+	return append(b, payload...)
+}
+
+// Grant returns what the token allows if its signatures verify.
+func (t Token) Grant() Grant { return t.grant }
+
+// Sealed reports whether the token can no longer be narrowed.
+func (t Token) Sealed() bool { return t.seed == nil }
+
+// Attenuate returns a narrower token; what l leaves at its zero value stays as it is. It needs no key and asks nobody.
+// ErrWidened: l allows something that t does not. ErrSyntax: t is sealed or has MaxBlocks.
+func (t Token) Attenuate(l Limits) (Token, error) {
+	if t.Sealed() || len(t.blocks) >= MaxBlocks {
+		return Token{}, errSyntax("sealed, or %d blocks already", len(t.blocks))
+	}
+	l.Scope = strings.ToLower(l.Scope)
+	payload := appendBlock(nil, Grant{Limits: l})
+	parsed, err := parseBlock(payload, false)
+	if err != nil {
+		return Token{}, err
+	}
+	if t.grant.Limits, err = narrow(t.grant.Limits, parsed.Limits); err != nil {
+		return Token{}, err
+	}
+	return t, t.add(payload, ed25519.NewKeyFromSeed(t.seed))
+}
+
+func narrow(outer, l Limits) (Limits, error) {
+	next := l.over(outer)
+	if !next.narrows(outer) {
+		return outer, ErrWidened
+	}
+	return next, nil
+}
+
+// Seal returns the token in the form that is shown to others: it cannot be narrowed any more, by nobody.
+func (t Token) Seal() Token {
+	if t.Sealed() {
+		return t
+	}
+	t.seal = ed25519.Sign(ed25519.NewKeyFromSeed(t.seed), t.signed(nil))
+	t.seed = nil
+	return t
+}
+
+// counters returns what a use of the token counts against: each block that limits uses has a counter of its own, so
+// that what a holder hands on is counted within what it holds.
+func (t Token) counters() []Counter {
+	var out []Counter
+	for i, b := range t.blocks {
+		g, err := parseBlock(b.payload[:len(b.payload)-ed25519.PublicKeySize], i == 0)
+		if err != nil || g.Uses == 0 {
+			continue // a Token's blocks have been parsed before: no error here
+		}
+		key := g.ID
+		if i > 0 {
+			sum := sha256.Sum256(b.sig)
+			copy(key[:], sum[:])
+		}
+		out = append(out, Counter{Key: key, Max: g.Uses})
+	}
+	return out
+}
+
+// verify checks the chain of signatures from the issuer's key on.
+func (t Token) verify(key ed25519.PublicKey) error {
+	chain := Token{}
+	for _, b := range t.blocks {
+		if !ed25519.Verify(key, chain.signed(b.payload), b.sig) {
+			return ErrSignature
+		}
+		key = b.payload[len(b.payload)-ed25519.PublicKeySize:]
+		chain.blocks = append(chain.blocks, b)
+	}
+	if t.Sealed() {
+		if !ed25519.Verify(key, chain.signed(nil), t.seal) {
+			return ErrSignature
+		}
+		return nil
+	}
+	if !key.Equal(ed25519.NewKeyFromSeed(t.seed).Public()) {
+		return ErrSignature
+	}
+	return nil
+}
+
+// Append appends the token's octets.
+func (t Token) Append(dst []byte) []byte {
+	dst = append(dst, version, byte(len(t.blocks)))
+	for _, b := range t.blocks {
+		dst = binary.AppendUvarint(dst, uint64(len(b.payload)))
+		dst = append(append(dst, b.payload...), b.sig...)
+	}
+	if t.Sealed() {
+		return append(append(dst, proofSeal), t.seal...)
+	}
+	return append(append(dst, proofOpen), t.seed...)
+}
+
+// String returns the token in base64url without padding, fit for an ESMTP parameter and a header field.
+func (t Token) String() string { return base64.RawURLEncoding.EncodeToString(t.Append(nil)) }
+
+// ParseToken reads what String returns. Blocks that widen what came before give ErrWidened, all else ErrSyntax; the
+// signatures are not checked here.
+func ParseToken(s string) (Token, error) {
+	if len(s) > base64.RawURLEncoding.EncodedLen(MaxToken) {
+		return Token{}, errSyntax("longer than %d octets", MaxToken)
+	}
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
+	if err != nil {
+		return Token{}, errSyntax("base64url")
+	}
+	if len(b) < 2 || b[0] != version || b[1] == 0 || b[1] > MaxBlocks {
+		return Token{}, errSyntax("version or number of blocks")
+	}
+	var t Token
+	n := int(b[1])
+	b = b[2:]
+	for i := range n {
+		size, w := binary.Uvarint(b)
+		if w != len(binary.AppendUvarint(nil, size)) || size < ed25519.PublicKeySize || size > uint64(len(b)) || len(b)-w < int(size)+ed25519.SignatureSize {
+			return Token{}, errSyntax("block %d is cut short", i)
+		}
+		b = b[w:]
+		blk := block{payload: b[:size:size], sig: b[size : size+ed25519.SignatureSize : size+ed25519.SignatureSize]}
+		b = b[int(size)+ed25519.SignatureSize:]
+		g, err := parseBlock(blk.payload[:size-ed25519.PublicKeySize], i == 0)
+		if err != nil {
+			return Token{}, err
+		}
+		if i == 0 {
+			t.grant = g
+		} else if t.grant.Limits, err = narrow(t.grant.Limits, g.Limits); err != nil {
+			return Token{}, err
+		}
+		t.blocks = append(t.blocks, blk)
+	}
+	switch {
+	case len(b) == 1+ed25519.SeedSize && b[0] == proofOpen:
+		t.seed = b[1:]
+	case len(b) == 1+ed25519.SignatureSize && b[0] == proofSeal:
+		t.seal = b[1:]
+	default:
+		return Token{}, errSyntax("proof")
+	}
+	return t, nil
+}

@@ -1,0 +1,131 @@
+package capability
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Keys finds an issuer's public key. ErrIssuer: there is none, for good. Another error is temporary.
+type Keys interface {
+	PublicKey(ctx context.Context, issuer string, key uint8) (ed25519.PublicKey, error)
+}
+
+// A Store keeps count of uses and of what was taken back. Package granttest has the suite that an implementation
+// passes.
+//
+// Rules:
+//   - Each call is atomic, also between processes that share the store, and durable when it returns.
+//   - Uses that are reserved count like uses: of two deliveries on a single use, the second gets ErrReserved until the
+//     first has come to its end, then ErrUsedUp or its turn.
+//   - A reservation that nobody commits or releases lapses at Use.Until.
+//   - Commit is idempotent by digest: the same message, delivered again because a reply was lost, is not counted
+//     twice. A revocation since Reserve makes Commit fail with ErrRevoked; a reservation that has lapsed or was
+//     released, with ErrReserved.
+//   - What was revoked gives ErrRevoked from then on.
+type Store interface {
+	Reserve(ctx context.Context, u Use) (Reservation, error)
+	Commit(ctx context.Context, r Reservation, digest [32]byte) error
+	Release(ctx context.Context, r Reservation) error
+	Revoke(ctx context.Context, r Revocation) error
+}
+
+// A Use is one message on a grant.
+type Use struct {
+	Grant    Grant
+	Counters []Counter
+	// Now is the time of the request, Until when the reservation lapses.
+	Now, Until time.Time
+}
+
+// A Counter limits the uses that share a Key.
+type Counter struct {
+	Key ID
+	Max uint32
+}
+
+// A Reservation is one use held for a delivery under way.
+type Reservation struct {
+	Grant  Grant
+	Number uint64 // the store's
+}
+
+// A Revocation takes grants back: the one with that ID, or all of an Issuer with an Epoch below Before, or all of an
+// Issuer whose scope is within Scope ("example.com" takes those of its addresses too).
+type Revocation struct {
+	ID     ID
+	Issuer string
+	Before uint32
+	Scope  string
+}
+
+// revokes reports whether r takes g back.
+func (r Revocation) revokes(g Grant) bool {
+	if r.ID != (ID{}) {
+		return r.ID == g.ID
+	}
+	if r.Issuer != g.Issuer {
+		return false
+	}
+	return g.Epoch < r.Before || r.Scope != "" && g.Scope != "" && scopeWithin(g.Scope, r.Scope)
+}
+
+// A Request is a message that asks to be let in.
+type Request struct {
+	// Sender is the envelope's or author's address, Domain the domain that was authenticated for it, "" if none.
+	Sender, Domain string
+	// Recipient is the envelope recipient.
+	Recipient string
+	// Size is the message's size in octets, 0 if not known yet.
+	Size uint64
+}
+
+// A Verifier checks tokens: form and limits, then signatures, then the Store.
+type Verifier struct {
+	Keys  Keys
+	Store Store
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
+	// Hold is how long a reservation lives; 0 is 15 minutes.
+	Hold time.Duration
+}
+
+// Verify checks a token for a request and reserves a use; Store.Commit or Store.Release ends the reservation. The
+// error wraps one of the sentinels of this package.
+func (v Verifier) Verify(ctx context.Context, t Token, r Request) (Reservation, error) {
+	now := time.Now
+	if v.Now != nil {
+		now = v.Now
+	}
+	if v.Hold == 0 {
+		v.Hold = 15 * time.Minute
+	}
+	g, at := t.Grant(), now()
+	switch {
+	case len(t.blocks) == 0:
+		return Reservation{}, errSyntax("empty token")
+	case !issuedFor(g.Issuer, r.Recipient):
+		return Reservation{}, ErrRecipient
+	case !inScope(g.Scope, r.Sender, r.Domain):
+		return Reservation{}, ErrScope
+	case !g.NotBefore.IsZero() && at.Before(g.NotBefore):
+		return Reservation{}, ErrNotYet
+	case !g.Expires.IsZero() && !at.Before(g.Expires):
+		return Reservation{}, ErrExpired
+	case g.Size != 0 && r.Size > g.Size:
+		return Reservation{}, ErrTooBig
+	}
+	key, err := v.Keys.PublicKey(ctx, g.Issuer, g.Key)
+	switch {
+	case errors.Is(err, ErrIssuer):
+		return Reservation{}, err
+	case err != nil:
+		return Reservation{}, fmt.Errorf("%w: %w", ErrStore, err)
+	}
+	if err := t.verify(key); err != nil {
+		return Reservation{}, err
+	}
+	return v.Store.Reserve(ctx, Use{Grant: g, Counters: t.counters(), Now: at, Until: at.Add(v.Hold)})
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mailbricks/mailbricks/examples/cli"
+)
+
+func grant(t *testing.T, want int, args ...string) string {
+	t.Helper()
+	var out bytes.Buffer
+	err := run(t.Context(), args, &out, io.Discard)
+	if got := cli.Status(err); got != want {
+		t.Errorf("%v: status %d, want %d; %s %v", args, got, want, out.String(), err)
+	}
+	return strings.TrimSpace(out.String())
+}
+
+func TestLife(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "grants")
+	token := grant(t, cli.StatusDone, "issue", "-store", store, "-for", "bob@example.com", "-sender", "shop.example", "-uses", "3", "-expires", "30d")
+	verify := func(want int, token string, flags ...string) string {
+		t.Helper()
+		args := append([]string{"verify", "-store", store, "-sender", "orders@shop.example", "-recipient", "bob@example.com"}, flags...)
+		return grant(t, want, append(args, token)...)
+	}
+	once := grant(t, cli.StatusDone, "attenuate", "-uses", "1", token)
+	if out := verify(cli.StatusDone, once, "-domain", "shop.example", "-peek"); out != "valid" {
+		t.Error(out)
+	}
+	verify(cli.StatusDone, once, "-domain", "shop.example")
+	if out := verify(cli.StatusFailed, once, "-domain", "shop.example"); !strings.Contains(out, "used up") {
+		t.Error(out)
+	}
+	verify(cli.StatusFailed, token)                            // claims the domain, is not authenticated
+	verify(cli.StatusFailed, token, "-domain", "evil.example") // authenticated for another
+	verify(cli.StatusDone, token, "-domain", "shop.example")
+	grant(t, cli.StatusFailed, "attenuate", "-uses", "9", token)
+	info := grant(t, cli.StatusDone, "inspect", once)
+	for _, want := range []string{"for     bob@example.com", "sender  shop.example", "uses    1"} {
+		if !strings.Contains(info, want) {
+			t.Errorf("inspect: %s lacks %q", info, want)
+		}
+	}
+	id := strings.Fields(info)[1]
+	grant(t, cli.StatusDone, "revoke", "-store", store, id)
+	if out := verify(cli.StatusFailed, token, "-domain", "shop.example"); !strings.Contains(out, "revoked") {
+		t.Error(out)
+	}
+	// Another store's key did not sign it.
+	other := filepath.Join(t.TempDir(), "other")
+	grant(t, cli.StatusDone, "issue", "-store", other, "-for", "bob@example.com")
+	if out := grant(t, cli.StatusFailed, "verify", "-store", other, "-sender", "orders@shop.example", "-domain", "shop.example", "-recipient", "bob@example.com", token); !strings.Contains(out, "signature") {
+		t.Error(out)
+	}
+}
+
+func TestUsage(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "grants")
+	for _, args := range [][]string{nil, {"give"}, {"issue"}, {"issue", "-store", store, "-for", "no address"}, {"channel", "list"}, {"revoke", "-store", store, "short"},
+		{"attenuate"}, {"inspect"}, {"verify", "-uses", "x"}} {
+		grant(t, cli.StatusUsage, args...)
+	}
+	grant(t, cli.StatusFailed, "inspect", "junk")
+	grant(t, cli.StatusFailed, "verify", "-store", store, "junk")
+}
