@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"reflect"
+	"strconv"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,22 +39,40 @@ func MarshalWrite(w io.Writer, v any) error {
 }
 
 // Unmarshal parses I-JSON into v. Unknown members are ignored (RFC 8620 §3.3). The error is a *SyntaxError where b is
-// not I-JSON, another one where it does not fit v.
-func Unmarshal(b []byte, v any) error {
-	err := json.Unmarshal(b, v)
+// not I-JSON, else a *TypeError.
+func Unmarshal(b []byte, v any) error { return unmarshal(b, v) }
+
+// unmarshalStrict is Unmarshal that refuses unknown members.
+func unmarshalStrict(b []byte, v any) error { return unmarshal(b, v, json.RejectUnknownMembers(true)) }
+
+func unmarshal(b []byte, v any, o ...json.Options) error {
+	err := json.Unmarshal(b, v, o...)
 	if err == nil {
 		return nil
 	}
 	if !jsontext.Value(b).IsValid() {
 		return &SyntaxError{err: err}
 	}
-	return err
+	if e, ok := errors.AsType[*TypeError](err); ok {
+		return e // of a part, found by a type's own decoder
+	}
+	e := &TypeError{err: err}
+	if s, ok := errors.AsType[*json.SemanticError](err); ok {
+		e.Path = string(s.JSONPointer)
+	}
+	return e
 }
 
-// unmarshalStrict is Unmarshal that refuses unknown members.
-func unmarshalStrict(b []byte, v any) error {
-	return json.Unmarshal(b, v, json.RejectUnknownMembers(true))
+// A TypeError says that a value is I-JSON, but not what is wanted there.
+type TypeError struct {
+	Path string // JSON pointer to the value, within what was decoded
+	err  error
 }
+
+func (e *TypeError) Error() string { return "jmap: wrong type of value at " + strconv.Quote(e.Path) }
+
+// Unwrap returns the parser's error.
+func (e *TypeError) Unwrap() error { return e.err }
 
 // A SyntaxError says that a text is not I-JSON (RFC 7493).
 type SyntaxError struct{ err error }

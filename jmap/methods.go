@@ -1,6 +1,9 @@
 package jmap
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // The standard methods (RFC 8620 §5): one type a request and a response, for client, server and store alike. A type
 // parameter is what a data type adds; NoArgs where that is nothing.
@@ -135,4 +138,11 @@ type Watcher interface {
 	Watch(ctx context.Context) <-chan struct{}
 	// States returns the state of each data type, by its name ("Email").
 	States(ctx context.Context) (map[string]State, error)
+}
+
+// A Blob is immutable bytes, read in ranges.
+type Blob interface {
+	io.ReaderAt
+	io.Closer
+	Size() int64
 }

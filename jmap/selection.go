@@ -21,6 +21,9 @@ type selector interface{ selection() Selection }
 
 func (s Selection) selection() Selection { return s }
 
+// SetSelection sets the Selection of the record that embeds s.
+func (s *Selection) SetSelection(v Selection) { *s = v }
+
 // IsZero reports whether s selects nothing in particular.
 func (s Selection) IsZero() bool { return s.fields == nil }
 
@@ -32,6 +35,18 @@ func (s Selection) Has(name string) bool {
 		}
 	}
 	return false
+}
+
+// Properties returns the properties of the struct T in the order of its fields.
+func Properties[T any]() []string {
+	var out []string
+	t := reflect.TypeFor[T]()
+	for i := range t.NumField() {
+		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
+			out = append(out, name)
+		}
+	}
+	return out
 }
 
 // Select returns the Selection of properties of the struct T: its fields by the names of their json tags, and names

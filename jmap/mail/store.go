@@ -67,14 +67,7 @@ type MailboxChanger interface {
 type Blobs interface {
 	// OpenBlob returns a *jmap.SetError of type BlobNotFound where this account has no such blob: knowing an id is
 	// no right to read.
-	OpenBlob(ctx context.Context, id jmap.ID) (Blob, error)
-}
-
-// A Blob is immutable bytes, read in ranges.
-type Blob interface {
-	io.ReaderAt
-	io.Closer
-	Size() int64
+	OpenBlob(ctx context.Context, id jmap.ID) (jmap.Blob, error)
 }
 
 // An Uploader keeps bytes that no record has yet, for an hour at least (RFC 8620 §6).

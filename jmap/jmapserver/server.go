@@ -1,0 +1,246 @@
+package jmapserver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/mailbricks/mailbricks/jmap"
+)
+
+// A Server is an http.Handler that serves JMAP. Its fields are set before the first request.
+type Server struct {
+	// Mux holds the methods; required.
+	Mux *Mux
+	// Authenticate returns who makes a request, or an *AuthError; required. See Auth.User.
+	Authenticate func(r *http.Request) (user string, err error)
+	// Accounts returns the accounts of a user, the user's own first; required.
+	Accounts func(ctx context.Context, user string) ([]Account, error)
+	// OpenBlob opens a blob of an account of the user's for download. A *jmap.SetError is 404. Nil: no downloads.
+	OpenBlob func(ctx context.Context, user string, account, blob jmap.ID) (jmap.Blob, error)
+	// Upload keeps what r has until io.EOF. A *jmap.MethodError of type AccountNotFound is 404. Nil: no uploads.
+	Upload func(ctx context.Context, user string, account jmap.ID, r io.Reader) (blob jmap.ID, size int64, err error)
+	// EventSource serves pushed changes to an authenticated user (RFC 8620 §7.3). Nil: 501.
+	EventSource func(w http.ResponseWriter, r *http.Request, user string)
+	// Limits are told to clients and kept; nil is jmap.DefaultLimits.
+	Limits *jmap.Limits
+	// BaseURL is the address of the server as clients know it, without a final slash ("https://mail.example.com").
+	// "" takes it from each request, which fits where no proxy stands in front.
+	BaseURL string
+	// Origins are the origins whose pages may use the server besides its own ("https://app.example.com"); "*" is any.
+	Origins []string
+	// Logger is told of failures of the server; nil is silent.
+	Logger *slog.Logger
+
+	mu   sync.Mutex
+	busy map[busyKey]int
+}
+
+// An Account is one account of a user.
+type Account struct {
+	ID jmap.ID
+	jmap.SessionAccount
+}
+
+type busyKey struct {
+	user   string
+	upload bool
+}
+
+// Paths below the base URL.
+const (
+	pathAPI         = "/jmap/api"
+	pathDownload    = "/jmap/download/"
+	pathUpload      = "/jmap/upload/"
+	pathEventSource = "/jmap/eventsource"
+)
+
+// ServeHTTP serves the paths that the package's documentation lists, and 404 for all others.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.crossOrigin(w, r) {
+		return
+	}
+	var handle func(http.ResponseWriter, *http.Request, string)
+	methods := []string{http.MethodGet, http.MethodHead}
+	switch p := r.URL.Path; {
+	case p == jmap.WellKnown:
+		handle = s.serveSession
+	case p == pathAPI:
+		handle, methods = s.serveAPI, []string{http.MethodPost}
+	case strings.HasPrefix(p, pathDownload):
+		handle = s.serveDownload
+	case strings.HasPrefix(p, pathUpload):
+		handle, methods = s.serveUpload, []string{http.MethodPost}
+	case p == pathEventSource:
+		handle, methods = s.serveEventSource, methods[:1]
+	default:
+		problem(w, http.StatusNotFound, "nothing is here")
+		return
+	}
+	if !slices.Contains(methods, r.Method) {
+		w.Header().Set("Allow", strings.Join(methods, ", "))
+		problem(w, http.StatusMethodNotAllowed, "use "+methods[0])
+		return
+	}
+	user, err := s.Authenticate(r)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	handle(w, r, user)
+}
+
+// refuse answers a request whose user is not known.
+func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
+	e, ok := errors.AsType[*AuthError](err)
+	if !ok {
+		e = &AuthError{Status: http.StatusServiceUnavailable, Detail: "cannot log in now", Err: err}
+	}
+	if e.Status >= 500 {
+		s.logger().LogAttrs(r.Context(), slog.LevelError, "authentication failed", slog.Any("error", err))
+	}
+	for _, c := range e.Challenge {
+		w.Header().Add("WWW-Authenticate", c)
+	}
+	problem(w, e.Status, e.Detail)
+}
+
+// crossOrigin adds the fields of CORS, answers preflights, and refuses requests that change something and come from
+// the page of another origin. It reports whether the request has its answer.
+func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	anyone := slices.Contains(s.Origins, "*")
+	if len(s.Origins) > 0 {
+		w.Header().Add("Vary", "Origin")
+	}
+	if origin != "" && (anyone || slices.Contains(s.Origins, origin)) {
+		if anyone {
+			origin = "*"
+		}
+		h := w.Header()
+		h.Set("Access-Control-Allow-Origin", origin)
+		if r.Method == http.MethodOptions && r.Header.Get("Access-Control-Request-Method") != "" {
+			h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST")
+			h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Last-Event-ID, Range")
+			h.Set("Access-Control-Max-Age", "86400")
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		}
+		return false
+	}
+	if http.NewCrossOriginProtection().Check(r) != nil {
+		problem(w, http.StatusForbidden, "this origin is not allowed")
+		return true
+	}
+	return false
+}
+
+// session returns the Session of a user, without its URLs.
+func (s *Server) session(ctx context.Context, user string) (*jmap.Session, error) {
+	accounts, err := s.Accounts(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	core, err := jmap.Marshal(s.limits())
+	if err != nil {
+		return nil, err
+	}
+	out := &jmap.Session{
+		Capabilities:    map[string]jmap.Raw{},
+		Accounts:        make(map[jmap.ID]jmap.SessionAccount, len(accounts)),
+		PrimaryAccounts: make(map[string]jmap.ID),
+		Username:        user,
+	}
+	for c := range s.Mux.capabilities() {
+		out.Capabilities[c] = jmap.Raw("{}")
+	}
+	out.Capabilities[jmap.CapabilityCore] = core
+	for _, a := range accounts {
+		out.Accounts[a.ID] = a.SessionAccount
+		for c := range a.AccountCapabilities {
+			if _, ok := out.PrimaryAccounts[c]; !ok && a.IsPersonal {
+				out.PrimaryAccounts[c] = a.ID
+			}
+		}
+	}
+	b, err := jmap.Marshal(out)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	out.State = jmap.State(hex.EncodeToString(sum[:6]))
+	return out, nil
+}
+
+// serveSession serves RFC 8620 §2.
+func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, user string) {
+	out, err := s.session(r.Context(), user)
+	if err != nil {
+		s.fail(w, r, user, err)
+		return
+	}
+	base := s.BaseURL
+	if base == "" {
+		base = "http://" + r.Host
+		if r.TLS != nil {
+			base = "https://" + r.Host
+		}
+	}
+	out.APIURL = base + pathAPI
+	out.DownloadURL = base + pathDownload + "{accountId}/{blobId}/{name}?type={type}"
+	out.UploadURL = base + pathUpload + "{accountId}"
+	out.EventSourceURL = base + pathEventSource + "?types={types}&closeafter={closeafter}&ping={ping}"
+	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
+	writeJSON(w, http.StatusOK, out)
+}
+
+func (s *Server) serveEventSource(w http.ResponseWriter, r *http.Request, user string) {
+	if s.EventSource == nil {
+		problem(w, http.StatusNotImplemented, "this server does not push changes")
+		return
+	}
+	s.EventSource(w, r, user)
+}
+
+// enter counts a request of the user's, which leave ends. It reports whether there may be one more.
+func (s *Server) enter(k busyKey, limit int) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy == nil {
+		s.busy = make(map[busyKey]int)
+	}
+	if s.busy[k] >= limit {
+		return false
+	}
+	s.busy[k]++
+	return true
+}
+
+func (s *Server) leave(k busyKey) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy[k]--; s.busy[k] == 0 {
+		delete(s.busy, k)
+	}
+}
+
+func (s *Server) limits() jmap.Limits {
+	if s.Limits == nil {
+		return jmap.DefaultLimits()
+	}
+	return *s.Limits
+}
+
+func (s *Server) logger() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
+}
