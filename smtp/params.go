@@ -30,12 +30,6 @@ type RcptParams struct {
 	Other []Param
 }
 
-// A Param is one ESMTP parameter, KEYWORD or KEYWORD=VALUE (RFC 5321 §4.1.2, esmtp-param).
-type Param struct {
-	Keyword string // upper case
-	Value   string // as on the wire; "" without "="
-}
-
 // BodyType is the value of the BODY parameter.
 type BodyType string
 

@@ -1,0 +1,89 @@
+package smtp
+
+import (
+	"crypto/tls"
+	"strings"
+	"time"
+
+	"github.com/mailbricks/mailbricks/internal/address"
+)
+
+// Received is what a Received field says (RFC 5321 §4.4).
+type Received struct {
+	// Peer is where the message came from: Hello, RemoteAddr, Protocol and TLS are written. A nil or zero Peer is a
+	// local origin and leaves out "from".
+	Peer *Peer
+	// PeerName is the host name that the peer's address is known to have, looked up by the caller; "" if unknown.
+	PeerName string
+	// By is the name of this host.
+	By string
+	// ID names the transaction in the logs of this host, "" to leave it out.
+	ID string
+	// For is the recipient; the zero Path leaves it out. It must be left out where there are several, for it
+	// shows one recipient to the others (RFC 5321 §7.2).
+	For Path
+	// Time is when the message came.
+	Time time.Time
+}
+
+// AppendReceived appends a whole Received field, folded, with its CRLF. Characters that do not belong in a field
+// become "?".
+//
+//	Received: from client.example.org (mail.example.org [192.0.2.1])
+//		by mx.example.com with ESMTPS id 4f1a
+//		for <alice@example.com> tls TLS_AES_128_GCM_SHA256;
+//		Mon, 02 Jan 2006 15:04:05 +0000
+func AppendReceived(dst []byte, r Received) []byte {
+	peer := r.Peer
+	if peer == nil {
+		peer = &Peer{}
+	}
+	dst = append(dst, "Received:"...)
+	if ip := peer.IP(); ip.IsValid() || peer.Hello != "" {
+		dst = append(dst, " from "...)
+		if peer.Hello != "" {
+			dst = appendWord(dst, peer.Hello)
+		} else {
+			dst = address.AppendLiteral(dst, ip)
+		}
+		if ip.IsValid() {
+			dst = append(dst, " ("...)
+			if r.PeerName != "" {
+				dst = append(appendWord(dst, r.PeerName), ' ')
+			}
+			dst = append(address.AppendLiteral(dst, ip), ')')
+		}
+		dst = append(dst, "\r\n\t"...)
+	} else {
+		dst = append(dst, ' ')
+	}
+	dst = appendWord(append(dst, "by "...), r.By)
+	if peer.Protocol != "" {
+		dst = appendWord(append(dst, " with "...), peer.Protocol)
+	}
+	if r.ID != "" {
+		dst = appendWord(append(dst, " id "...), r.ID)
+	}
+	sep := "\r\n\t"
+	if !r.For.IsNull() && (!r.For.NeedsUTF8() || strings.HasPrefix(peer.Protocol, "UTF8")) {
+		if out, err := AppendPath(append(append(dst, sep...), "for "...), r.For); err == nil {
+			dst, sep = out, " "
+		}
+	}
+	if peer.TLS != nil { // RFC 8314 §4.3
+		dst = append(append(append(dst, sep...), "tls "...), tls.CipherSuiteName(peer.TLS.CipherSuite)...)
+	}
+	dst = append(dst, ";\r\n\t"...)
+	return append(r.Time.AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700"), "\r\n"...)
+}
+
+// appendWord appends s for a place in a Received field where a domain, a literal or an atom stands.
+func appendWord(dst []byte, s string) []byte {
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f || strings.ContainsRune(`()<>;@\,"`, r) {
+			r = '?'
+		}
+		dst = append(dst, byte(r))
+	}
+	return dst
+}
