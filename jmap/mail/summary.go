@@ -1,6 +1,11 @@
 package mail
 
-import "github.com/mailbricks/mailbricks/jmap"
+import (
+	"strings"
+	"unicode"
+
+	"github.com/mailbricks/mailbricks/jmap"
+)
 
 // A Summary is what a list of messages shows, and what a thread is found by: all that RFC 8621 §4.2 expects to be fast
 // and that takes reading the message. A store computes it once, at delivery, and keeps it as JSON.
@@ -30,4 +35,92 @@ func ParseSummary(b []byte) (*Summary, error) {
 func (s *Summary) AppendJSON(dst []byte) ([]byte, error) {
 	b, err := jmap.Marshal(s)
 	return append(dst, b...), err
+}
+
+// Summarize reads a message. Any bytes have a Summary.
+func Summarize(raw []byte) *Summary { return Parse(raw, "").Summary() }
+
+// Summary returns what a list shows of the message.
+func (p *Parsed) Summary() *Summary {
+	s := new(Summary)
+	for _, f := range p.Header() {
+		switch strings.ToLower(f.Name) {
+		case "message-id":
+			s.MessageID = ParseMessageIDs(f.Value)
+		case "in-reply-to":
+			s.InReplyTo = ParseMessageIDs(f.Value)
+		case "references":
+			s.References = ParseMessageIDs(f.Value)
+		case "sender":
+			s.Sender = ParseAddresses(f.Value)
+		case "from":
+			s.From = ParseAddresses(f.Value)
+		case "to":
+			s.To = ParseAddresses(f.Value)
+		case "cc":
+			s.Cc = ParseAddresses(f.Value)
+		case "bcc":
+			s.Bcc = ParseAddresses(f.Value)
+		case "reply-to":
+			s.ReplyTo = ParseAddresses(f.Value)
+		case "subject":
+			s.Subject = new(DecodeText(f.Value))
+		case "date":
+			s.SentAt = ParseDate(f.Value)
+		}
+	}
+	s.HasAttachment = p.hasAttachment()
+	s.Preview = p.preview()
+	return s
+}
+
+// hasAttachment is as RFC 8621 §4.1.4 suggests.
+func (p *Parsed) hasAttachment() bool {
+	for i := range p.Attachments {
+		if p.Attachments[i].Disposition != "inline" {
+			return true
+		}
+	}
+	return false
+}
+
+// previewLength is the length of a preview in characters, as RFC 8621 §4.1.4 has it.
+const previewLength = 256
+
+// preview returns the beginning of the text: quoted lines left out, white space collapsed.
+func (p *Parsed) preview() string {
+	var b strings.Builder
+	n := 0
+	for i := range p.TextBody {
+		part := &p.TextBody[i]
+		if !strings.HasPrefix(part.Type, "text/") {
+			continue
+		}
+		for line := range strings.SplitSeq(p.Text(part), "\n") {
+			if part.Type == "text/plain" && strings.HasPrefix(line, ">") {
+				continue
+			}
+			if line == "-- " {
+				break // a signature
+			}
+			space := n > 0
+			for _, c := range line {
+				if unicode.IsSpace(c) || unicode.IsControl(c) {
+					space = n > 0
+					continue
+				}
+				if space {
+					b.WriteByte(' ')
+					n++
+					space = false
+				}
+				if n >= previewLength {
+					return strings.TrimRight(b.String(), " ")
+				}
+				b.WriteRune(c)
+				n++
+			}
+		}
+	}
+	return b.String()
 }
