@@ -14,8 +14,9 @@ type Authenticator interface {
 	// Mechanisms lists what may be offered on c, best first. What must not be used without TLS is left out where
 	// c.TLS is nil.
 	Mechanisms(c Conn) []string
-	// Start begins one exchange. mechanism is upper case. The error is ErrMechanism for a mechanism that
-	// Mechanisms does not list, or ErrLocked where too many failures came before.
+	// Start begins one exchange, which must not outlive ctx. mechanism is upper case. The error is ErrMechanism for
+	// an unknown mechanism, ErrEncryption for one that needs TLS first, or ErrLocked where too many failures came
+	// before.
 	Start(ctx context.Context, c Conn, mechanism string) (Exchange, error)
 }
 
@@ -23,7 +24,8 @@ type Authenticator interface {
 // a nil response asks for the initial challenge. It never logs what passes through it.
 type Exchange interface {
 	gosasl.Server
-	// Identity is valid once Next has returned done without an error.
+	// Identity is who authenticated once Next has returned done without an error. After an error it may name who
+	// tried, for logs and limits.
 	Identity() Identity
 }
 
@@ -48,4 +50,46 @@ type Identity struct {
 	Authenticated string
 	// Mechanism is the SASL mechanism used.
 	Mechanism string
+}
+
+// A Mechanism is the server side of one SASL mechanism as a value.
+type Mechanism struct {
+	// Name is the registered name, upper case.
+	Name string
+	// Plaintext says that it shows a secret to whoever reads along, so that it needs TLS.
+	Plaintext bool
+	// Start begins one exchange.
+	Start func(ctx context.Context, c Conn) (Exchange, error)
+}
+
+// New returns an Authenticator that offers mechanisms in the order given.
+func New(mechanisms ...Mechanism) Authenticator { return set(mechanisms) }
+
+type set []Mechanism
+
+func (s set) Mechanisms(c Conn) []string {
+	var out []string
+	for _, m := range s {
+		if m.allowed(c) {
+			out = append(out, m.Name)
+		}
+	}
+	return out
+}
+
+func (s set) Start(ctx context.Context, c Conn, mechanism string) (Exchange, error) {
+	for _, m := range s {
+		if m.Name != mechanism {
+			continue
+		}
+		if !m.allowed(c) {
+			return nil, ErrEncryption
+		}
+		return m.Start(ctx, c)
+	}
+	return nil, ErrMechanism
+}
+
+func (m Mechanism) allowed(c Conn) bool {
+	return !m.Plaintext || c.TLS != nil || c.AllowPlaintext
 }
