@@ -21,16 +21,18 @@ const Module = "github.com/mailbricks/mailbricks"
 // Table says on which floor each package of the root module stands. Conformance suites (XXtest) stand on the
 // floor of what they test.
 var table = map[string]int{
-	"smtp/message":      0,
-	"internal/line":     0,
-	"internal/header":   0,
-	"internal/address":  0,
-	"internal/spool":    0,
-	"internal/netguard": 0,
-	"internal/backoff":  0,
-	"internal/floors":   0,
-	"internal/linelog":  0,
-	"internal/suites":   0,
+	"smtp/message":           0,
+	"internal/line":          0,
+	"internal/header":        0,
+	"internal/address":       0,
+	"internal/spool":         0,
+	"internal/netguard":      0,
+	"internal/backoff":       0,
+	"internal/disk":          0,
+	"internal/disk/disktest": 0,
+	"internal/floors":        0,
+	"internal/linelog":       0,
+	"internal/suites":        0,
 
 	"smtp":                 1,
 	"smtp/dsn":             1,
