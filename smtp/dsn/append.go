@@ -106,7 +106,7 @@ func (m *Message) appendHeader(dst []byte, boundary string) []byte {
 	}
 	dst = appendField(dst, "Date", m.Date.Format(dateLayout), m.UTF8)
 	dst = appendField(dst, "From", "Mail Delivery System <"+from+">", m.UTF8)
-	dst = appendField(dst, "To", "<"+m.To.String()+">", m.UTF8)
+	dst = appendField(dst, "To", m.To.String(), m.UTF8)
 	dst = appendField(dst, "Subject", subject, m.UTF8)
 	dst = appendField(dst, "Message-ID", "<"+m.MessageID+">", m.UTF8)
 	if m.InReplyTo != "" {
