@@ -31,3 +31,17 @@ func (o *Optional[T]) UnmarshalJSON(b []byte) error {
 	o.Set, o.Value = true, nil
 	return Unmarshal(b, &o.Value)
 }
+
+// A NullList is a list that is null in JSON where it is nil.
+type NullList[T any] []T
+
+// MarshalJSON writes null for nil.
+func (l NullList[T]) MarshalJSON() ([]byte, error) {
+	if l == nil {
+		return []byte("null"), nil
+	}
+	return Marshal([]T(l))
+}
+
+// UnmarshalJSON reads a list, or null as nil.
+func (l *NullList[T]) UnmarshalJSON(b []byte) error { return Unmarshal(b, (*[]T)(l)) }

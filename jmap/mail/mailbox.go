@@ -72,7 +72,7 @@ type MailboxSetArgs struct {
 type MailboxChangesResponse struct {
 	jmap.ChangesResponse
 	// UpdatedProperties are the only ones that changed of the updated mailboxes; nil (null): any.
-	UpdatedProperties []string `json:"updatedProperties"`
+	UpdatedProperties jmap.NullList[string] `json:"updatedProperties"`
 }
 
 // A Thread is emails that belong together (RFC 8621 §3).

@@ -3,6 +3,7 @@ package mail
 import (
 	"context"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/mailbricks/mailbricks/jmap"
@@ -118,6 +119,23 @@ type SetUpdate[T ~string] struct {
 	Members map[T]bool
 }
 
+// Apply returns what a set becomes, in ascending order. The result is new.
+func (u SetUpdate[T]) Apply(set []T) []T {
+	var out []T
+	for _, m := range set {
+		if _, ok := u.Members[m]; !ok && !u.Replace {
+			out = append(out, m)
+		}
+	}
+	for m, on := range u.Members {
+		if on {
+			out = append(out, m)
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
 // IsZero reports whether u changes nothing.
 func (u SetUpdate[T]) IsZero() bool { return !u.Replace && len(u.Members) == 0 }
 
@@ -125,7 +143,7 @@ func (u SetUpdate[T]) IsZero() bool { return !u.Replace && len(u.Members) == 0 }
 type MailboxUpdate struct {
 	Name         *string
 	ParentID     jmap.Optional[jmap.ID] // null moves it to the top
-	Role         **Role
+	Role         *Role                  // "" for none
 	SortOrder    *uint
 	IsSubscribed *bool
 }
