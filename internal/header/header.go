@@ -1,0 +1,109 @@
+// Package header reads and writes header sections byte by byte: fields with their folding, tag=value lists as DKIM,
+// ARC and others use them, and the values of Authentication-Results.
+package header
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+)
+
+// MaxHeader is the longest header section that Read takes unless told otherwise, in octets.
+const MaxHeader = 1 << 20
+
+// ErrTooLong says that a header section is longer than its limit.
+var ErrTooLong = errors.New("header section is too long")
+
+// A Field is one field of a header section. Its parts share the section's memory.
+type Field struct {
+	// Raw is the field as it stands, folding and final line ending included.
+	Raw []byte
+	// Name is what stands before the colon, white space before the colon taken off (RFC 5322 §4.5.8); empty for lines
+	// that are no field.
+	Name []byte
+	// Value is what stands behind the colon, without the final line ending.
+	Value []byte
+}
+
+// Is reports whether the field has that name; case does not matter.
+func (f Field) Is(name string) bool {
+	return len(f.Name) == len(name) && strings.EqualFold(string(f.Name), name)
+}
+
+// Fields yields the fields of a header section, up to its empty line if there is one. Lines end with LF or CRLF. A
+// line without a colon, or with white space or control characters in the name, is yielded without Name.
+func Fields(section []byte) iter.Seq[Field] {
+	return func(yield func(Field) bool) {
+		for len(section) > 0 && !emptyLine(section) {
+			n := lineEnd(section)
+			for n < len(section) && (section[n] == ' ' || section[n] == '\t') {
+				n += lineEnd(section[n:])
+			}
+			if !yield(parseField(section[:n:n])) {
+				return
+			}
+			section = section[n:]
+		}
+	}
+}
+
+func emptyLine(b []byte) bool { return b[0] == '\n' || b[0] == '\r' && len(b) > 1 && b[1] == '\n' }
+
+// lineEnd returns the length of the first line with its ending.
+func lineEnd(b []byte) int {
+	if i := bytes.IndexByte(b, '\n'); i >= 0 {
+		return i + 1
+	}
+	return len(b)
+}
+
+func parseField(raw []byte) Field {
+	f := Field{Raw: raw}
+	colon := bytes.IndexByte(raw, ':')
+	if colon <= 0 {
+		return f
+	}
+	name := bytes.TrimRight(raw[:colon], " \t")
+	for _, c := range name {
+		if c <= ' ' || c >= 0x7f {
+			return f
+		}
+	}
+	f.Name = name
+	f.Value = bytes.TrimSuffix(bytes.TrimSuffix(raw[colon+1:], []byte("\n")), []byte("\r"))
+	return f
+}
+
+// Read reads a header section with its empty line; r then stands at the body. A message may end within its header.
+// limit is in octets, 0 for MaxHeader. The error is ErrTooLong or r's.
+func Read(r *bufio.Reader, limit int) ([]byte, error) {
+	if limit == 0 {
+		limit = MaxHeader
+	}
+	var section []byte
+	start := true
+	for {
+		line, err := r.ReadSlice('\n')
+		if len(section)+len(line) > limit {
+			return nil, fmt.Errorf("%w: over %d octets", ErrTooLong, limit)
+		}
+		section = append(section, line...)
+		switch {
+		case err == nil:
+			if start && emptyLine(line) {
+				return section, nil
+			}
+			start = true
+		case errors.Is(err, bufio.ErrBufferFull):
+			start = false
+		case err == io.EOF:
+			return section, nil
+		default:
+			return nil, err
+		}
+	}
+}
