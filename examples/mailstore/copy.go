@@ -1,0 +1,77 @@
+package mailstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// Copy copies messages into another mailbox.
+func (a *account) Copy(ctx context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
+	return a.transfer(ctx, from, uids, to, false)
+}
+
+// Move moves messages into another mailbox.
+func (a *account) Move(ctx context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
+	return a.transfer(ctx, from, uids, to, true)
+}
+
+func (a *account) transfer(ctx context.Context, from string, uids imap.UIDSet, to string, move bool) (imap.Copied, error) {
+	var out imap.Copied
+	err := a.s.db.write(ctx, func(t *tx) error {
+		row, src, err := t.named(a.id, from)
+		if err != nil {
+			return err
+		}
+		_, dst, err := t.named(a.id, to)
+		if err != nil {
+			return err
+		}
+		out, err = t.copy(row, src, uids, dst, copyOptions{now: a.s.o.Now(), move: move, maxExpunged: a.s.o.MaxExpunged})
+		return err
+	})
+	return out, err
+}
+
+type copyOptions struct {
+	now         time.Time
+	move        bool
+	maxExpunged int
+}
+
+// copy copies or moves the messages of a set that exist. They keep flags, internal date and identity.
+func (t *tx) copy(a *accountRow, from *boxRow, uids imap.UIDSet, to *boxRow, o copyOptions) (imap.Copied, error) {
+	out := imap.Copied{UIDValidity: to.uidvalidity}
+	msgs, err := t.messages(from.id, uids, nil)
+	if err != nil || len(msgs) == 0 {
+		return out, err
+	}
+	m := t.next(a)
+	for _, x := range msgs {
+		n := x
+		n.modseq, n.created, n.saved = m, m, o.now.Unix()
+		if err := t.put(to, &n); err != nil {
+			return out, err
+		}
+		out.From, out.To = append(out.From, x.uid), append(out.To, n.uid)
+	}
+	if o.move {
+		err = t.remove(a, from, m, msgs, o.maxExpunged)
+	}
+	return out, err
+}
+
+// put adds a message to a mailbox under its next UID.
+func (t *tx) put(b *boxRow, m *msgRow) error {
+	if b.uidnext == 0 {
+		return fmt.Errorf("mailstore: mailbox %q has used up its UIDs: %w", b.name, imap.ErrCannot)
+	}
+	m.uid = b.uidnext
+	b.uidnext++ // 0 after the last one
+	b.count(1, m.flagSet, m.size)
+	t.touch(b, m.modseq)
+	return t.exec(`INSERT INTO message (mailbox, `+msgColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		b.id, m.uid, m.modseq, m.created, m.bits, m.keywords, m.internal, m.saved, m.size, m.email, m.thread)
+}

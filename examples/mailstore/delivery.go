@@ -1,0 +1,153 @@
+package mailstore
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/smtp"
+)
+
+var _ smtp.Handler = (*Store)(nil)
+
+// Mail opens a transaction of final delivery (RFC 5321 §4.4): the message goes into INBOX of each recipient, with
+// Return-Path on top. A recipient is the account named by the whole address, or else by its local part; case is
+// ignored. An account named twice gets one copy. All recipients share one commit.
+//
+// Replies: 250 2.1.5 durable; 550 5.1.1 no such user; 552 5.3.4 too big; 452 4.3.1 disk full.
+func (s *Store) Mail(ctx context.Context, _ *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
+	if p.Size > s.o.MaxMessage {
+		return nil, errTooBig(fmt.Errorf("SIZE=%d", p.Size))
+	}
+	return &delivery{s: s, from: from}, nil
+}
+
+func errTooBig(cause error) error {
+	return &smtp.Error{Reply: smtp.NewReply(552, smtp.EnhancedCode{5, 3, 4}, "Message too big"), Err: cause}
+}
+
+type delivery struct {
+	s    *Store
+	from smtp.Path
+	to   []*account // one for each accepted recipient
+}
+
+// Rcpt finds the recipient's account.
+func (d *delivery) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams) error {
+	names := []string{to.Local}
+	if to.Domain != "" {
+		names = []string{to.Local + "@" + to.Domain, to.Local}
+	}
+	a, err := d.s.open(ctx, names...)
+	if errors.Is(err, imap.ErrNonexistent) {
+		return &smtp.Error{Reply: smtp.NewReply(550, smtp.EnhancedCode{5, 1, 1}, "No such user here"), Err: err}
+	} else if err != nil {
+		return err
+	}
+	d.to = append(d.to, a)
+	return nil
+}
+
+// Data stores the message for all recipients or for none.
+func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
+	now := d.s.o.Now()
+	x := &incoming{Draft: d.s.draft(), internal: now.Unix()}
+	defer x.Close()
+	err := deliverable(x, body, d.from)
+	if err == nil {
+		err = x.finish()
+	}
+	if err != nil {
+		return nil, deliveryError(tooBig(err))
+	}
+	accounts := slices.Clone(d.to)
+	slices.SortFunc(accounts, func(a, b *account) int { return int(a.id - b.id) })
+	accounts = slices.Compact(accounts)
+	err = d.s.db.write(context.WithoutCancel(ctx), func(t *tx) error {
+		for _, a := range accounts {
+			row, b, err := t.named(a.id, "INBOX")
+			if err != nil {
+				return err
+			}
+			if _, _, err := t.add(row, b, t.next(row), x, now.Unix()); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, deliveryError(err)
+	}
+	return smtp.SameResult(len(d.to), smtp.NewReply(250, smtp.EnhancedCode{2, 1, 5}, "Delivered")), nil
+}
+
+// Close ends the transaction.
+func (d *delivery) Close() error { return nil }
+
+func deliveryError(err error) error {
+	switch {
+	case errors.Is(err, imap.ErrTooBig):
+		return errTooBig(err)
+	case errors.Is(err, ErrFull):
+		return &smtp.Error{Reply: smtp.NewReply(452, smtp.EnhancedCode{4, 3, 1}, "Insufficient system storage"), Err: err}
+	}
+	return err
+}
+
+// deliverable copies a message as it is delivered: Return-Path on top, and none further down in the header, so that
+// there is exactly one (RFC 5321 §4.4).
+func deliverable(w io.Writer, body io.Reader, from smtp.Path) error {
+	trace, err := smtp.AppendPath([]byte("Return-Path: "), from)
+	if err != nil {
+		return err
+	}
+	if _, err := w.Write(append(trace, "\r\n"...)); err != nil {
+		return err
+	}
+	r := bufio.NewReaderSize(body, 4096)
+	var skip, within bool // this field is left out; this line goes on
+	for {
+		line, err := r.ReadSlice('\n')
+		if !within {
+			switch {
+			case len(bytes.TrimRight(line, "\r\n")) == 0: // the end of the header
+				if _, err := w.Write(line); err != nil {
+					return err
+				}
+				if err != nil {
+					return ignoreEOF(err)
+				}
+				_, err = io.Copy(w, r)
+				return err
+			case line[0] != ' ' && line[0] != '\t':
+				skip = isReturnPath(line)
+			}
+		}
+		if !skip {
+			if _, err := w.Write(line); err != nil {
+				return err
+			}
+		}
+		within = err == bufio.ErrBufferFull
+		if err != nil && !within {
+			return ignoreEOF(err)
+		}
+	}
+}
+
+func ignoreEOF(err error) error {
+	if err == io.EOF {
+		return nil
+	}
+	return err
+}
+
+func isReturnPath(line []byte) bool {
+	name, _, ok := bytes.Cut(line, []byte(":"))
+	return ok && bytes.EqualFold(bytes.TrimRight(name, " \t"), []byte("Return-Path"))
+}

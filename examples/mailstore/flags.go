@@ -1,0 +1,296 @@
+package mailstore
+
+import (
+	"context"
+	"database/sql"
+	"slices"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// systemFlags in the order of their bits in the column flags.
+func systemFlags() []imap.Flag {
+	return []imap.Flag{imap.FlagSeen, imap.FlagAnswered, imap.FlagFlagged, imap.FlagDeleted, imap.FlagDraft}
+}
+
+const (
+	bitSeen = 1 << iota
+	bitAnswered
+	bitFlagged
+	bitDeleted
+	bitDraft
+)
+
+// A flagSet is a message's flags as stored.
+type flagSet struct {
+	bits     uint8
+	keywords string // separated by spaces, as first given
+}
+
+// parseFlags sorts flags into a flagSet. \Recent and unknown system flags are not kept.
+func parseFlags(flags []imap.Flag) flagSet {
+	var f flagSet
+	for _, x := range flags {
+		f = f.with(x)
+	}
+	return f
+}
+
+func (f flagSet) with(x imap.Flag) flagSet {
+	if strings.HasPrefix(string(x), `\`) {
+		f.bits |= systemBit(x)
+	} else if x != "" && !f.has(x) {
+		f.keywords = strings.TrimPrefix(f.keywords+" "+string(x), " ")
+	}
+	return f
+}
+
+func (f flagSet) without(x imap.Flag) flagSet {
+	if strings.HasPrefix(string(x), `\`) {
+		f.bits &^= systemBit(x)
+	} else if f.has(x) {
+		kept := slices.DeleteFunc(strings.Fields(f.keywords), func(k string) bool { return strings.EqualFold(k, string(x)) })
+		f.keywords = strings.Join(kept, " ")
+	}
+	return f
+}
+
+// has reports whether the keyword x is there.
+func (f flagSet) has(x imap.Flag) bool {
+	for k := range strings.FieldsSeq(f.keywords) {
+		if strings.EqualFold(k, string(x)) {
+			return true
+		}
+	}
+	return false
+}
+
+func systemBit(x imap.Flag) uint8 {
+	for i, s := range systemFlags() {
+		if strings.EqualFold(string(s), string(x)) {
+			return 1 << i
+		}
+	}
+	return 0
+}
+
+// apply returns the set after a change. Keywords that differ in case or order only are the same.
+func (f flagSet) apply(c imap.FlagChange) flagSet {
+	out := f
+	switch c.Op {
+	case imap.FlagsSet:
+		out = parseFlags(c.Flags)
+		if out.sameKeywords(f) {
+			out.keywords = f.keywords
+		}
+	case imap.FlagsAdd:
+		for _, x := range c.Flags {
+			out = out.with(x)
+		}
+	case imap.FlagsRemove:
+		for _, x := range c.Flags {
+			out = out.without(x)
+		}
+	}
+	return out
+}
+
+func (f flagSet) sameKeywords(g flagSet) bool {
+	a, b := strings.Fields(f.keywords), strings.Fields(g.keywords)
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(k string) bool { return !g.has(imap.Flag(k)) })
+}
+
+// flags returns the set as IMAP lists it; never nil.
+func (f flagSet) flags() []imap.Flag {
+	out := make([]imap.Flag, 0, 4)
+	for i, s := range systemFlags() {
+		if f.bits&(1<<i) != 0 {
+			out = append(out, s)
+		}
+	}
+	for k := range strings.FieldsSeq(f.keywords) {
+		out = append(out, imap.Flag(k))
+	}
+	return out
+}
+
+// count adds n messages of these flags and this size to the counters of a mailbox.
+func (b *boxRow) count(n int64, f flagSet, size int64) {
+	b.messages += n
+	b.size += n * size
+	if f.bits&bitSeen == 0 {
+		b.unseen += n
+	}
+	if f.bits&bitDeleted != 0 {
+		b.deleted += n
+	}
+}
+
+// StoreFlags applies one change.
+func (a *account) StoreFlags(ctx context.Context, mailbox string, uids imap.UIDSet, c imap.FlagChange, unchangedSince modSeq) (imap.Stored, error) {
+	var out imap.Stored
+	err := a.s.db.write(ctx, func(t *tx) error {
+		out = imap.Stored{}
+		row, b, err := t.named(a.id, mailbox)
+		if err != nil {
+			return err
+		}
+		msgs, err := t.messages(b.id, uids, nil)
+		if err != nil {
+			return err
+		}
+		for _, m := range msgs {
+			if m.modseq > unchangedSince {
+				out.Modified.Add(m.uid, m.uid)
+				continue
+			}
+			f := m.flagSet.apply(c)
+			if f == m.flagSet {
+				continue
+			}
+			if out.ModSeq == 0 {
+				out.ModSeq = t.next(row)
+			}
+			if err := t.setFlags(b, &m, f, out.ModSeq); err != nil {
+				return err
+			}
+			out.Changed.Add(m.uid, m.uid)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// setFlags gives a message other flags.
+func (t *tx) setFlags(b *boxRow, x *msgRow, f flagSet, m modSeq) error {
+	b.count(-1, x.flagSet, x.size)
+	b.count(1, f, x.size)
+	t.touch(b, m)
+	if err := t.exec(`UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE mailbox = ? AND uid = ?`, f.bits, f.keywords, m, b.id, x.uid); err != nil {
+		return err
+	}
+	if x.bits&^f.bits&bitDeleted != 0 {
+		return t.undelete(x.email, m)
+	}
+	return nil
+}
+
+// undelete makes an email new for JMAP, which does not see what is \Deleted, unless another copy showed it all along.
+func (t *tx) undelete(email int64, m modSeq) error {
+	return t.exec(`UPDATE email SET created = ? WHERE id = ? AND (SELECT count(*) FROM message WHERE email = ? AND NOT flags & 8) = 1`, m, email, email)
+}
+
+// Expunge removes messages.
+func (a *account) Expunge(ctx context.Context, mailbox string, uids imap.UIDSet, force bool) (imap.UIDSet, error) {
+	var out imap.UIDSet
+	err := a.s.db.write(ctx, func(t *tx) error {
+		out = nil
+		row, b, err := t.named(a.id, mailbox)
+		if err != nil || b.deleted == 0 && !force {
+			return err
+		}
+		msgs, err := t.messages(b.id, uids, func(m *msgRow) bool { return force || m.bits&bitDeleted != 0 })
+		if err != nil || len(msgs) == 0 {
+			return err
+		}
+		for _, m := range msgs {
+			out.Add(m.uid, m.uid)
+		}
+		return t.remove(row, b, t.next(row), msgs, a.s.o.MaxExpunged)
+	})
+	return out, err
+}
+
+// A msgRow is a row of message.
+type msgRow struct {
+	uid             imap.UID
+	modseq, created modSeq
+	flagSet
+	internal, saved, size int64
+	email, thread         int64
+}
+
+const msgColumns = `uid, modseq, created, flags, keywords, internal, saved, size, email, thread`
+
+func (m *msgRow) fields() []any {
+	return []any{&m.uid, &m.modseq, &m.created, &m.bits, &m.keywords, &m.internal, &m.saved, &m.size, &m.email, &m.thread}
+}
+
+// messages reads the messages of a set for which pick (if any) is true, by ascending UID.
+func (t *tx) messages(box int64, set imap.UIDSet, pick func(*msgRow) bool) ([]msgRow, error) {
+	var out []msgRow
+	for span, in := range spans(set) {
+		err := t.rows(func(r *sql.Rows) error {
+			var m msgRow
+			if err := r.Scan(m.fields()...); err != nil {
+				return err
+			}
+			if in(m.uid) && (pick == nil || pick(&m)) {
+				out = append(out, m)
+			}
+			return nil
+		}, `SELECT `+msgColumns+` FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid`, box, span.First, span.Last)
+		if err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// remove removes messages for good and remembers that they have gone.
+func (t *tx) remove(a *accountRow, b *boxRow, m modSeq, msgs []msgRow, maxExpunged int) error {
+	if len(msgs) == 0 {
+		return nil
+	}
+	t.touch(b, m)
+	for _, x := range msgs {
+		b.count(-1, x.flagSet, x.size)
+		if err := t.exec(`DELETE FROM message WHERE mailbox = ? AND uid = ?`, b.id, x.uid); err != nil {
+			return err
+		}
+		if err := t.exec(`INSERT INTO expunged (account, modseq, mailbox, uid, created, email, thread) VALUES (?, ?, ?, ?, ?, ?, ?)`,
+			a.id, m, b.id, x.uid, x.created, x.email, x.thread); err != nil {
+			return err
+		}
+		if err := t.dropEmail(x.email); err != nil {
+			return err
+		}
+	}
+	a.gone += int64(len(msgs))
+	a.dirty = true
+	return t.forget(a, maxExpunged)
+}
+
+// forget drops the oldest expunges of an account once there are a quarter more than most.
+func (t *tx) forget(a *accountRow, most int) error {
+	if a.gone <= int64(most)+int64(most)/4 {
+		return nil
+	}
+	var cut modSeq
+	err := t.row([]any{&cut}, `SELECT modseq FROM expunged WHERE account = ? ORDER BY modseq LIMIT 1 OFFSET ?`, a.id, a.gone-int64(most)-1)
+	if err != nil {
+		return err
+	}
+	newest := make(map[int64]modSeq)
+	err = t.rows(func(r *sql.Rows) error {
+		var box, n int64
+		var m modSeq
+		if err := r.Scan(&box, &m, &n); err != nil {
+			return err
+		}
+		newest[box] = m
+		a.gone -= n
+		return nil
+	}, `SELECT mailbox, max(modseq), count(*) FROM expunged WHERE account = ? AND modseq <= ? GROUP BY mailbox`, a.id, cut)
+	if err != nil {
+		return err
+	}
+	for id, m := range newest {
+		if b, err := t.box(id); err == nil { // else it was deleted since
+			b.horizon, b.dirty = m, true
+		}
+	}
+	a.horizon = cut
+	return t.exec(`DELETE FROM expunged WHERE account = ? AND modseq <= ?`, a.id, cut)
+}

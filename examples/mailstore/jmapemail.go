@@ -1,0 +1,424 @@
+package mailstore
+
+import (
+	"cmp"
+	"context"
+	"database/sql"
+	"errors"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mailbricks/mailbricks/jmap"
+	"github.com/mailbricks/mailbricks/jmap/mail"
+)
+
+// jmapEmails are the emails of an account: what messages with the same bytes share.
+type jmapEmails struct{ *account }
+
+// An emailRow is an email with its copies, those that are \Deleted left out.
+type emailRow struct {
+	id, blob, thread int64
+	summary          []byte
+	copies           []copyRow
+}
+
+// A copyRow is one message of an email.
+type copyRow struct {
+	msgRow
+	mailbox int64
+}
+
+func (c *copyRow) fields() []any { return append([]any{&c.mailbox}, c.msgRow.fields()...) }
+
+// email reads an email of the account; nil if there is none, or none to be seen.
+func (a *account) email(c *conn, id int64, summary bool) (*emailRow, error) {
+	e := &emailRow{id: id}
+	query, dest := `SELECT blob, thread FROM email WHERE id = ? AND account = ?`, []any{&e.blob, &e.thread}
+	if summary {
+		query, dest = `SELECT blob, thread, summary FROM email WHERE id = ? AND account = ?`, append(dest, &e.summary)
+	}
+	if err := c.row(dest, query, id, a.id); errors.Is(err, sql.ErrNoRows) {
+		return nil, nil
+	} else if err != nil {
+		return nil, err
+	}
+	var err error
+	e.copies, err = a.copies(c, id)
+	e.copies = slices.DeleteFunc(e.copies, func(c copyRow) bool { return c.bits&bitDeleted != 0 })
+	if len(e.copies) == 0 {
+		e = nil
+	}
+	return e, err
+}
+
+// copies reads all messages of an email.
+func (a *account) copies(c *conn, email int64) ([]copyRow, error) {
+	var out []copyRow
+	err := c.rows(func(r *sql.Rows) error {
+		out = append(out, copyRow{})
+		return r.Scan(out[len(out)-1].fields()...)
+	}, `SELECT mailbox, `+msgColumns+` FROM message WHERE email = ? ORDER BY mailbox, uid`, email)
+	return out, err
+}
+
+// received is the earliest internal date of the copies.
+func (e *emailRow) received() time.Time {
+	oldest := slices.MinFunc(e.copies, func(a, b copyRow) int { return cmp.Compare(a.internal, b.internal) })
+	return time.Unix(oldest.internal, 0).UTC()
+}
+
+// keywords joins those of the copies.
+func (e *emailRow) keywords() []string {
+	var out []string
+	seen := true
+	for _, c := range e.copies {
+		seen = seen && c.bits&bitSeen != 0
+		for _, f := range c.flags() {
+			if k := mail.Keyword(string(f)); k != "" && k != "$seen" {
+				out = append(out, k)
+			}
+		}
+	}
+	if seen {
+		out = append(out, "$seen")
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func (e *emailRow) mailboxes() []jmap.ID {
+	var out []jmap.ID
+	for _, c := range e.copies {
+		out = append(out, jmap.ID(mailboxID(c.mailbox)))
+	}
+	return slices.Compact(out)
+}
+
+func (e *emailRow) record() (mail.Record, error) {
+	r := mail.Record{ID: jmap.ID(emailID(e.id)), BlobID: jmap.ID(blobID(e.blob)), ThreadID: jmap.ID(threadID(e.thread)),
+		MailboxIDs: e.mailboxes(), Keywords: e.keywords(), Size: e.copies[0].size, ReceivedAt: e.received()}
+	var err error
+	if e.summary != nil {
+		r.Summary, err = mail.ParseSummary(e.summary)
+	}
+	return r, err
+}
+
+// Get returns emails, without ids all of them, the newest last.
+func (a jmapEmails) Get(ctx context.Context, r *jmap.GetRequest[mail.EmailWant]) (*jmap.GetResponse[mail.Record], error) {
+	out := &jmap.GetResponse[mail.Record]{AccountID: r.AccountID}
+	err := a.s.db.snapshot(ctx, func(c *conn) error {
+		now, err := a.state(c)
+		if err != nil {
+			return err
+		}
+		out.State = now.state()
+		ids := r.IDs
+		if ids == nil {
+			if err := c.rows(func(r *sql.Rows) error {
+				var id int64
+				err := r.Scan(&id)
+				ids = append(ids, jmap.ID(emailID(id)))
+				return err
+			}, `SELECT DISTINCT m.email FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id WHERE b.account = ? AND NOT m.flags & 8 ORDER BY 1`, a.id); err != nil {
+				return err
+			}
+		}
+		for _, id := range ids {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			e, err := a.email(c, parseID('M', string(id)), r.Args.Summary)
+			if err != nil {
+				return err
+			}
+			if e == nil {
+				out.NotFound = append(out.NotFound, id)
+				continue
+			}
+			rec, err := e.record()
+			if err != nil {
+				return err
+			}
+			out.List = append(out.List, rec)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Changes returns the emails that changed.
+func (a jmapEmails) Changes(ctx context.Context, r *jmap.ChangesRequest) (*jmap.ChangesResponse, error) {
+	return a.changesSince(ctx, r, emailID, a.changed)
+}
+
+// changed reads the emails that may have changed after since. An email was there at since if one of its messages was,
+// and it is there now if one of its messages is that is not \Deleted.
+func (a *account) changed(c *conn, since place) ([]changed, error) {
+	byID := make(map[int64]*changed)
+	note := func(id int64, m, created modSeq) {
+		x := byID[id]
+		if x == nil {
+			x = &changed{id: id, created: true, gone: true}
+			byID[id] = x
+		}
+		p := place{m, id}
+		if p.compare(x.at) > 0 {
+			x.at = p
+		}
+		x.created = x.created && place{created, id}.compare(since) > 0
+	}
+	err := c.rows(func(r *sql.Rows) error {
+		var id int64
+		var m, created modSeq
+		var visible bool
+		if err := r.Scan(&id, &m, &created, &visible); err != nil {
+			return err
+		}
+		note(id, m, created)
+		byID[id].gone = byID[id].gone && !visible
+		return nil
+	}, `SELECT m.email, m.modseq, e.created, NOT m.flags & 8 FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id AND m.modseq > ?
+		JOIN email e ON e.id = m.email WHERE b.account = ? AND b.modseq > ?`, since.from(), a.id, since.from())
+	if err == nil {
+		err = c.rows(func(r *sql.Rows) error {
+			var id int64
+			var m, created modSeq
+			if err := r.Scan(&id, &m, &created); err != nil {
+				return err
+			}
+			note(id, m, created)
+			return nil
+		}, `SELECT email, modseq, created FROM expunged WHERE account = ? AND modseq > ? AND uid > 0`, a.id, since.from())
+	}
+	var out []changed
+	for id, x := range byID {
+		if err == nil && x.gone { // perhaps a message that did not change shows it still
+			var created modSeq
+			err = c.row([]any{&created}, `SELECT e.created FROM email e WHERE e.id = ? AND EXISTS (
+				SELECT 1 FROM message m WHERE m.email = e.id AND NOT m.flags & 8)`, id)
+			if err == nil {
+				x.gone, x.created = false, place{created, id}.compare(since) > 0
+			} else if errors.Is(err, sql.ErrNoRows) {
+				err = nil
+			}
+		}
+		out = append(out, *x)
+	}
+	return out, err
+}
+
+// Query lists one mailbox by date, the newest or the oldest first, by an index.
+func (a jmapEmails) Query(ctx context.Context, r *jmap.QueryRequest[mail.EmailCondition, mail.Comparator, mail.EmailQueryArgs]) (*jmap.QueryResponse, error) {
+	box, ascending, ok := simpleQuery(r)
+	if !ok {
+		return nil, errors.ErrUnsupported
+	}
+	q := &listing{limit: -1, position: r.Position, anchor: parseID('M', string(r.Anchor)), offset: r.AnchorOffset, collapse: r.Args.CollapseThreads}
+	if r.Limit != nil {
+		q.limit = int(min(*r.Limit, 1<<30))
+	}
+	if r.Anchor == "" {
+		q.anchor = -1
+	}
+	out := &jmap.QueryResponse{AccountID: r.AccountID, IDs: []jmap.ID{}}
+	err := a.s.db.snapshot(ctx, func(c *conn) error {
+		b := new(boxRow)
+		err := c.row(b.fields(), `SELECT `+boxColumns+` FROM mailbox WHERE id = ? AND account = ?`, box, a.id)
+		if errors.Is(err, sql.ErrNoRows) { // RFC 8620 §5.5: a filter that nothing matches
+			b = &boxRow{}
+		} else if err != nil {
+			return err
+		}
+		n, err := a.count(c, b)
+		if err != nil {
+			return err
+		}
+		q.total = int(n.emails)
+		if q.collapse {
+			q.total = int(n.threads)
+		}
+		out.QueryState = jmap.State(strconv.FormatUint(uint64(b.modseq), 10))
+		if r.CalculateTotal {
+			out.Total = new(uint(q.total))
+		}
+		out.IDs, out.Position, err = q.run(c, b, ascending)
+		return err
+	})
+	return out, err
+}
+
+// simpleQuery reports whether a query asks for one mailbox by date.
+func simpleQuery(r *jmap.QueryRequest[mail.EmailCondition, mail.Comparator, mail.EmailQueryArgs]) (box int64, ascending, ok bool) {
+	if r.Filter == nil || r.Filter.Condition == nil || r.Filter.Operator != "" || len(r.Sort) > 1 {
+		return 0, false, false
+	}
+	cond := *r.Filter.Condition
+	box = parseID('F', string(cond.InMailbox))
+	cond.InMailbox = ""
+	if box == 0 || !reflect.ValueOf(cond).IsZero() {
+		return 0, false, false
+	}
+	if len(r.Sort) == 1 {
+		if r.Sort[0].Property != "receivedAt" || r.Sort[0].Collation != "" {
+			return 0, false, false
+		}
+		ascending = !r.Sort[0].Descending()
+	}
+	return box, ascending, true
+}
+
+// A listing walks over a mailbox until it has the wanted window.
+type listing struct {
+	position, offset, limit, total int
+	anchor                         int64 // -1: none, 0: no such email
+	collapse                       bool
+}
+
+// errEnough ends a walk.
+var errEnough = errors.New("enough")
+
+func (q *listing) run(c *conn, b *boxRow, ascending bool) ([]jmap.ID, uint, error) {
+	start := q.position
+	if q.anchor >= 0 {
+		start = -1 // not known yet
+	} else if start < 0 {
+		start = max(q.total+start, 0)
+	}
+	order := "DESC"
+	if ascending {
+		order = "ASC"
+	}
+	query := `SELECT email, thread FROM message WHERE mailbox = ? ORDER BY internal ` + order + `, email ` + order
+	if b.deleted > 0 {
+		query = strings.Replace(query, "mailbox = ?", "mailbox = ? AND NOT flags & 8", 1)
+	}
+	var all []int64 // from the beginning
+	seen := make(map[int64]bool)
+	err := c.rows(func(r *sql.Rows) error {
+		var email, thread int64
+		if err := r.Scan(&email, &thread); err != nil {
+			return err
+		}
+		key := email
+		if q.collapse {
+			key = thread
+		}
+		if seen[key] {
+			return nil
+		}
+		seen[key] = true
+		if all = append(all, email); email == q.anchor {
+			start = max(len(all)-1+q.offset, 0)
+		}
+		if start >= 0 && q.limit >= 0 && len(all) >= start+q.limit {
+			return errEnough
+		}
+		return nil
+	}, query, b.id)
+	if err != nil && !errors.Is(err, errEnough) {
+		return nil, 0, err
+	}
+	if start < 0 {
+		return nil, 0, jmap.Errorf(jmap.AnchorNotFound, "")
+	}
+	ids := []jmap.ID{}
+	for _, id := range all[min(start, len(all)):] {
+		if q.limit >= 0 && len(ids) == q.limit {
+			break
+		}
+		ids = append(ids, jmap.ID(emailID(id)))
+	}
+	return ids, uint(start), nil
+}
+
+// jmapThreads are the threads of an account.
+type jmapThreads struct{ *account }
+
+// Get returns threads, each with its emails by date.
+func (a jmapThreads) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jmap.GetResponse[mail.Thread], error) {
+	out := &jmap.GetResponse[mail.Thread]{AccountID: r.AccountID}
+	err := a.s.db.snapshot(ctx, func(c *conn) error {
+		now, err := a.state(c)
+		if err != nil {
+			return err
+		}
+		out.State = now.state()
+		ids := r.IDs
+		if ids == nil {
+			if err := c.rows(func(r *sql.Rows) error {
+				var id int64
+				err := r.Scan(&id)
+				ids = append(ids, jmap.ID(threadID(id)))
+				return err
+			}, `SELECT DISTINCT m.thread FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id WHERE b.account = ? AND NOT m.flags & 8 ORDER BY 1`, a.id); err != nil {
+				return err
+			}
+		}
+		for _, id := range ids {
+			t := mail.Thread{ID: id}
+			err := c.rows(func(r *sql.Rows) error {
+				var email, date int64
+				err := r.Scan(&email, &date)
+				t.EmailIDs = append(t.EmailIDs, jmap.ID(emailID(email)))
+				return err
+			}, `SELECT e.id, min(m.internal) FROM email e JOIN message m ON m.email = e.id AND NOT m.flags & 8
+				WHERE e.thread = ? AND e.account = ? GROUP BY e.id ORDER BY 2, 1`, parseID('T', string(id)), a.id)
+			if err != nil {
+				return err
+			}
+			if len(t.EmailIDs) == 0 {
+				out.NotFound = append(out.NotFound, id)
+			} else {
+				out.List = append(out.List, t)
+			}
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Changes returns the threads that an email came to or went from.
+func (a jmapThreads) Changes(ctx context.Context, r *jmap.ChangesRequest) (*jmap.ChangesResponse, error) {
+	return a.changesSince(ctx, r, threadID, func(c *conn, since place) ([]changed, error) {
+		byID := make(map[int64]*changed)
+		note := func(r *sql.Rows) error {
+			var id int64
+			var m, created modSeq
+			if err := r.Scan(&id, &m, &created); err != nil {
+				return err
+			}
+			x := byID[id]
+			if x == nil {
+				x = &changed{id: id, created: true}
+				byID[id] = x
+			}
+			x.at = place{max(m, x.at.modseq), id}
+			x.created = x.created && place{created, id}.compare(since) > 0
+			return nil
+		}
+		from := since.from()
+		err := c.rows(note, `SELECT m.thread, m.modseq, e.created FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id AND m.modseq > ?
+			JOIN email e ON e.id = m.email WHERE b.account = ? AND b.modseq > ?`, from, a.id, from)
+		if err == nil {
+			err = c.rows(note, `SELECT thread, modseq, created FROM expunged WHERE account = ? AND modseq > ? AND uid > 0`, a.id, from)
+		}
+		var out []changed
+		for id, x := range byID {
+			if err != nil {
+				break
+			}
+			var emails int64
+			var first modSeq
+			err = c.row([]any{&emails, &first}, `SELECT count(*), coalesce(min(e.created), 0) FROM email e WHERE e.thread = ? AND EXISTS (
+				SELECT 1 FROM message m WHERE m.email = e.id AND NOT m.flags & 8)`, id)
+			x.gone = emails == 0
+			x.created = x.created && (x.gone || place{first, id}.compare(since) > 0)
+			out = append(out, *x)
+		}
+		return out, err
+	})
+}

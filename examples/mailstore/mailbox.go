@@ -1,0 +1,250 @@
+package mailstore
+
+import (
+	"bytes"
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/mailbricks/mailbricks/examples/mailstore/objects"
+	"github.com/mailbricks/mailbricks/examples/mailstore/record"
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// pageSize is how many messages are read at a time. Nothing is held while they are yielded.
+const pageSize = 256
+
+// A mailbox reads one mailbox by its number, so that a rename does not disturb it.
+type mailbox struct {
+	a  *account
+	id int64
+}
+
+// Status returns the counters.
+func (m *mailbox) Status(ctx context.Context) (imap.MailboxStatus, error) {
+	var b boxRow
+	err := m.a.s.db.read(ctx, func(c *conn) error {
+		return noBox(c.row(b.fields(), `SELECT `+boxColumns+` FROM mailbox WHERE id = ?`, m.id), mailboxID(m.id))
+	})
+	if err != nil {
+		return imap.MailboxStatus{}, err
+	}
+	return imap.MailboxStatus{MailboxInfo: b.info(), UIDValidity: b.uidvalidity, UIDNext: b.uidnext, HighestModSeq: b.modseq,
+		Messages: int(b.messages), Unseen: int(b.unseen), Deleted: int(b.deleted), Size: b.size}, nil
+}
+
+// exists returns imap.ErrNonexistent once the mailbox has been deleted.
+func (m *mailbox) exists(c *conn) error {
+	var one int
+	return noBox(c.row([]any{&one}, `SELECT 1 FROM mailbox WHERE id = ?`, m.id), mailboxID(m.id))
+}
+
+// Messages yields the messages of a set.
+func (m *mailbox) Messages(ctx context.Context, uids imap.UIDSet, want imap.Fields) iter.Seq2[*imap.Message, error] {
+	return func(yield func(*imap.Message, error) bool) {
+		if err := m.a.s.db.read(ctx, m.exists); err != nil {
+			yield(nil, err)
+			return
+		}
+		for span, in := range spans(uids) {
+			for span.First != 0 && span.First <= span.Last {
+				page, next, err := m.page(ctx, span, want, in)
+				for _, x := range page {
+					if !yield(x, nil) {
+						return
+					}
+				}
+				if err != nil {
+					yield(nil, err)
+					return
+				}
+				span.First = next
+			}
+		}
+	}
+}
+
+// page reads the first messages of a span, and returns where to go on, 0 at the end.
+func (m *mailbox) page(ctx context.Context, span imap.UIDRange, want imap.Fields, in func(imap.UID) bool) ([]*imap.Message, imap.UID, error) {
+	var out []*imap.Message
+	var next imap.UID
+	rows := 0
+	err := m.a.s.db.read(ctx, func(c *conn) error {
+		scan, query := scanMessage, `SELECT `+msgColumns+` FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?`
+		if want&(imap.FieldEnvelope|imap.FieldStructure) != 0 {
+			scan, query = scanCached, `SELECT m.uid, m.modseq, m.created, m.flags, m.keywords, m.internal, m.saved, m.size, m.email, m.thread,
+				e.envelope, e.structure FROM message m JOIN email e ON e.id = m.email
+				WHERE m.mailbox = ? AND m.uid BETWEEN ? AND ? ORDER BY m.uid LIMIT ?`
+		}
+		return c.rows(func(r *sql.Rows) error {
+			rows++
+			x, err := scan(r, want)
+			if err != nil {
+				return err
+			}
+			next = x.UID + 1 // 0 after MaxUID
+			if in(x.UID) {
+				out = append(out, x)
+			}
+			return nil
+		}, query, m.id, span.First, span.Last, pageSize)
+	})
+	if rows < pageSize {
+		next = 0
+	}
+	return out, next, err
+}
+
+func scanMessage(r *sql.Rows, want imap.Fields) (*imap.Message, error) {
+	var m msgRow
+	if err := r.Scan(m.fields()...); err != nil {
+		return nil, err
+	}
+	return m.message(want), nil
+}
+
+func scanCached(r *sql.Rows, want imap.Fields) (*imap.Message, error) {
+	var m msgRow
+	var envelope, structure sql.RawBytes
+	if err := r.Scan(append(m.fields(), &envelope, &structure)...); err != nil {
+		return nil, err
+	}
+	x := m.message(want)
+	var err error
+	if want&imap.FieldEnvelope != 0 {
+		x.Envelope, err = record.ParseEnvelope(envelope)
+	}
+	if err == nil && want&imap.FieldStructure != 0 {
+		x.Structure, err = record.ParseStructure(structure)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("mailstore: email %s: %w", emailID(m.email), err)
+	}
+	return x, nil
+}
+
+func (m *msgRow) message(want imap.Fields) *imap.Message {
+	x := &imap.Message{UID: m.uid}
+	if want&imap.FieldFlags != 0 {
+		x.Flags = m.flags()
+	}
+	if want&imap.FieldInternalDate != 0 {
+		x.InternalDate = time.Unix(m.internal, 0).UTC()
+	}
+	if want&imap.FieldSaveDate != 0 {
+		x.SaveDate = time.Unix(m.saved, 0).UTC()
+	}
+	if want&imap.FieldSize != 0 {
+		x.Size = m.size
+	}
+	if want&imap.FieldModSeq != 0 {
+		x.ModSeq = m.modseq
+	}
+	if want&imap.FieldIDs != 0 {
+		x.EmailID, x.ThreadID = emailID(m.email), threadID(m.thread)
+	}
+	return x
+}
+
+// Changes yields what changed in the mailbox.
+func (m *mailbox) Changes(ctx context.Context, since modSeq) iter.Seq2[imap.Change, error] {
+	return func(yield func(imap.Change, error) bool) {
+		changes, err := m.changes(ctx, since)
+		if err != nil {
+			yield(imap.Change{}, err)
+			return
+		}
+		for _, c := range changes {
+			if !yield(c.public(since), nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m *mailbox) changes(ctx context.Context, since modSeq) ([]change, error) {
+	var out []change
+	scan := func(gone bool) func(*sql.Rows) error {
+		return func(r *sql.Rows) error {
+			c := change{gone: gone}
+			if err := r.Scan(&c.uid, &c.modseq, &c.created); err != nil {
+				return err
+			}
+			out = append(out, c)
+			return nil
+		}
+	}
+	err := m.a.s.db.snapshot(ctx, func(c *conn) error {
+		out = nil
+		var horizon modSeq
+		if err := c.row([]any{&horizon}, `SELECT horizon FROM mailbox WHERE id = ?`, m.id); err != nil {
+			return noBox(err, mailboxID(m.id))
+		}
+		if since < horizon {
+			return fmt.Errorf("mailstore: changes since %d: %w", since, imap.ErrModSeqTooOld)
+		}
+		err := c.rows(scan(false), `SELECT uid, modseq, created FROM message WHERE mailbox = ? AND modseq > ?`, m.id, since)
+		if err != nil {
+			return err
+		}
+		return c.rows(scan(true), `SELECT uid, modseq, created FROM expunged WHERE mailbox = ? AND modseq > ? AND uid > 0`, m.id, since)
+	})
+	slices.SortFunc(out, compareChanges)
+	return out, err
+}
+
+// Body opens the bytes of a message.
+func (m *mailbox) Body(ctx context.Context, uid imap.UID) (imap.Body, error) {
+	return m.a.s.body(ctx, func(c *conn, dest []any) error {
+		err := c.row(dest, `SELECT b.hash, b.size, b.data IS NULL, b.data FROM message m JOIN email e ON e.id = m.email JOIN blob b ON b.id = e.blob
+			WHERE m.mailbox = ? AND m.uid = ?`, m.id, uid)
+		if errors.Is(err, sql.ErrNoRows) {
+			return fmt.Errorf("mailstore: message %d: %w", uid, imap.ErrNonexistent)
+		}
+		return err
+	})
+}
+
+// body opens the bytes that find selects as hash, size, whether they are a file, and data.
+func (s *Store) body(ctx context.Context, find func(*conn, []any) error) (imap.Body, error) {
+	var body imap.Body
+	err := s.db.read(ctx, func(c *conn) error {
+		var hash, data []byte
+		var size int64
+		var file bool
+		if err := find(c, []any{&hash, &size, &file, &data}); err != nil {
+			return err
+		}
+		if !file {
+			body = inlineBody{bytes.NewReader(data)}
+			return nil
+		}
+		// The connection is still held, but the row may be deleted by now, and its file removed: then it has gone.
+		f, err := s.objects.Open(objects.Hash(hash))
+		if errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("mailstore: the file of a message has gone: %w", imap.ErrNonexistent)
+		} else if err != nil {
+			return fmt.Errorf("mailstore: %w", err)
+		}
+		body = fileBody{f, size}
+		return nil
+	})
+	return body, err
+}
+
+type inlineBody struct{ *bytes.Reader }
+
+func (inlineBody) Close() error { return nil }
+
+type fileBody struct {
+	*os.File
+	size int64
+}
+
+func (f fileBody) Size() int64 { return f.size }

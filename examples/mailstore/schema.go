@@ -1,0 +1,125 @@
+package mailstore
+
+import (
+	"context"
+	"fmt"
+)
+
+// schemaVersion is PRAGMA user_version of a database that this code reads and writes.
+const schemaVersion = 1
+
+// schema in one look:
+//
+//	account ─┬─ mailbox ── message (mailbox, uid) ─┐
+//	         ├─ email (what messages with the same bytes share: EMAILID, thread, cached envelope) ── blob
+//	         ├─ upload (bytes that no email has yet) ─────────────────────────────────────────────── blob
+//	         ├─ threadref (message-id and subject → thread)
+//	         └─ expunged (what has gone, up to a horizon)
+//
+// A number that is a JMAP or IMAP identity is never used again: AUTOINCREMENT. Dates are Unix seconds. A thread is
+// named by the email that began it.
+const schema = `
+CREATE TABLE account (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	name        TEXT    NOT NULL UNIQUE,  -- lower case
+	modseq      INTEGER NOT NULL,         -- of the latest change
+	horizon     INTEGER NOT NULL,         -- expunges up to here are forgotten
+	uidvalidity INTEGER NOT NULL,         -- the latest one given out
+	gone        INTEGER NOT NULL          -- rows in expunged
+) STRICT;
+CREATE TABLE mailbox (
+	id          INTEGER PRIMARY KEY AUTOINCREMENT,
+	account     INTEGER NOT NULL,
+	name        TEXT    NOT NULL,
+	special     TEXT    NOT NULL,
+	subscribed  INTEGER NOT NULL,
+	sortorder   INTEGER NOT NULL,
+	uidvalidity INTEGER NOT NULL,
+	uidnext     INTEGER NOT NULL,
+	created     INTEGER NOT NULL,         -- modseq of its creation
+	changed     INTEGER NOT NULL,         -- modseq of its last rename, subscription, ...
+	modseq      INTEGER NOT NULL,         -- highest of itself and its messages
+	horizon     INTEGER NOT NULL,         -- expunges up to here are forgotten
+	messages    INTEGER NOT NULL,
+	unseen      INTEGER NOT NULL,
+	deleted     INTEGER NOT NULL,
+	size        INTEGER NOT NULL,
+	UNIQUE (account, name)
+) STRICT;
+CREATE TABLE message (
+	mailbox  INTEGER NOT NULL,
+	uid      INTEGER NOT NULL,
+	modseq   INTEGER NOT NULL,
+	created  INTEGER NOT NULL,            -- modseq when it came
+	flags    INTEGER NOT NULL,            -- system flags, see flagBits
+	keywords TEXT    NOT NULL,            -- the others, separated by spaces
+	internal INTEGER NOT NULL,
+	saved    INTEGER NOT NULL,
+	size     INTEGER NOT NULL,
+	email    INTEGER NOT NULL,
+	thread   INTEGER NOT NULL,
+	PRIMARY KEY (mailbox, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX message_modseq ON message (mailbox, modseq);
+CREATE INDEX message_date ON message (mailbox, internal, email, thread);
+CREATE INDEX message_email ON message (email);
+CREATE TABLE email (
+	id        INTEGER PRIMARY KEY AUTOINCREMENT,
+	account   INTEGER NOT NULL,
+	blob      INTEGER NOT NULL,
+	thread    INTEGER NOT NULL,
+	created   INTEGER NOT NULL,           -- modseq when it came, or came to light again
+	envelope  BLOB    NOT NULL,           -- record.AppendEnvelope
+	structure BLOB    NOT NULL,           -- record.AppendStructure
+	summary   BLOB    NOT NULL,           -- mail.Summary in JSON
+	UNIQUE (blob, account)
+) STRICT;
+CREATE INDEX email_thread ON email (thread);
+CREATE TABLE blob (
+	id   INTEGER PRIMARY KEY AUTOINCREMENT,
+	hash BLOB    NOT NULL UNIQUE,         -- SHA-256
+	size INTEGER NOT NULL,
+	data BLOB                             -- NULL: in the file named by hash
+) STRICT;
+CREATE TABLE upload (
+	blob    INTEGER NOT NULL,
+	account INTEGER NOT NULL,
+	expires INTEGER NOT NULL,
+	PRIMARY KEY (blob, account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX upload_expires ON upload (account, expires);
+CREATE TABLE threadref (
+	account INTEGER NOT NULL,
+	ref     INTEGER NOT NULL,             -- hash of message-id and subject
+	thread  INTEGER NOT NULL,
+	PRIMARY KEY (account, ref)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX threadref_thread ON threadref (thread);
+CREATE TABLE expunged (
+	account INTEGER NOT NULL,
+	modseq  INTEGER NOT NULL,
+	mailbox INTEGER NOT NULL,
+	uid     INTEGER NOT NULL,             -- 0: the mailbox itself
+	created INTEGER NOT NULL,             -- modseq when the message came
+	email   INTEGER NOT NULL,
+	thread  INTEGER NOT NULL,
+	PRIMARY KEY (account, modseq, mailbox, uid)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX expunged_mailbox ON expunged (mailbox, modseq);
+`
+
+// migrate makes the schema in an empty database and refuses one of another version.
+func migrate(c *conn) error {
+	var have int
+	if err := c.row([]any{&have}, "PRAGMA user_version"); err != nil {
+		return err
+	}
+	switch have {
+	case schemaVersion:
+		return nil
+	case 0:
+		_, err := c.c.ExecContext(context.Background(), fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", schema, schemaVersion))
+		return dbError(err)
+	}
+	return fmt.Errorf("mailstore: the database has schema version %d, this program knows version %d", have, schemaVersion)
+}
