@@ -123,7 +123,7 @@ type EmailCondition struct {
 	Before                  jmap.UTCDate `json:"before,omitzero"`
 	After                   jmap.UTCDate `json:"after,omitzero"`
 	MinSize                 uint         `json:"minSize,omitzero"`
-	MaxSize                 uint         `json:"maxSize,omitzero"` // exclusive; 0: no bound
+	MaxSize                 *uint        `json:"maxSize,omitzero"` // exclusive
 	AllInThreadHaveKeyword  string       `json:"allInThreadHaveKeyword,omitzero"`
 	SomeInThreadHaveKeyword string       `json:"someInThreadHaveKeyword,omitzero"`
 	NoneInThreadHaveKeyword string       `json:"noneInThreadHaveKeyword,omitzero"`

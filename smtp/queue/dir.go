@@ -128,7 +128,7 @@ func (d *Dir) Len() int {
 	return len(d.items)
 }
 
-// Quarantined returns how many damaged pieces were set aside since OpenDir.
+// Quarantined returns how many files *.bad were made since OpenDir.
 func (d *Dir) Quarantined() int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -385,7 +385,7 @@ func (c *dirClaim) Open(context.Context) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &bodyReader{f: f, off: it.bodyOff, left: it.bodyLen, want: it.bodyCRC,
+	return &bodyReader{f: f, off: it.bodyOff, size: it.bodyLen, left: it.bodyLen, want: it.bodyCRC,
 		bad: func() { c.dir.setAside(it, errors.New("damaged body")) }}, nil
 }
 

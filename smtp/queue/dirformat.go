@@ -119,12 +119,16 @@ func readFull(f io.ReaderAt, p []byte, off int64) error {
 type bodyReader struct {
 	f    disk.File
 	off  int64
+	size int64
 	left int64
 	sum  uint32
 	want uint32
 	bad  func() // called once when the body turns out to be damaged
 	err  error
 }
+
+// Size returns the length of the whole body.
+func (b *bodyReader) Size() int64 { return b.size }
 
 func (b *bodyReader) Read(p []byte) (int, error) {
 	if b.err != nil {

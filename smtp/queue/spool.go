@@ -61,7 +61,8 @@ type Claim interface {
 	// Record returns the record as it was when claimed.
 	Record() Record
 	// Open returns the body from its beginning, each call anew. The reader yields exactly the bytes that were put, or an
-	// error: ErrCorrupt, wrapped, at the latest in place of io.EOF.
+	// error: ErrCorrupt, wrapped, at the latest in place of io.EOF. A Settle then sets the message aside. If the reader
+	// has a method Size() int64, the next hop is told the size beforehand (RFC 1870).
 	Open(ctx context.Context) (io.ReadCloser, error)
 	// Settle stores r in place of the record and ends the claim; nil removes the message. r.ID is that of the claim.
 	// After an error the claim still stands, and Settle may be tried again.

@@ -1,0 +1,64 @@
+package dkim_test
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/sha256"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/mailbricks/mailbricks/dkim"
+)
+
+// BenchmarkVerify and BenchmarkSign stand beside their floor: one hash of the body and the crypto.
+func BenchmarkVerify(b *testing.B) {
+	k := keys(b, dkim.RSASHA256)
+	v := dkim.Verifier{Resolver: zone{"s._domainkey.example.com": k.record}}
+	for _, size := range []int{4 << 10, 1 << 20} {
+		msg := message + strings.Repeat("The quick brown fox jumps over the lazy dog, and then it does so once more.\r\n", size/77)
+		signer := dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key}
+		for _, n := range []int{1, 3} {
+			signed := msg
+			for range n {
+				signed = sign(b, signed, signer)
+			}
+			b.Run(fmt.Sprintf("%d KiB, %d signatures", size>>10, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					if res := verify(b, v, signed); res[0].Value != dkim.Pass {
+						b.Fatal(res)
+					}
+				}
+			})
+		}
+		sum := sha256.Sum256([]byte(msg))
+		sig, err := k.key.Sign(rand.Reader, sum[:], crypto.SHA256)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Run(fmt.Sprintf("%d KiB, floor", size>>10), func(b *testing.B) {
+			for b.Loop() {
+				sum := sha256.Sum256([]byte(msg))
+				if err := rsa.VerifyPKCS1v15(k.key.Public().(*rsa.PublicKey), crypto.SHA256, sum[:], sig); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("%d KiB, sign", size>>10), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				sign(b, msg, signer)
+			}
+		})
+		b.Run(fmt.Sprintf("%d KiB, sign floor", size>>10), func(b *testing.B) {
+			for b.Loop() {
+				sum := sha256.Sum256([]byte(msg))
+				if _, err := k.key.Sign(rand.Reader, sum[:], crypto.SHA256); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

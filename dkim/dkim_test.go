@@ -1,0 +1,487 @@
+package dkim_test
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"time"
+
+	msgauth "github.com/emersion/go-msgauth/dkim"
+
+	"github.com/mailbricks/mailbricks/dkim"
+	"github.com/mailbricks/mailbricks/internal/suites"
+)
+
+const message = "From: Ann <ann@example.com>\r\nTo: bob@example.org\r\nSubject: a letter\r\nDate: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n\r\nHello  Bob,\r\n\r\nall is well. \r\n"
+
+type pair struct {
+	key    crypto.Signer
+	record string
+}
+
+func keys(t testing.TB, a dkim.Algorithm) pair {
+	t.Helper()
+	key, err := dkim.GenerateKey(a)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := dkim.AppendRecord(nil, key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pair{key, string(rec)}
+}
+
+func sign(t testing.TB, msg string, s ...dkim.Signer) string {
+	t.Helper()
+	fields, err := dkim.Sign(strings.NewReader(msg), s...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(fields) + msg
+}
+
+func verify(t testing.TB, v dkim.Verifier, msg string) []dkim.Result {
+	t.Helper()
+	res, err := v.Verify(t.Context(), strings.NewReader(msg))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// TestAttacks holds what an attacker may do to a signed message, or to the record of a key.
+func TestAttacks(t *testing.T) {
+	ed := keys(t, dkim.Ed25519SHA256)
+	signer := dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key}
+	z := func(rec string) zone { return zone{"s._domainkey.example.com": rec} }
+	good := sign(t, message, signer)
+	edit := func(old, new string) string {
+		t.Helper()
+		if !strings.Contains(good, old) {
+			t.Fatalf("no %q", old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	now := time.Now()
+	future := signer
+	future.Now = func() time.Time { return now.Add(time.Hour) }
+	expired := signer
+	expired.Now, expired.Expiration = func() time.Time { return now.Add(-2 * time.Hour) }, time.Hour
+	below := signer
+	below.Identity = "ann@mail.example.com"
+	p := strings.TrimPrefix(ed.record, "v=DKIM1; k=ed25519; ")
+	edPub := ed.key.Public().(ed25519.PublicKey)
+	spki := append([]byte{0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00}, edPub...)
+	for _, tt := range []struct {
+		name, record, msg string
+		value             dkim.Value
+		err               error
+	}{
+		{"good", ed.record, good, dkim.Pass, nil},
+		{"second From", ed.record, "From: eve@evil.example\r\n" + good, dkim.Fail, dkim.ErrVerify},
+		{"second Subject", ed.record, edit("Subject:", "Subject: x\r\nSubject:"), dkim.Fail, dkim.ErrVerify},
+		{"Reply-To added", ed.record, "Reply-To: eve@evil.example\r\n" + good, dkim.Fail, dkim.ErrVerify},
+		{"Content-Type added", ed.record, edit("Subject:", "Content-Type: text/html\r\nSubject:"), dkim.Fail, dkim.ErrVerify},
+		{"unsigned field added", ed.record, "X-Any: thing\r\n" + good, dkim.Pass, nil},
+		{"body extended", ed.record, good + "more\r\n", dkim.Fail, dkim.ErrBodyHash},
+		{"white space in the body", ed.record, edit("Hello  Bob", "Hello \t Bob"), dkim.Pass, nil},
+		{"b= broken", ed.record, edit(" b=", " b=AAAA"), dkim.Fail, dkim.ErrVerify},
+		{"no b=", ed.record, edit(" b=", " z="), dkim.PermError, dkim.ErrSignature},
+		{"tag twice", ed.record, edit("v=1;", "v=1; v=1;"), dkim.PermError, dkim.ErrSignature},
+		{"v=2", ed.record, edit("v=1;", "v=2;"), dkim.PermError, dkim.ErrSignature},
+		{"From not signed", ed.record, strings.ReplaceAll(edit("h=From :From", "h=To"), "h=From:From", "h=To"), dkim.PermError, dkim.ErrSignature},
+		{"d= of one label", ed.record, edit("d=example.com", "d=com"), dkim.PermError, dkim.ErrSignature},
+		{"NUL in d=", ed.record, edit("d=example.com", "d=example.com\x00.evil.example"), dkim.PermError, dkim.ErrSignature},
+		{"i= outside of d=", ed.record, edit("s=s;", "s=s; i=ann@evil.example;"), dkim.PermError, dkim.ErrSignature},
+		{"i= alike but outside", ed.record, edit("s=s;", "s=s; i=ann@evilexample.com;"), dkim.PermError, dkim.ErrSignature},
+		{"i= in another case", ed.record, sign(t, message, dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key, Identity: "ann=@EXAMPLE.com"}), dkim.Pass, nil},
+		{"l= over the body", ed.record, edit("s=s;", "s=s; l=99999;"), dkim.Fail, dkim.ErrBodyHash},
+		{"l= of 77 digits", ed.record, edit("s=s;", "s=s; l="+strings.Repeat("9", 77)+";"), dkim.PermError, dkim.ErrSignature},
+		{"l= of 76 digits", ed.record, edit("s=s;", "s=s; l="+strings.Repeat("9", 76)+";"), dkim.Fail, dkim.ErrBodyHash},
+		{"l= negative", ed.record, edit("s=s;", "s=s; l=-1;"), dkim.PermError, dkim.ErrSignature},
+		{"sha1", ed.record, edit("a=ed25519-sha256", "a=rsa-sha1"), dkim.PermError, dkim.ErrAlgorithm},
+		{"unknown canonicalisation", ed.record, edit("c=relaxed/relaxed", "c=relaxed/nofws"), dkim.PermError, dkim.ErrSignature},
+		{"unknown query", ed.record, edit("s=s;", "s=s; q=http;"), dkim.PermError, dkim.ErrSignature},
+		{"x= before t=", ed.record, edit("s=s;", "s=s; x=1;"), dkim.PermError, dkim.ErrSignature},
+		{"future", ed.record, sign(t, message, future), dkim.Fail, dkim.ErrFuture},
+		{"expired", ed.record, sign(t, message, expired), dkim.Fail, dkim.ErrExpired},
+		{"algorithm of another key", ed.record, edit("a=ed25519-sha256", "a=rsa-sha256"), dkim.PermError, dkim.ErrUnsuitable},
+		{"no key", "", good, dkim.PermError, dkim.ErrNoKey},
+		{"revoked", "v=DKIM1; k=ed25519; p=", good, dkim.PermError, dkim.ErrRevoked},
+		{"k= does not fit p=", "v=DKIM1; " + p, good, dkim.PermError, dkim.ErrKey},
+		{"ed25519 as SPKI", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(spki), good, dkim.PermError, dkim.ErrKey},
+		{"ed25519 short", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(edPub[1:]), good, dkim.PermError, dkim.ErrKey},
+		{"ed25519 small order", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(make([]byte, 32)), good, dkim.Fail, dkim.ErrVerify},
+		{"v= not first", "k=ed25519; v=DKIM1; " + p, good, dkim.PermError, dkim.ErrKey},
+		{"v= of another", "v=DKIM2; k=ed25519; " + p, good, dkim.PermError, dkim.ErrKey},
+		{"no v=", "k=ed25519; " + p, good, dkim.Pass, nil},
+		{"testing", ed.record + "; t=y", good, dkim.Policy, dkim.ErrTesting},
+		{"h=sha1", ed.record + "; h=sha1", good, dkim.PermError, dkim.ErrUnsuitable},
+		{"h=sha256", ed.record + "; h=sha1 : sha256", good, dkim.Pass, nil},
+		{"other service", ed.record + "; s=tlsrpt", good, dkim.PermError, dkim.ErrUnsuitable},
+		{"any service", ed.record + "; s=*", good, dkim.Pass, nil},
+		{"t=s, i= below", ed.record + "; t=s", sign(t, message, below), dkim.PermError, dkim.ErrUnsuitable},
+		{"i= below", ed.record, sign(t, message, below), dkim.Pass, nil},
+		{"bad base64", "v=DKIM1; k=ed25519; p=!!", good, dkim.PermError, dkim.ErrKey},
+	} {
+		r := z(tt.record)
+		if tt.record == "" {
+			r = zone{}
+		}
+		res := verify(t, dkim.Verifier{Resolver: r}, tt.msg)
+		if len(res) != 1 || res[0].Value != tt.value || !errors.Is(res[0].Err, tt.err) {
+			t.Errorf("%s: %+v; want %s, %v", tt.name, res, tt.value, tt.err)
+		}
+	}
+	if res := verify(t, dkim.Verifier{Resolver: z(ed.record + "; t=y"), AllowTesting: true}, good); res[0].Value != dkim.Pass || !res[0].Testing {
+		t.Errorf("testing allowed: %+v", res)
+	}
+}
+
+func TestRSASizes(t *testing.T) {
+	t.Setenv("GODEBUG", "rsa1024min=0")
+	small, err := rsa.GenerateKey(rand.Reader, 1023)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rec, err := dkim.AppendRecord(nil, small.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dkim.ParseRecord(string(rec)); !errors.Is(err, dkim.ErrKeyTooSmall) {
+		t.Errorf("1023 bits: %v", err)
+	}
+	if _, err := dkim.Sign(strings.NewReader(message), dkim.Signer{Domain: "example.com", Selector: "s", Key: small}); !errors.Is(err, dkim.ErrKeyTooSmall) {
+		t.Errorf("signing with 1023 bits: %v", err)
+	}
+	big := &rsa.PublicKey{N: new(big.Int).Lsh(small.N, 15500), E: 65537}
+	if rec, err = dkim.AppendRecord(nil, big); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dkim.ParseRecord(string(rec)); !errors.Is(err, dkim.ErrKeyTooBig) {
+		t.Errorf("16523 bits: %v", err)
+	}
+	for _, e := range []int{1, 65536} {
+		weak := keys(t, dkim.RSASHA256).key.(*rsa.PrivateKey).PublicKey
+		weak.E = e
+		if rec, err = dkim.AppendRecord(nil, &weak); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := dkim.ParseRecord(string(rec)); !errors.Is(err, dkim.ErrKey) {
+			t.Errorf("e=%d: %v", e, err)
+		}
+	}
+}
+
+// TestPartial: a signature with l= verifies and is not accepted.
+func TestPartial(t *testing.T) {
+	ed := keys(t, dkim.Ed25519SHA256)
+	partial := func(l string) string {
+		t.Helper()
+		c, err := msgauthSign(message, "example.com", "s", ed.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Replace(c, "v=1;", "v=1; l="+l+";", 1)
+	}
+	v := dkim.Verifier{Resolver: zone{"s._domainkey.example.com": ed.record}}
+	if res := verify(t, v, partial("30")); len(res) != 1 || res[0].Value == dkim.Pass {
+		t.Errorf("%+v", res)
+	}
+}
+
+func msgauthSign(msg, domain, selector string, key crypto.Signer) (string, error) {
+	var out bytes.Buffer
+	err := msgauth.Sign(&out, strings.NewReader(msg), &msgauth.SignOptions{Domain: domain, Selector: selector, Signer: key,
+		HeaderCanonicalization: msgauth.CanonicalizationRelaxed, BodyCanonicalization: msgauth.CanonicalizationRelaxed})
+	return out.String(), err
+}
+
+// TestManySignatures: eight are checked, the rest are reported as not checked, and cost nothing.
+func TestManySignatures(t *testing.T) {
+	ed := keys(t, dkim.Ed25519SHA256)
+	signed := sign(t, message, dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key})
+	field := signed[:strings.Index(signed, "From:")]
+	lookups := 0
+	v := dkim.Verifier{Resolver: counting{zone{"s._domainkey.example.com": ed.record}, &lookups}}
+	res := verify(t, v, strings.Repeat(field, 300)+signed)
+	passed, unchecked := 0, 0
+	for _, r := range res {
+		switch {
+		case r.Value == dkim.Pass:
+			passed++
+		case r.Value == dkim.Neutral && errors.Is(r.Err, dkim.ErrTooMany):
+			unchecked++
+		}
+	}
+	if passed != 8 || unchecked != 293 || lookups != 1 {
+		t.Errorf("%d passed, %d unchecked, %d look-ups", passed, unchecked, lookups)
+	}
+}
+
+type counting struct {
+	zone
+	n *int
+}
+
+func (c counting) LookupTXT(ctx context.Context, name string) ([]string, error) {
+	*c.n++
+	return c.zone.LookupTXT(ctx, name)
+}
+
+type failing struct{}
+
+func (failing) LookupTXT(context.Context, string) ([]string, error) {
+	return nil, &net.DNSError{Err: "timeout", IsTimeout: true, IsTemporary: true}
+}
+
+func (failing) LookupTXTSecure(context.Context, string) ([]string, bool, error) {
+	return []string{rfc8463Zone["brisbane._domainkey.football.example.com"]}, true, nil
+}
+
+func TestLookup(t *testing.T) {
+	res := verify(t, dkim.Verifier{Resolver: failing{}}, rfc8463Signatures+rfc8463Message)
+	if res[0].Value != dkim.TempError || res[0].Secure {
+		t.Errorf("%+v", res[0])
+	}
+	res = verify(t, dkim.Verifier{Resolver: failing{}, SecureResolver: failing{}}, rfc8463Signatures+rfc8463Message)
+	if res[0].Value != dkim.Pass || !res[0].Secure {
+		t.Errorf("%+v", res[0])
+	}
+}
+
+// blocked answers when it is told to end.
+type blocked struct{}
+
+func (blocked) LookupTXT(ctx context.Context, _ string) ([]string, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestReadError: a body that cannot be read leaves no goroutine behind.
+func TestReadError(t *testing.T) {
+	broken := errors.New("broken")
+	before := runtime.NumGoroutine()
+	for range 20 {
+		r := io.MultiReader(strings.NewReader(rfc8463Signatures+rfc8463Message), iotest.ErrReader(broken))
+		if _, err := (dkim.Verifier{Resolver: blocked{}}).Verify(t.Context(), r); !errors.Is(err, broken) {
+			t.Fatal(err)
+		}
+	}
+	if after := runtime.NumGoroutine(); after > before {
+		t.Errorf("%d goroutines became %d", before, after)
+	}
+	if _, err := (dkim.Verifier{}).Verify(t.Context(), strings.NewReader(strings.Repeat("x", 2<<20))); err == nil {
+		t.Error("a header of 2 MiB was read")
+	}
+}
+
+func TestKeys(t *testing.T) {
+	for _, a := range []dkim.Algorithm{dkim.RSASHA256, dkim.Ed25519SHA256} {
+		k := keys(t, a)
+		text, err := dkim.AppendPrivateKey(nil, k.key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := dkim.ParsePrivateKey(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rec, err := dkim.ParseRecord(k.record)
+		if err != nil || !rec.Key.(interface{ Equal(crypto.PublicKey) bool }).Equal(again.Public()) {
+			t.Errorf("%s: %v", a, err)
+		}
+	}
+	if _, err := dkim.GenerateKey("rsa-sha1"); err == nil {
+		t.Error("a key for rsa-sha1")
+	}
+	for _, text := range []string{"", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", rfc8463RSA + rfc8463RSA} {
+		if _, err := dkim.ParsePrivateKey([]byte(text)); err == nil {
+			t.Errorf("%.30q was taken", text)
+		}
+	}
+}
+
+func TestSignRefuses(t *testing.T) {
+	ed := keys(t, dkim.Ed25519SHA256)
+	for name, s := range map[string]dkim.Signer{
+		"no domain":       {Selector: "s", Key: ed.key},
+		"no selector":     {Domain: "example.com", Key: ed.key},
+		"no key":          {Domain: "example.com", Selector: "s"},
+		"injected tag":    {Domain: "example.com; x=1", Selector: "s", Key: ed.key},
+		"From not signed": {Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"To"}},
+	} {
+		if f, err := dkim.Sign(strings.NewReader(message), s); err == nil {
+			t.Errorf("%s: %s", name, f)
+		}
+	}
+	if f, err := dkim.Sign(strings.NewReader("To: a@b\r\n\r\n"), dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key}); err == nil {
+		t.Errorf("a message without From: %s", f)
+	}
+}
+
+// messages for exchanges with others.
+func messages() []string {
+	return []string{
+		message,
+		strings.Replace(message, "Subject: a letter", "Subject: a long\r\n\tand  folded \r\n letter", 1),
+		strings.Split(message, "\r\n\r\n")[0] + "\r\n\r\n",
+		message + "\r\n\r\n\r\n",
+		message + strings.Repeat("A line of some length, with  spaces\t and tabs \r\n", 2000),
+		strings.Replace(message, "Hello", "Gr\xc3\xbc\xc3\x9fe", 1),
+	}
+}
+
+// TestMsgauth exchanges messages with go-msgauth both ways.
+func TestMsgauth(t *testing.T) {
+	for _, a := range []dkim.Algorithm{dkim.RSASHA256, dkim.Ed25519SHA256} {
+		k := keys(t, a)
+		z := zone{"s._domainkey.example.com": k.record}
+		for i, msg := range messages() {
+			theirs, err := msgauthSign(msg, "example.com", "s", k.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if res := verify(t, dkim.Verifier{Resolver: z}, theirs); len(res) != 1 || res[0].Value != dkim.Pass {
+				t.Errorf("%s message %d, signed by go-msgauth: %+v", a, i, res)
+			}
+			for _, c := range []dkim.Canonicalization{dkim.Simple, dkim.Relaxed} {
+				ours := sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c, BodyCanon: c})
+				res, err := msgauth.VerifyWithOptions(strings.NewReader(ours), &msgauth.VerifyOptions{LookupTXT: func(name string) ([]string, error) {
+					return z.LookupTXT(t.Context(), name)
+				}})
+				if err != nil || len(res) != 1 || res[0].Err != nil {
+					t.Errorf("%s %s message %d, verified by go-msgauth: %v, %v", a, c, i, res, err)
+				}
+			}
+		}
+	}
+}
+
+// dkimpy runs a Python program with dkimpy, which finds keys in a file of "name record" lines.
+func dkimpy(t *testing.T, program string, args ...string) (string, error) {
+	t.Helper()
+	python := suites.Program(t, "/usr/bin/python3", "python3-dkim")
+	if exec.Command(python, "-c", "import dkim, nacl").Run() != nil {
+		suites.Program(t, "the Python module dkim", "python3-dkim python3-nacl")
+	}
+	cmd := exec.CommandContext(t.Context(), python, append([]string{"-c", program}, args...)...)
+	out, err := cmd.CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// TestDkimpy exchanges messages with dkimpy both ways.
+func TestDkimpy(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, content string) string {
+		t.Helper()
+		p := filepath.Join(dir, name)
+		if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return p
+	}
+	const verifyPy = `
+import dkim, sys
+record = sys.argv[1].encode()
+for f in sys.argv[2:]:
+    print(dkim.verify(open(f, "rb").read(), dnsfunc=lambda name, timeout=5: record))
+`
+	const signPy = `
+import dkim, sys
+key = open(sys.argv[2], "rb").read()
+for f in sys.argv[3:]:
+    m = open(f, "rb").read()
+    s = dkim.sign(m, b"s", b"example.com", key, signature_algorithm=sys.argv[1].encode(), canonicalize=(b"relaxed", b"relaxed"))
+    open(f + ".signed", "wb").write(s + m)
+`
+	for _, a := range []dkim.Algorithm{dkim.RSASHA256, dkim.Ed25519SHA256} {
+		k := keys(t, a)
+		var ours, plain []string
+		for i, msg := range messages() {
+			plain = append(plain, file(fmt.Sprintf("%s-%d", a, i), msg))
+			for _, c := range []dkim.Canonicalization{dkim.Simple, dkim.Relaxed} {
+				ours = append(ours, file(fmt.Sprintf("%s-%s-%d", a, c, i), sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c, BodyCanon: c})))
+			}
+		}
+		out, err := dkimpy(t, verifyPy, append([]string{k.record}, ours...)...)
+		if err != nil || strings.Count(out, "True") != len(ours) {
+			t.Errorf("%s, verified by dkimpy: %s, %v", a, out, err)
+		}
+		var private string
+		if ed, ok := k.key.(ed25519.PrivateKey); ok {
+			private = base64.StdEncoding.EncodeToString(ed.Seed())
+		} else {
+			text, err := dkim.AppendPrivateKey(nil, k.key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			private = string(text)
+		}
+		if out, err := dkimpy(t, signPy, append([]string{string(a), file("key", private)}, plain...)...); err != nil {
+			t.Fatalf("%s: %s, %v", a, out, err)
+		}
+		for _, p := range plain {
+			b, err := os.ReadFile(p + ".signed")
+			if err != nil {
+				t.Fatal(err)
+			}
+			res := verify(t, dkim.Verifier{Resolver: zone{"s._domainkey.example.com": k.record}}, string(b))
+			if len(res) != 1 || res[0].Value != dkim.Pass {
+				t.Errorf("%s, signed by dkimpy: %+v", p, res)
+			}
+		}
+	}
+}
+
+func FuzzParseSignature(f *testing.F) {
+	f.Add(" v=1; a=rsa-sha256; c=relaxed; d=example.com; s=s; i=a=20b@x.example.com; l=1; t=1; x=2; q=dns/txt; h=From:To; bh=AAAA; b=AA\r\n AA")
+	f.Fuzz(func(t *testing.T, s string) {
+		sig, err := dkim.ParseSignature(s)
+		if err != nil && !errors.Is(err, dkim.ErrSignature) {
+			t.Fatal(err)
+		}
+		if res := (dkim.Result{Value: dkim.Fail, Err: err, Signature: sig}).AppendResult(nil); bytes.ContainsAny(res, "\r\n\x00") {
+			t.Fatalf("%q", res)
+		}
+	})
+}
+
+func FuzzParseRecord(f *testing.F) {
+	f.Add("v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=")
+	f.Add("v=DKIM1; h=sha1:sha256; s=email; t=y:s; n=x; p=")
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := dkim.ParseRecord(s)
+		if (err == nil) != (r.Key != nil) {
+			t.Fatalf("%q: %+v, %v", s, r, err)
+		}
+	})
+}
+
+func FuzzVerify(f *testing.F) {
+	f.Add(rfc8463Signatures + rfc8463Message)
+	f.Fuzz(func(t *testing.T, msg string) {
+		for _, r := range verify(t, dkim.Verifier{Resolver: rfc8463Zone}, msg) {
+			if r.Value == dkim.Pass && !strings.Contains(msg, "football.example.com") {
+				t.Fatalf("%q: %+v", msg, r)
+			}
+		}
+	})
+}

@@ -1,0 +1,230 @@
+package dkim
+
+import (
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/internal/header"
+)
+
+// Bounds of RSA keys, in bits: RFC 8301 §3.2, and what a verifier can be made to work.
+const (
+	MinRSABits = 1024
+	MaxRSABits = 16384
+)
+
+// What a key record can be refused for. They are wrapped with the place.
+var (
+	ErrNoKey       = errors.New("dkim: no key record")
+	ErrKey         = errors.New("dkim: malformed key record")
+	ErrRevoked     = errors.New("dkim: key is revoked")
+	ErrUnsuitable  = errors.New("dkim: key is not for this use")
+	ErrKeyTooSmall = errors.New("dkim: RSA key is too small")
+	ErrKeyTooBig   = errors.New("dkim: RSA key is too big")
+)
+
+// A Record is a key record (RFC 6376 §3.6.1).
+type Record struct {
+	Key      crypto.PublicKey // *rsa.PublicKey or ed25519.PublicKey; nil: revoked
+	Hashes   []string         // h=; nil: all
+	Services []string         // s=; nil: all
+	Testing  bool             // t=y
+	Strict   bool             // t=s: i= must be in d= itself
+	Notes    string           // n=
+}
+
+// ParseRecord parses the text of one TXT record, its strings joined. Errors wrap ErrKey, ErrKeyTooSmall, ErrKeyTooBig
+// or ErrRevoked.
+func ParseRecord(txt string) (Record, error) {
+	var r Record
+	tags, err := header.ParseTags(txt)
+	if err != nil {
+		return r, fmt.Errorf("%w: %w", ErrKey, err)
+	}
+	for i, t := range tags {
+		if t.Name == "v" && (i > 0 || t.Value != "DKIM1") {
+			return r, fmt.Errorf("%w: v=%q, or not in the first place", ErrKey, t.Value)
+		}
+	}
+	list := func(name string) []string {
+		v, ok := tags.Get(name)
+		if !ok {
+			return nil
+		}
+		var out []string
+		for e := range strings.SplitSeq(v, ":") {
+			out = append(out, strings.ToLower(header.TrimSpace(e)))
+		}
+		return out
+	}
+	r.Hashes, r.Services = list("h"), list("s")
+	r.Notes, _ = tags.Get("n")
+	for _, f := range list("t") {
+		r.Testing = r.Testing || f == "y"
+		r.Strict = r.Strict || f == "s"
+	}
+	p, ok := tags.Get("p")
+	if !ok {
+		return r, fmt.Errorf("%w: no p=", ErrKey)
+	}
+	if p == "" {
+		return r, ErrRevoked
+	}
+	der, err := base64.StdEncoding.DecodeString(header.StripSpace(p))
+	if err != nil {
+		return r, fmt.Errorf("%w: p=: %w", ErrKey, err)
+	}
+	k, ok := tags.Get("k")
+	if !ok {
+		k = "rsa"
+	}
+	r.Key, err = parseKey(k, der)
+	return r, err
+}
+
+func parseKey(k string, der []byte) (crypto.PublicKey, error) {
+	switch k {
+	case "ed25519": // RFC 8463 §4: the 32 octets themselves
+		if len(der) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("%w: ed25519 key of %d octets", ErrKey, len(der))
+		}
+		return ed25519.PublicKey(der), nil
+	case "rsa":
+		if len(der) > 3*MaxRSABits/8 {
+			return nil, fmt.Errorf("%w: over %d bits", ErrKeyTooBig, MaxRSABits)
+		}
+		any, err := x509.ParsePKIXPublicKey(der)
+		if err != nil { // the bare RSAPublicKey stands in the RFC's ABNF, so it occurs
+			if bare, err2 := x509.ParsePKCS1PublicKey(der); err2 == nil {
+				any, err = bare, nil
+			}
+		}
+		pub, ok := any.(*rsa.PublicKey)
+		if err != nil || !ok {
+			return nil, fmt.Errorf("%w: p= holds no RSA key", ErrKey)
+		}
+		switch n := pub.N.BitLen(); {
+		case n < MinRSABits:
+			return nil, fmt.Errorf("%w: %d bits", ErrKeyTooSmall, n)
+		case n > MaxRSABits:
+			return nil, fmt.Errorf("%w: %d bits", ErrKeyTooBig, n)
+		case pub.E < 3 || pub.E%2 == 0:
+			return nil, fmt.Errorf("%w: RSA exponent %d", ErrKey, pub.E)
+		}
+		return pub, nil
+	}
+	return nil, fmt.Errorf("%w: k=%q", ErrKey, k)
+}
+
+// AppendRecord appends the TXT record for a public key, without quotes.
+func AppendRecord(dst []byte, key crypto.PublicKey) ([]byte, error) {
+	switch k := key.(type) {
+	case ed25519.PublicKey:
+		dst = append(dst, "v=DKIM1; k=ed25519; p="...)
+		return base64.StdEncoding.AppendEncode(dst, k), nil
+	case *rsa.PublicKey:
+		der, err := x509.MarshalPKIXPublicKey(k)
+		if err != nil {
+			return dst, fmt.Errorf("dkim: %w", err)
+		}
+		return base64.StdEncoding.AppendEncode(append(dst, "v=DKIM1; k=rsa; p="...), der), nil
+	}
+	return dst, fmt.Errorf("dkim: %T is no key for DKIM", key)
+}
+
+// Resolver is what a Verifier asks of DNS; *net.Resolver is one. Its errors are *net.DNSError: IsNotFound where there
+// is no record.
+type Resolver interface {
+	LookupTXT(ctx context.Context, name string) ([]string, error)
+}
+
+// SecureResolver tells the DNSSEC state too.
+type SecureResolver interface {
+	LookupTXTSecure(ctx context.Context, name string) (txt []string, secure bool, err error)
+}
+
+// LookupKey looks up and parses the key of a selector. secure is the DNSSEC state, false without sr. Of several records
+// the first that is a key counts (RFC 6376 §3.6.2.2 leaves the choice). The error is ErrNoKey, one of ParseRecord's,
+// or DNS's own, which is temporary. One of r and sr may be nil.
+func LookupKey(ctx context.Context, r Resolver, sr SecureResolver, selector, domain string) (rec Record, secure bool, err error) {
+	name := selector + "._domainkey." + domain
+	var txts []string
+	if sr != nil {
+		txts, secure, err = sr.LookupTXTSecure(ctx, name)
+	} else {
+		txts, err = r.LookupTXT(ctx, name)
+	}
+	if err != nil {
+		if d, ok := errors.AsType[*net.DNSError](err); ok && d.IsNotFound {
+			return rec, secure, ErrNoKey
+		}
+		return rec, false, err
+	}
+	if len(txts) == 0 {
+		return rec, secure, ErrNoKey
+	}
+	var first error
+	for _, txt := range txts {
+		if rec, err = ParseRecord(txt); err == nil {
+			return rec, secure, nil
+		}
+		if first == nil {
+			first = err
+		}
+	}
+	return Record{}, secure, first
+}
+
+// GenerateKey returns a new private key for an algorithm: 2048 bits for RSASHA256.
+func GenerateKey(a Algorithm) (crypto.Signer, error) {
+	switch a {
+	case RSASHA256:
+		return rsa.GenerateKey(rand.Reader, 2048)
+	case Ed25519SHA256:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		return key, err
+	}
+	return nil, fmt.Errorf("dkim: unknown algorithm %q", a)
+}
+
+// AppendPrivateKey appends a private key in PEM (PKCS #8).
+func AppendPrivateKey(dst []byte, key crypto.Signer) ([]byte, error) {
+	der, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return dst, fmt.Errorf("dkim: %w", err)
+	}
+	return append(dst, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...), nil
+}
+
+// ParsePrivateKey parses a private key in PEM, PKCS #8 or PKCS #1.
+func ParsePrivateKey(text []byte) (crypto.Signer, error) {
+	block, rest := pem.Decode(text)
+	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, errors.New("dkim: not one private key in PEM")
+	}
+	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
+		return key, nil
+	}
+	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return nil, fmt.Errorf("dkim: private key: %w", err)
+	}
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		return k, nil
+	case ed25519.PrivateKey:
+		return k, nil
+	}
+	return nil, fmt.Errorf("dkim: %T is no key for DKIM", key)
+}

@@ -1,0 +1,369 @@
+package dkim
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailbricks/mailbricks/internal/header"
+)
+
+// DefaultMaxSignatures is how many signatures of a message are checked unless told otherwise.
+const DefaultMaxSignatures = 8
+
+// A Verifier verifies messages. It is used by several goroutines at once.
+type Verifier struct {
+	// Resolver looks up keys. SecureResolver, if not nil, is asked instead and tells the DNSSEC state.
+	Resolver       Resolver
+	SecureResolver SecureResolver
+	// MaxSignatures is how many signatures are checked, the lowest ones in the header, which are the oldest; 0 is
+	// DefaultMaxSignatures. The others get Neutral with ErrTooMany.
+	MaxSignatures int
+	// Now is the clock; nil is time.Now. Skew is how far t= and x= may be off; 0 is five minutes.
+	Now  func() time.Time
+	Skew time.Duration
+	// AllowPartial accepts signatures with l=, to which anything may have been added (RFC 6376 §8.2).
+	AllowPartial bool
+	// AllowTesting accepts keys in testing mode, which RFC 6376 §3.6.1 wants treated as if there were no signature.
+	AllowTesting bool
+}
+
+// A Verification is one message being verified. Write takes the body; then Results tells. It is used by one goroutine.
+type Verification struct {
+	v      Verifier
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	checks []*check
+	hashes []*sharedHash
+}
+
+// A check is one signature being checked.
+type check struct {
+	res  Result
+	sum  [sha256.Size]byte // of the header fields
+	body *sharedHash
+	key  *keyLookup // nil: decided already
+}
+
+type keyLookup struct {
+	record Record
+	secure bool
+	err    error
+}
+
+// A sharedHash is the hash of a body for all signatures with the same canonicalisation and length.
+type sharedHash struct {
+	canon  Canonicalization
+	length int64
+	*BodyHash
+	sum []byte
+}
+
+// Begin takes the header section of a message, with or without its empty line, and starts to look up keys. ctx bounds
+// the look-ups. Close must be called in the end.
+func (v Verifier) Begin(ctx context.Context, headerSection []byte) *Verification {
+	if v.MaxSignatures == 0 {
+		v.MaxSignatures = DefaultMaxSignatures
+	}
+	if v.Skew == 0 {
+		v.Skew = 5 * time.Minute
+	}
+	if v.Now == nil {
+		v.Now = time.Now
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c := &Verification{v: v, cancel: cancel}
+	fields := slices.Collect(header.Fields(headerSection))
+	var at []int
+	for i, f := range fields {
+		if f.Is("DKIM-Signature") {
+			at = append(at, i)
+		}
+	}
+	if len(at) == 0 {
+		return c
+	}
+	index := newFieldIndex(fields)
+	keys := map[string]*keyLookup{}
+	for n, i := range at {
+		k := &check{}
+		c.checks = append(c.checks, k)
+		if n < len(at)-v.MaxSignatures {
+			k.end(Neutral, ErrTooMany)
+			continue
+		}
+		var err error
+		if k.res.Signature, err = ParseSignature(string(fields[i].Value)); err != nil {
+			k.end(PermError, err)
+			continue
+		}
+		if v.refuse(k) {
+			continue
+		}
+		k.sum = index.hash(k.res.Signature, i, k.res.Signature.ownField(withCRLF(fields[i].Raw)))
+		k.body = c.bodyHash(k.res.Signature)
+		name := k.res.Signature.Selector + "._domainkey." + k.res.Signature.Domain
+		if keys[name] == nil {
+			look := &keyLookup{}
+			keys[name] = look
+			sig := k.res.Signature
+			c.wg.Go(func() {
+				look.record, look.secure, look.err = LookupKey(ctx, v.Resolver, v.SecureResolver, sig.Selector, sig.Domain)
+			})
+		}
+		k.key = keys[name]
+	}
+	return c
+}
+
+func (k *check) end(v Value, err error) { k.res.Value, k.res.Err = v, err }
+
+// refuse decides what needs neither key nor body.
+func (v Verifier) refuse(k *check) bool {
+	sig, now := k.res.Signature, v.Now()
+	switch {
+	case sig.Algorithm != RSASHA256 && sig.Algorithm != Ed25519SHA256: // rsa-sha1 too: RFC 8301 §3.1
+		k.end(PermError, fmt.Errorf("%w: %.40q", ErrAlgorithm, sig.Algorithm))
+	case len(sig.BodyHash) != sha256.Size:
+		k.end(PermError, errSignature("bh= of %d octets", len(sig.BodyHash)))
+	case !sig.Expires.IsZero() && now.After(sig.Expires.Add(v.Skew)):
+		k.end(Fail, ErrExpired)
+	case !sig.Time.IsZero() && sig.Time.After(now.Add(v.Skew)):
+		k.end(Fail, ErrFuture)
+	default:
+		return false
+	}
+	return true
+}
+
+func (c *Verification) bodyHash(s Signature) *sharedHash {
+	for _, h := range c.hashes {
+		if h.canon == s.BodyCanon && h.length == s.Length {
+			return h
+		}
+	}
+	h := &sharedHash{canon: s.BodyCanon, length: s.Length, BodyHash: NewBodyHash(s.BodyCanon, sha256.New(), s.Length)}
+	c.hashes = append(c.hashes, h)
+	return h
+}
+
+// Write takes the next piece of the body, with CRLF line ends. It never fails.
+func (c *Verification) Write(p []byte) (int, error) {
+	for _, h := range c.hashes {
+		h.BodyHash.Write(p)
+	}
+	return len(p), nil
+}
+
+// Close ends the key look-ups. After Results it does nothing.
+func (c *Verification) Close() error {
+	c.cancel()
+	c.wg.Wait()
+	return nil
+}
+
+// Results ends the body, waits for the keys, and returns one Result a signature, from the top of the header down.
+func (c *Verification) Results() []Result {
+	c.wg.Wait()
+	c.cancel()
+	for _, h := range c.hashes {
+		if h.sum == nil {
+			h.sum = h.Sum()
+		}
+	}
+	out := make([]Result, len(c.checks))
+	for i, k := range c.checks {
+		if k.key != nil {
+			c.finish(k)
+			k.key = nil
+		}
+		out[i] = k.res
+	}
+	return out
+}
+
+// finish decides with key and body.
+func (c *Verification) finish(k *check) {
+	sig, key := k.res.Signature, k.key
+	step := Step{Question: "TXT " + sig.Selector + "._domainkey." + sig.Domain, Answer: "a key"}
+	k.res.Secure = key.secure
+	k.res.Body = verdict(subtle.ConstantTimeCompare(k.body.sum, sig.BodyHash) == 1 && (sig.Length < 0 || k.body.Size() >= sig.Length))
+	defer func() {
+		if k.res.Err != nil {
+			step.Rule = k.res.Reason()
+		}
+		k.res.Steps = append(k.res.Steps, step)
+	}()
+	if err := key.err; err != nil {
+		step.Answer = err.Error()
+		if permanent(err) {
+			k.end(PermError, err)
+		} else {
+			k.end(TempError, fmt.Errorf("dkim: key look-up: %w", err))
+		}
+		return
+	}
+	if txt, err := AppendRecord(nil, key.record.Key); err == nil {
+		step.Answer = string(txt)
+	}
+	if err := key.record.suits(sig); err != nil {
+		k.end(PermError, err)
+		return
+	}
+	k.res.Testing = key.record.Testing
+	switch pub := key.record.Key.(type) {
+	case *rsa.PublicKey:
+		k.res.KeyBits = pub.N.BitLen()
+		k.res.Header = verdict(rsa.VerifyPKCS1v15(pub, crypto.SHA256, k.sum[:], sig.Signature) == nil)
+	case ed25519.PublicKey:
+		k.res.KeyBits = 8 * len(pub)
+		k.res.Header = verdict(ed25519.Verify(pub, k.sum[:], sig.Signature)) // RFC 8463 §3
+	}
+	switch {
+	case k.res.Body == Bad:
+		k.end(Fail, ErrBodyHash)
+	case k.res.Header == Bad:
+		k.end(Fail, ErrVerify)
+	case sig.Length >= 0 && !c.v.AllowPartial:
+		k.end(Policy, ErrPartial)
+	case k.res.Testing && !c.v.AllowTesting:
+		k.end(Policy, ErrTesting)
+	default:
+		k.end(Pass, nil)
+	}
+}
+
+func verdict(good bool) Check {
+	if good {
+		return Good
+	}
+	return Bad
+}
+
+// permanent reports whether a look-up ended with an answer.
+func permanent(err error) bool {
+	return slices.ContainsFunc([]error{ErrNoKey, ErrKey, ErrRevoked, ErrKeyTooSmall, ErrKeyTooBig}, func(e error) bool { return errors.Is(err, e) })
+}
+
+// suits checks that a key is for this signature (RFC 6376 §3.6.1, §6.1.2).
+func (r Record) suits(s Signature) error {
+	switch r.Key.(type) {
+	case *rsa.PublicKey:
+		if s.Algorithm != RSASHA256 {
+			return fmt.Errorf("%w: RSA key for %s", ErrUnsuitable, s.Algorithm)
+		}
+	case ed25519.PublicKey:
+		if s.Algorithm != Ed25519SHA256 {
+			return fmt.Errorf("%w: Ed25519 key for %s", ErrUnsuitable, s.Algorithm)
+		}
+	}
+	if r.Hashes != nil && !slices.Contains(r.Hashes, "sha256") {
+		return fmt.Errorf("%w: h=%s", ErrUnsuitable, strings.Join(r.Hashes, ":"))
+	}
+	if r.Services != nil && !slices.Contains(r.Services, "email") && !slices.Contains(r.Services, "*") {
+		return fmt.Errorf("%w: s=%s", ErrUnsuitable, strings.Join(r.Services, ":"))
+	}
+	if r.Strict && s.Identity != "" && !strings.EqualFold(s.Identity[strings.LastIndexByte(s.Identity, '@')+1:], s.Domain) {
+		return fmt.Errorf("%w: t=s, and i= is below d=", ErrUnsuitable)
+	}
+	return nil
+}
+
+// A fieldIndex finds fields by name, from the bottom up.
+type fieldIndex struct {
+	fields []header.Field
+	byName map[string][]int
+}
+
+func newFieldIndex(fields []header.Field) fieldIndex {
+	x := fieldIndex{fields, make(map[string][]int)}
+	for i, f := range fields {
+		if len(f.Name) > 0 {
+			name := strings.ToLower(string(f.Name))
+			x.byName[name] = append(x.byName[name], i)
+		}
+	}
+	return x
+}
+
+// hash hashes the fields of h= and, last, the signature's own field as it is hashed (RFC 6376 §3.7). own is the number
+// of that field among the fields, -1 when it is not there yet.
+func (x fieldIndex) hash(s Signature, own int, field []byte) [sha256.Size]byte {
+	h := sha256.New()
+	var buf []byte
+	used := make(map[string]int, len(s.Headers))
+	for _, name := range s.Headers {
+		name = strings.ToLower(name)
+		at := x.byName[name]
+		for {
+			used[name]++
+			n := len(at) - used[name] // from the bottom up: RFC 6376 §5.4.2
+			if n >= 0 && at[n] == own {
+				continue
+			}
+			if n >= 0 {
+				buf = s.HeaderCanon.AppendField(buf[:0], withCRLF(x.fields[at[n]].Raw))
+				h.Write(buf)
+			}
+			break
+		}
+	}
+	h.Write(field)
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// ownField returns the signature's own field as it is hashed: without the value of b= and without its final CRLF.
+func (s Signature) ownField(raw []byte) []byte {
+	return bytes.TrimSuffix(s.HeaderCanon.AppendField(nil, appendWithoutB(nil, raw)), []byte("\r\n"))
+}
+
+// withCRLF returns a field with CRLF line ends.
+func withCRLF(raw []byte) []byte {
+	if bytes.Count(raw, []byte("\n")) == bytes.Count(raw, []byte("\r\n")) && bytes.HasSuffix(raw, []byte("\n")) {
+		return raw
+	}
+	raw = bytes.ReplaceAll(raw, []byte("\r\n"), []byte("\n"))
+	return append(bytes.ReplaceAll(bytes.TrimSuffix(raw, []byte("\n")), []byte("\n"), []byte("\r\n")), "\r\n"...)
+}
+
+// Verify verifies a whole message: one Result a signature, none for a message without. Lines of r end with CRLF; for
+// a message with LF alone, as in a file, put a CRLFReader in front. The error is r's, or for a header section over 1 MiB.
+func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
+	br := bufio.NewReaderSize(r, 32<<10)
+	section, err := header.Read(br, 0)
+	if err != nil {
+		return nil, fmt.Errorf("dkim: read: %w", err)
+	}
+	c := v.Begin(ctx, section)
+	defer c.Close()
+	if err := copyBody(c, br); err != nil {
+		return nil, err
+	}
+	return c.Results(), nil
+}
+
+// copyBody writes the rest of r through r's own buffer.
+func copyBody(w io.Writer, r *bufio.Reader) error {
+	for {
+		if _, err := r.Peek(1); err == io.EOF {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("dkim: read: %w", err)
+		}
+		p, _ := r.Peek(r.Buffered()) // what is buffered is there
+		_, _ = w.Write(p)            // never fails
+		_, _ = r.Discard(len(p))
+	}
+}

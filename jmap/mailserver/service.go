@@ -1,0 +1,197 @@
+package mailserver
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+
+	"github.com/mailbricks/mailbricks/jmap"
+	"github.com/mailbricks/mailbricks/jmap/jmapserver"
+	"github.com/mailbricks/mailbricks/jmap/mail"
+)
+
+// A Service is the methods of RFC 8621 over a Backend.
+type Service struct {
+	backend mail.Backend
+}
+
+// New returns a Service over b.
+func New(b mail.Backend) *Service { return &Service{backend: b} }
+
+// NewServer returns a Server of the Service alone. Its other fields may be set before the first request.
+func NewServer(b mail.Backend, authenticate func(*http.Request) (user string, err error)) *jmapserver.Server {
+	s := New(b)
+	m := new(jmapserver.Mux)
+	s.Register(m)
+	return &jmapserver.Server{Mux: m, Authenticate: authenticate, Accounts: s.Accounts, OpenBlob: s.OpenBlob, Upload: s.Upload}
+}
+
+// Register adds the methods.
+func (s *Service) Register(m *jmapserver.Mux) {
+	const c = jmap.CapabilityMail
+	jmapserver.RegisterGet(m, c, "Mailbox", role(s, func(a *mail.Account) jmap.Getter[jmap.NoArgs, mail.Mailbox] {
+		return withRights{a.Mailboxes.Getter, a.ReadOnly}
+	}))
+	jmapserver.Register(m, c, "Mailbox/changes", s.mailboxChanges)
+	jmapserver.Register(m, c, "Mailbox/query", s.mailboxQuery)
+	jmapserver.Register(m, c, "Mailbox/set", s.mailboxSet)
+	jmapserver.RegisterGet(m, c, "Thread", role(s, func(a *mail.Account) jmap.Getter[jmap.NoArgs, mail.Thread] {
+		if a.Threads.Getter == nil {
+			return threadsOf{a.Emails.Getter}
+		}
+		return a.Threads.Getter
+	}))
+	jmapserver.RegisterChanges(m, c, "Thread", role(s, func(a *mail.Account) jmap.Changer { return a.Threads.Changer }))
+	jmapserver.Register(m, c, "Email/get", s.emailGet)
+	jmapserver.RegisterChanges(m, c, "Email", role(s, func(a *mail.Account) jmap.Changer { return a.Emails.Changer }))
+	jmapserver.Register(m, c, "Email/query", s.emailQuery)
+	jmapserver.Register(m, c, "Email/set", s.emailSet)
+	jmapserver.Register(m, c, "Email/import", s.emailImport)
+}
+
+// role returns the Find of a role of an account.
+func role[R any](s *Service, pick func(*mail.Account) R) jmapserver.Find[R] {
+	return func(ctx context.Context, c *jmapserver.Call, id jmap.ID) (R, error) {
+		a, err := s.account(ctx, c, id)
+		if err != nil {
+			var none R
+			return none, err
+		}
+		return pick(a), nil
+	}
+}
+
+// accountsKey is the key of a request's accounts.
+type accountsKey struct{}
+
+// account returns an account of the user's.
+func (s *Service) account(ctx context.Context, c *jmapserver.Call, id jmap.ID) (*mail.Account, error) {
+	list, err := jmapserver.Once(c, accountsKey{}, func() ([]*mail.Account, error) { return s.backend.Accounts(ctx, c.User) })
+	if err != nil {
+		return nil, err
+	}
+	return find(list, id)
+}
+
+// writable is account for a method that changes something.
+func (s *Service) writable(ctx context.Context, c *jmapserver.Call, id jmap.ID) (*mail.Account, error) {
+	a, err := s.account(ctx, c, id)
+	if err == nil && a.ReadOnly {
+		return nil, jmap.Errorf(jmap.AccountReadOnly, "")
+	}
+	return a, err
+}
+
+func find(list []*mail.Account, id jmap.ID) (*mail.Account, error) {
+	for _, a := range list {
+		if a.ID == id {
+			return a, nil
+		}
+	}
+	return nil, jmap.Errorf(jmap.AccountNotFound, "no account %.80q", id)
+}
+
+// A mailCapability is what an account can do (RFC 8621 §1.3.1).
+type mailCapability struct {
+	MaxMailboxesPerEmail       *uint    `json:"maxMailboxesPerEmail"`
+	MaxMailboxDepth            *uint    `json:"maxMailboxDepth"`
+	MaxSizeMailboxName         uint     `json:"maxSizeMailboxName"`
+	MaxSizeAttachmentsPerEmail uint     `json:"maxSizeAttachmentsPerEmail"`
+	EmailQuerySortOptions      []string `json:"emailQuerySortOptions"`
+	MayCreateTopLevelMailbox   bool     `json:"mayCreateTopLevelMailbox"`
+}
+
+// maxMailboxName is the length of a mailbox's name in octets.
+const maxMailboxName = 255
+
+// Accounts is the field of that name of a jmapserver.Server.
+func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Account, error) {
+	list, err := s.backend.Accounts(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]jmapserver.Account, len(list))
+	for i, a := range list {
+		can, err := jmap.Marshal(mailCapability{
+			MaxSizeMailboxName:         maxMailboxName,
+			MaxSizeAttachmentsPerEmail: 50_000_000,
+			EmailQuerySortOptions:      sortOptions(),
+			MayCreateTopLevelMailbox:   !a.ReadOnly && a.Mailboxes.Setter != nil,
+		})
+		if err != nil {
+			return nil, err
+		}
+		out[i] = jmapserver.Account{ID: a.ID, SessionAccount: jmap.SessionAccount{Name: a.Name, IsPersonal: !a.Shared, IsReadOnly: a.ReadOnly,
+			AccountCapabilities: map[string]jmap.Raw{jmap.CapabilityCore: jmap.Raw("{}"), jmap.CapabilityMail: can}}}
+	}
+	return out, nil
+}
+
+// Watchers returns the change feeds of a user's accounts, those that have one.
+func (s *Service) Watchers(ctx context.Context, user string) (map[jmap.ID]jmap.Watcher, error) {
+	list, err := s.backend.Accounts(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[jmap.ID]jmap.Watcher, len(list))
+	for _, a := range list {
+		if a.Watcher != nil {
+			out[a.ID] = a.Watcher
+		}
+	}
+	return out, nil
+}
+
+// Upload is the field of that name of a jmapserver.Server.
+func (s *Service) Upload(ctx context.Context, user string, account jmap.ID, r io.Reader) (jmap.ID, int64, error) {
+	list, err := s.backend.Accounts(ctx, user)
+	if err != nil {
+		return "", 0, err
+	}
+	a, err := find(list, account)
+	if err != nil {
+		return "", 0, err
+	}
+	if a.Uploads == nil || a.ReadOnly {
+		return "", 0, jmap.Errorf(jmap.AccountNotFound, "the account takes no uploads")
+	}
+	return a.Uploads.Upload(ctx, r)
+}
+
+// OpenBlob is the field of that name of a jmapserver.Server. It knows the blobs of the store and those of the parts of
+// a message.
+func (s *Service) OpenBlob(ctx context.Context, user string, account, id jmap.ID) (jmap.Blob, error) {
+	list, err := s.backend.Accounts(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	a, err := find(list, account)
+	if err != nil {
+		return nil, err
+	}
+	return openBlob(ctx, a, id)
+}
+
+func openBlob(ctx context.Context, a *mail.Account, id jmap.ID) (jmap.Blob, error) {
+	b, err := a.Blobs.OpenBlob(ctx, id)
+	if err == nil {
+		return b, nil
+	}
+	if _, ok := errors.AsType[*jmap.SetError](err); !ok {
+		return nil, err
+	}
+	whole, part, ok := mail.PartBlob(id)
+	if !ok {
+		return nil, err
+	}
+	raw, err := readBlob(ctx, a, whole)
+	if err != nil {
+		return nil, err
+	}
+	content, _ := mail.Parse(raw, whole).Content(part)
+	if content == nil {
+		return nil, &jmap.SetError{Type: jmap.SetBlobNotFound, NotFound: []jmap.ID{id}}
+	}
+	return newBytesBlob(content), nil
+}

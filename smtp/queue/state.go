@@ -1,0 +1,97 @@
+package queue
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/mailbricks/mailbricks/smtp"
+)
+
+// state is what Record.Data holds, as JSON. Fields may be added; a change of meaning needs another version.
+type state struct {
+	Version  int             `json:"v"`
+	From     smtp.Path       `json:"from"`
+	Params   smtp.MailParams `json:"params"`
+	Hello    string          `json:"hello,omitempty"`
+	Arrival  time.Time       `json:"arrival"`
+	Attempts int             `json:"attempts"`
+	Warned   bool            `json:"warned,omitempty"`
+	Reports  int             `json:"reports,omitempty"` // notifications stored so far
+	Rcpts    []recipient     `json:"rcpts"`
+}
+
+const stateVersion = 1
+
+type recipient struct {
+	To       smtp.Path       `json:"to"`
+	Params   smtp.RcptParams `json:"params"`
+	State    RecipientState  `json:"state"`
+	Reported bool            `json:"reported,omitempty"` // final, and nothing more to be told
+	Last     smtp.Result     `json:"last"`
+	At       time.Time       `json:"at,omitzero"` // of Last
+}
+
+// A RecipientState says how far the queue got with a recipient.
+type RecipientState string
+
+// States of a recipient.
+const (
+	Waiting RecipientState = "waiting" // not settled yet: see the last reply
+	Done    RecipientState = "done"    // the next hop has taken it
+	Failed  RecipientState = "failed"  // refused for good
+	Expired RecipientState = "expired" // tried for too long
+)
+
+func decodeState(r Record) (*state, error) {
+	var s state
+	if err := json.Unmarshal(r.Data, &s); err != nil {
+		return nil, fmt.Errorf("%w: record %s: %w", ErrCorrupt, r.ID, err)
+	}
+	if s.Version != stateVersion || len(s.Rcpts) == 0 {
+		return nil, fmt.Errorf("%w: record %s: version %d", ErrCorrupt, r.ID, s.Version)
+	}
+	return &s, nil
+}
+
+func (s *state) record(id string, due time.Time) (Record, error) {
+	b, err := json.Marshal(s)
+	return Record{ID: id, Due: due, Data: b}, err
+}
+
+// waiting reports whether any recipient is not final.
+func (s *state) waiting() bool {
+	for i := range s.Rcpts {
+		if s.Rcpts[i].State == Waiting {
+			return true
+		}
+	}
+	return false
+}
+
+// A group is recipients of one domain that go into one transaction.
+type group struct {
+	domain string
+	rcpts  []int
+}
+
+// groups gathers the waiting recipients by domain, at most limit in a group.
+func (s *state) groups(limit int) []group {
+	var out []group
+	open := make(map[string]int) // domain → its last group
+	for i := range s.Rcpts {
+		if s.Rcpts[i].State != Waiting {
+			continue
+		}
+		domain := strings.ToLower(s.Rcpts[i].To.Domain)
+		g, ok := open[domain]
+		if !ok || len(out[g].rcpts) >= limit {
+			g = len(out)
+			open[domain] = g
+			out = append(out, group{domain: domain})
+		}
+		out[g].rcpts = append(out[g].rcpts, i)
+	}
+	return out
+}
