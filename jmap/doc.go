@@ -12,7 +12,8 @@
 //	                                               ←  Response
 //	                                                  methodResponses [[Foo/query {ids} "0"] [Foo/get {list} "1"]]
 //
-// Package jmapserver answers such requests, package jmapclient makes them, package mail holds the types of RFC 8621.
+// Package jmapserver answers such requests, package jmapclient makes them, package push tells of changes, package mail
+// holds the types of RFC 8621.
 //
 // What is here: identifiers, dates, the Session, Request and Response with their Invocations, result references and
 // their pointers (RFC 6901 and "*"), patches, filters, the requests and responses of the standard methods, and every
@@ -21,5 +22,5 @@
 // JSON is I-JSON (RFC 7493): duplicate names and text that is not UTF-8 are refused, member names match exactly.
 // Nil slices and maps are written as [] and {}, but in a record with a [Selection], where a nil slice is null.
 //
-// Not here: Foo/copy, Foo/queryChanges, the push objects of RFC 8620 §7.2 and RFC 8887.
+// Not here: Foo/copy, Foo/queryChanges, PushSubscription (RFC 8620 §7.2), JMAP over WebSocket (RFC 8887).
 package jmap

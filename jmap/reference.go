@@ -1,6 +1,9 @@
 package jmap
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A ResultReference names part of the response to an earlier call of the same request (RFC 8620 §3.7). It is the value
 // of an argument whose name starts with "#".
@@ -79,4 +82,18 @@ func (r *Resolver) lookup(v Raw) (Raw, error) {
 		return got, nil
 	}
 	return nil, Errorf(InvalidResultReference, "no earlier call %.80q", ref.ResultOf)
+}
+
+// Replace returns the arguments with one taken from an earlier result: "name" goes, "#name" comes.
+func (r ResultReference) Replace(args Raw, name string) (Raw, error) {
+	ms, err := args.members()
+	if err != nil {
+		return nil, err
+	}
+	v, err := Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	ms = slices.DeleteFunc(ms, func(m member) bool { return m.name == name })
+	return appendObject(nil, append(ms, member{name: "#" + name, value: v}))
 }

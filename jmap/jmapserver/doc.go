@@ -14,6 +14,6 @@
 // A download is never shown inline with the rights of the server's origin: it comes as an attachment, with a sandbox
 // policy, and without sniffing of its type. Other origins are allowed by name only (Server.Origins).
 //
-// Server.EventSource serves pushed changes; without it the address in the Session, which RFC 8620 §2 demands, answers
+// Server.EventSource serves pushed changes (see package push); without it the address in the Session, which RFC 8620 §2 demands, answers
 // 501. Blob/copy and the methods of RFC 9404 are not here.
 package jmapserver

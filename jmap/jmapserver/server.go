@@ -174,7 +174,7 @@ func (s *Server) session(ctx context.Context, user string) (*jmap.Session, error
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(b)
+	sum := sha256.Sum256(append(b, s.BaseURL...))
 	out.State = jmap.State(hex.EncodeToString(sum[:6]))
 	return out, nil
 }

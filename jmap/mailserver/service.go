@@ -9,6 +9,7 @@ import (
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/push"
 )
 
 // A Service is the methods of RFC 8621 over a Backend.
@@ -19,12 +20,14 @@ type Service struct {
 // New returns a Service over b.
 func New(b mail.Backend) *Service { return &Service{backend: b} }
 
-// NewServer returns a Server of the Service alone. Its other fields may be set before the first request.
+// NewServer returns a Server of the Service alone, with pushed changes. Its fields may be changed before the first
+// request.
 func NewServer(b mail.Backend, authenticate func(*http.Request) (user string, err error)) *jmapserver.Server {
 	s := New(b)
 	m := new(jmapserver.Mux)
 	s.Register(m)
-	return &jmapserver.Server{Mux: m, Authenticate: authenticate, Accounts: s.Accounts, OpenBlob: s.OpenBlob, Upload: s.Upload}
+	return &jmapserver.Server{Mux: m, Authenticate: authenticate, Accounts: s.Accounts, OpenBlob: s.OpenBlob, Upload: s.Upload,
+		EventSource: (&push.EventSource{Watchers: s.Watchers}).Serve}
 }
 
 // Register adds the methods.
