@@ -7,6 +7,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -128,7 +130,7 @@ func TestAttacks(t *testing.T) {
 		{"k= does not fit p=", "v=DKIM1; " + p, good, dkim.PermError, dkim.ErrKey},
 		{"ed25519 as SPKI", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(spki), good, dkim.PermError, dkim.ErrKey},
 		{"ed25519 short", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(edPub[1:]), good, dkim.PermError, dkim.ErrKey},
-		{"ed25519 small order", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(make([]byte, 32)), good, dkim.Fail, dkim.ErrVerify},
+		{"ed25519 small order", "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(make([]byte, 32)), good, dkim.PermError, dkim.ErrKey},
 		{"v= not first", "k=ed25519; v=DKIM1; " + p, good, dkim.PermError, dkim.ErrKey},
 		{"v= of another", "v=DKIM2; k=ed25519; " + p, good, dkim.PermError, dkim.ErrKey},
 		{"no v=", "k=ed25519; " + p, good, dkim.Pass, nil},
@@ -190,20 +192,113 @@ func TestRSASizes(t *testing.T) {
 	}
 }
 
-// TestPartial: a signature with l= verifies and is not accepted.
+// signPartial signs message with l=, which no Signer does, from the exported pieces.
+func signPartial(t *testing.T, key crypto.Signer, length int64) string {
+	t.Helper()
+	head, body, _ := strings.Cut(message, "\r\n\r\n")
+	h := dkim.NewBodyHash(dkim.Relaxed, sha256.New(), length)
+	_, _ = h.Write([]byte(body))
+	field := fmt.Sprintf("DKIM-Signature: v=1; a=ed25519-sha256; c=relaxed/relaxed; d=example.com; s=s; h=From; l=%d; bh=%s; b=", length, base64.StdEncoding.EncodeToString(h.Sum()))
+	from, _, _ := strings.Cut(head, "\r\n")
+	in := dkim.Relaxed.AppendField(nil, []byte(from+"\r\n"))
+	in = dkim.Relaxed.AppendField(in, []byte(field+"\r\n"))
+	sum := sha256.Sum256(in[:len(in)-2])
+	b, err := key.Sign(rand.Reader, sum[:], crypto.Hash(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return field + base64.StdEncoding.EncodeToString(b) + "\r\n" + message
+}
+
+// TestPartial: a signature with l= verifies, also under a body that was extended, and is not accepted unless asked for.
 func TestPartial(t *testing.T) {
 	ed := keys(t, dkim.Ed25519SHA256)
-	partial := func(l string) string {
-		t.Helper()
-		c, err := msgauthSign(message, "example.com", "s", ed.key)
-		if err != nil {
-			t.Fatal(err)
+	r := zone{"s._domainkey.example.com": ed.record}
+	const more = "--x\r\nContent-Type: text/html\r\n\r\n<p>Pay here\r\n"
+	for _, tt := range []struct {
+		length int64
+		more   string
+		value  dkim.Value // with AllowPartial
+		err    error
+	}{{28, "", dkim.Pass, nil}, {10, "", dkim.Pass, nil}, {10, more, dkim.Pass, nil}, {0, more, dkim.Pass, nil}, {1000, "", dkim.Fail, dkim.ErrBodyHash}} {
+		signed := signPartial(t, ed.key, tt.length) + tt.more
+		strict := verify(t, dkim.Verifier{Resolver: r}, signed)[0]
+		if tt.err == nil && (strict.Value != dkim.Policy || !errors.Is(strict.Err, dkim.ErrPartial) || strict.Body != dkim.Good || strict.Header != dkim.Good) {
+			t.Errorf("l=%d: %+v", tt.length, strict)
 		}
-		return strings.Replace(c, "v=1;", "v=1; l="+l+";", 1)
+		if tt.err != nil && (strict.Value != tt.value || !errors.Is(strict.Err, tt.err)) {
+			t.Errorf("l=%d: %+v", tt.length, strict)
+		}
+		if res := verify(t, dkim.Verifier{Resolver: r, AllowPartial: true}, signed)[0]; res.Value != tt.value || !errors.Is(res.Err, tt.err) {
+			t.Errorf("l=%d allowed: %+v", tt.length, res)
+		}
 	}
+}
+
+// TestAdded: fields that came after signing, of names that are signed, are told.
+func TestAdded(t *testing.T) {
+	ed := keys(t, dkim.Ed25519SHA256)
 	v := dkim.Verifier{Resolver: zone{"s._domainkey.example.com": ed.record}}
-	if res := verify(t, v, partial("30")); len(res) != 1 || res[0].Value == dkim.Pass {
-		t.Errorf("%+v", res)
+	signed := sign(t, message, dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"From", "to", "Subject", "Subject", "X-None"}})
+	for prefix, want := range map[string]string{
+		"":                           "",
+		"FROM: eve@evil.example\r\n": "from",
+		"To: x@y.example\r\nFrom: a@b.example\r\nTo : z@y.example\r\nX-Other: 1\r\n": "from to",
+	} {
+		res := verify(t, v, prefix+signed)[0]
+		if res.Value != dkim.Pass || strings.Join(res.Added, " ") != want {
+			t.Errorf("%q: %+v", prefix, res)
+		}
+	}
+	// A signature may sign others of its own name, never itself.
+	one := sign(t, message, dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key})
+	two := sign(t, one, dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"From", "DKIM-Signature", "DKIM-Signature"}})
+	for _, res := range verify(t, v, two) {
+		if res.Value != dkim.Pass || len(res.Added) > 0 {
+			t.Errorf("%+v", res)
+		}
+	}
+}
+
+// TestSmallOrder: with each of these keys somebody who has no key can sign; all are refused.
+func TestSmallOrder(t *testing.T) {
+	p := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 255), big.NewInt(19))
+	eighth, _ := new(big.Int).SetString("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826", 16)
+	var ys []*big.Int
+	for _, y := range []*big.Int{big.NewInt(0), big.NewInt(1), eighth, new(big.Int).Sub(p, eighth), new(big.Int).Sub(p, big.NewInt(1)), p, new(big.Int).Add(p, big.NewInt(1))} {
+		ys = append(ys, y, new(big.Int).Or(y, new(big.Int).Lsh(big.NewInt(1), 255)))
+	}
+	encode := func(y *big.Int) []byte {
+		b := y.FillBytes(make([]byte, 32))
+		slices.Reverse(b)
+		return b
+	}
+	forged := func(key []byte) bool {
+		for i := range 64 {
+			for _, r := range ys {
+				if ed25519.Verify(key, []byte{byte(i)}, append(encode(r), make([]byte, 32)...)) {
+					return true
+				}
+			}
+		}
+		return false
+	}
+	n := 0
+	for _, y := range ys {
+		key := encode(y)
+		if forged(key) {
+			n++
+		}
+		rec := "v=DKIM1; k=ed25519; p=" + base64.StdEncoding.EncodeToString(key)
+		if _, err := dkim.ParseRecord(rec); !errors.Is(err, dkim.ErrKey) {
+			t.Errorf("%x: %v", key, err)
+		}
+	}
+	if n < 8 { // some encodings that are not canonical are no keys for crypto/ed25519 either
+		t.Errorf("%d of the keys can be abused: the table is wrong", n)
+	}
+	if pub := keys(t, dkim.Ed25519SHA256).key.Public().(ed25519.PublicKey); forged(pub) {
+		t.Error("a good key can be abused: the test is wrong")
 	}
 }
 
@@ -260,6 +355,9 @@ func TestLookup(t *testing.T) {
 	res := verify(t, dkim.Verifier{Resolver: failing{}}, rfc8463Signatures+rfc8463Message)
 	if res[0].Value != dkim.TempError || res[0].Secure {
 		t.Errorf("%+v", res[0])
+	}
+	if res := verify(t, dkim.Verifier{}, rfc8463Signatures+rfc8463Message); res[0].Value != dkim.TempError {
+		t.Errorf("no resolver: %+v", res[0])
 	}
 	res = verify(t, dkim.Verifier{Resolver: failing{}, SecureResolver: failing{}}, rfc8463Signatures+rfc8463Message)
 	if res[0].Value != dkim.Pass || !res[0].Secure {
@@ -326,6 +424,9 @@ func TestSignRefuses(t *testing.T) {
 		"no selector":     {Domain: "example.com", Key: ed.key},
 		"no key":          {Domain: "example.com", Selector: "s"},
 		"injected tag":    {Domain: "example.com; x=1", Selector: "s", Key: ed.key},
+		"injected in h=":  {Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"From", "To; l=0"}},
+		"line in h=":      {Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"From", "To\r\nBcc"}},
+		"empty in h=":     {Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"From", ""}},
 		"From not signed": {Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"To"}},
 	} {
 		if f, err := dkim.Sign(strings.NewReader(message), s); err == nil {

@@ -99,6 +99,9 @@ func parseKey(k string, der []byte) (crypto.PublicKey, error) {
 		if len(der) != ed25519.PublicKeySize {
 			return nil, fmt.Errorf("%w: ed25519 key of %d octets", ErrKey, len(der))
 		}
+		if smallOrder(der) {
+			return nil, fmt.Errorf("%w: ed25519 key of small order", ErrKey)
+		}
 		return ed25519.PublicKey(der), nil
 	case "rsa":
 		if len(der) > 3*MaxRSABits/8 {
@@ -126,6 +129,26 @@ func parseKey(k string, der []byte) (crypto.PublicKey, error) {
 	}
 	return nil, fmt.Errorf("%w: k=%q", ErrKey, k)
 }
+
+// smallOrder reports whether an ed25519 key is one of those with which anybody can sign anything: a point of order 8 or
+// less, in any of its encodings.
+func smallOrder(key []byte) bool {
+	for _, y := range []string{
+		"\x00", "\x01", // of order 4; neutral
+		"\x26\xe8\x95\x8f\xc2\xb2\x27\xb0\x45\xc3\xf4\x89\xf2\xef\x98\xf0\xd5\xdf\xac\x05\xd3\xc6\x33\x39\xb1\x38\x02\x88\x6d\x53\xfc\x05", // of order 8
+		"\xc7\x17\x6a\x70\x3d\x4d\xd8\x4f\xba\x3c\x0b\x76\x0d\x10\x67\x0f\x2a\x20\x53\xfa\x2c\x39\xcc\xc6\x4e\xc7\xfd\x77\x92\xac\x03\x7a", // of order 8
+		"\xec" + ones + "\x7f", "\xed" + ones + "\x7f", "\xee" + ones + "\x7f", // p-1, of order 2; p and p+1, not canonical
+	} {
+		var point [ed25519.PublicKeySize]byte
+		copy(point[:], y)
+		if point[len(point)-1]&0x7f == key[len(key)-1]&0x7f && bytes.Equal(point[:len(point)-1], key[:len(point)-1]) { // the sign does not matter
+			return true
+		}
+	}
+	return false
+}
+
+const ones = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"
 
 // AppendRecord appends the TXT record for a public key, without quotes.
 func AppendRecord(dst []byte, key crypto.PublicKey) ([]byte, error) {
@@ -156,34 +179,47 @@ type SecureResolver interface {
 
 // LookupKey looks up and parses the key of a selector. secure is the DNSSEC state, false without sr. Of several records
 // the first that is a key counts (RFC 6376 §3.6.2.2 leaves the choice). The error is ErrNoKey, one of ParseRecord's,
-// or DNS's own, which is temporary. One of r and sr may be nil.
+// or DNS's own, which is temporary. sr is asked if it is not nil, else r.
 func LookupKey(ctx context.Context, r Resolver, sr SecureResolver, selector, domain string) (rec Record, secure bool, err error) {
-	name := selector + "._domainkey." + domain
-	var txts []string
-	if sr != nil {
+	var l keyLookup
+	l.txts, l.secure, l.err = lookupTXT(ctx, r, sr, keyName(selector, domain))
+	rec, err = l.record()
+	return rec, l.secure, err
+}
+
+func keyName(selector, domain string) string { return selector + "._domainkey." + domain }
+
+func lookupTXT(ctx context.Context, r Resolver, sr SecureResolver, name string) (txts []string, secure bool, err error) {
+	switch {
+	case sr != nil:
 		txts, secure, err = sr.LookupTXTSecure(ctx, name)
-	} else {
+	case r != nil:
 		txts, err = r.LookupTXT(ctx, name)
+	default:
+		err = errors.New("dkim: no resolver")
 	}
-	if err != nil {
-		if d, ok := errors.AsType[*net.DNSError](err); ok && d.IsNotFound {
-			return rec, secure, ErrNoKey
-		}
-		return rec, false, err
+	if d, ok := errors.AsType[*net.DNSError](err); ok && d.IsNotFound || err == nil && len(txts) == 0 {
+		err = ErrNoKey
 	}
-	if len(txts) == 0 {
-		return rec, secure, ErrNoKey
+	return txts, secure && (err == nil || err == ErrNoKey), err
+}
+
+// record parses the answer.
+func (l *keyLookup) record() (Record, error) {
+	if l.err != nil {
+		return Record{}, l.err
 	}
 	var first error
-	for _, txt := range txts {
-		if rec, err = ParseRecord(txt); err == nil {
-			return rec, secure, nil
+	for _, txt := range l.txts {
+		rec, err := ParseRecord(txt)
+		if err == nil {
+			return rec, nil
 		}
 		if first == nil {
 			first = err
 		}
 	}
-	return Record{}, secure, first
+	return Record{}, first
 }
 
 // GenerateKey returns a new private key for an algorithm: 2048 bits for RSASHA256.

@@ -51,16 +51,19 @@ type Result struct {
 	// Body and Header tell the two checks apart: whether the body has its hash, and whether the signature over header
 	// and body hash verifies.
 	Body, Header Check
-	KeyBits      int
-	Testing      bool // t=y
-	Secure       bool // DNSSEC state of the key
-	Steps        []Step
+	// Added are the names in h=, in lower case, of which the message has more fields than the signature covers. RFC 6376
+	// §8.15 lets that pass; who shows such a field must not show it as signed.
+	Added   []string
+	KeyBits int
+	Testing bool // t=y
+	Secure  bool // DNSSEC state of the key
+	Steps   []Step
 }
 
 // A Step is one question of a verdict's trace.
 type Step struct {
 	Question string // "TXT sel._domainkey.example.com"
-	Answer   string // the record or the error
+	Answer   string // the records, one a line, or the error
 	Rule     string // what followed from it
 }
 

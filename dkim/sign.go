@@ -52,7 +52,7 @@ func oversigned() []string {
 
 // A Signing is one message being signed by any number of signers. Write takes the body once; then Fields signs.
 type Signing struct {
-	index   fieldIndex
+	index   *fieldIndex
 	signers []Signer
 	hashes  []*sharedHash
 	body    []*sharedHash // one a signer
@@ -61,8 +61,8 @@ type Signing struct {
 // NewSigning takes the header section of a message, with or without its empty line. An error says which signer or
 // which message cannot be.
 func NewSigning(headerSection []byte, signers ...Signer) (*Signing, error) {
-	s := &Signing{index: newFieldIndex(slices.Collect(header.Fields(headerSection))), signers: slices.Clone(signers)}
-	if len(s.index.byName["from"]) == 0 {
+	s := &Signing{index: newFieldIndex(headerSection), signers: slices.Clone(signers)}
+	if s.index.count("From") == 0 {
 		return nil, errors.New("dkim: message has no From field")
 	}
 	var shared Verification
@@ -82,6 +82,8 @@ func NewSigning(headerSection []byte, signers ...Signer) (*Signing, error) {
 			g.Headers = s.index.defaultHeaders()
 		} else if !slices.ContainsFunc(g.Headers, func(h string) bool { return strings.EqualFold(h, "From") }) {
 			return nil, errors.New("dkim: From must be signed (RFC 6376 §5.4)")
+		} else if i := slices.IndexFunc(g.Headers, func(h string) bool { return !validName(h) }); i >= 0 {
+			return nil, fmt.Errorf("dkim: %q is no name of a field", g.Headers[i])
 		}
 		s.body = append(s.body, shared.bodyHash(Signature{BodyCanon: g.BodyCanon, Length: -1}))
 	}
@@ -89,10 +91,10 @@ func NewSigning(headerSection []byte, signers ...Signer) (*Signing, error) {
 	return s, nil
 }
 
-func (x fieldIndex) defaultHeaders() []string {
+func (x *fieldIndex) defaultHeaders() []string {
 	var out []string
 	for _, name := range DefaultHeaders() {
-		n := len(x.byName[strings.ToLower(name)])
+		n := x.count(name)
 		if slices.Contains(oversigned(), name) {
 			n++
 		}
@@ -145,7 +147,7 @@ func (s *Signing) sign(g Signer, bodyHash []byte) ([]byte, error) {
 	field := s.field(g, sig.Algorithm, bodyHash)
 	// The hash is over the field as it will stand, with b= empty and without final CRLF.
 	unsigned := sig.HeaderCanon.AppendField(nil, append(slices.Clone(field), "\r\n"...))
-	sum := s.index.hash(sig, -1, unsigned[:len(unsigned)-2])
+	sum, _ := s.index.hash(&sig, -1, unsigned[:len(unsigned)-2])
 	b, err := g.Key.Sign(rand.Reader, sum[:], hash)
 	if err != nil {
 		return nil, err
@@ -225,7 +227,7 @@ func encodeQP(s string) string {
 // Sign signs a whole message and returns the DKIM-Signature fields, one a signer, to be put on top of it. Lines of r
 // end with CRLF, as for Verifier.Verify.
 func Sign(r io.Reader, signers ...Signer) ([]byte, error) {
-	br := bufio.NewReaderSize(r, 32<<10)
+	br := bufio.NewReaderSize(r, readSize)
 	section, err := header.Read(br, 0)
 	if err != nil {
 		return nil, fmt.Errorf("dkim: read: %w", err)

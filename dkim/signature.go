@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -103,9 +104,10 @@ func ParseSignature(value string) (Signature, error) {
 
 func (s *Signature) setHeaders(h string) error {
 	from := false
+	s.Headers = make([]string, 0, min(strings.Count(h, ":")+1, maxHeaders))
 	for name := range strings.SplitSeq(h, ":") {
 		name = header.TrimSpace(name)
-		if name == "" || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' }) {
+		if !validName(name) {
 			return errSignature("h= has %q", name)
 		}
 		if len(s.Headers) == maxHeaders {
@@ -118,6 +120,11 @@ func (s *Signature) setHeaders(h string) error {
 		return errSignature("From is not signed") // RFC 6376 §5.4
 	}
 	return nil
+}
+
+// validName reports whether s can name a field in h=.
+func validName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f || r == ';' || r == ':' })
 }
 
 func (s *Signature) setNumbers(tags header.Tags) error {
@@ -235,16 +242,16 @@ func validDomain(s string, labels int) bool {
 // appendWithoutB appends a DKIM-Signature field with the value of its b= tag taken out, and nothing else
 // (RFC 6376 §3.5, b=). Only the tag whose whole name is b counts.
 func appendWithoutB(dst, raw []byte) []byte {
-	start := strings.IndexByte(string(raw), ':') + 1
+	start := bytes.IndexByte(raw, ':') + 1
 	dst = append(dst, raw[:start]...)
 	for start < len(raw) {
-		end := start
-		for end < len(raw) && raw[end] != ';' {
-			end++
+		end := len(raw)
+		if i := bytes.IndexByte(raw[start:], ';'); i >= 0 {
+			end = start + i
 		}
-		part := string(raw[start:end])
-		if name, value, ok := strings.Cut(part, "="); ok && header.TrimSpace(name) == "b" {
-			dst = append(dst, part[:len(part)-len(value)]...)
+		part := raw[start:end]
+		if eq := bytes.IndexByte(part, '='); eq >= 0 && string(bytes.Trim(part[:eq], " \t\r\n")) == "b" {
+			dst = append(dst, part[:eq+1]...)
 			if end == len(raw) { // the last tag: the line ending stays
 				dst = append(dst, "\r\n"...)
 			}

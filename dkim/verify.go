@@ -47,6 +47,8 @@ type Verification struct {
 	wg     sync.WaitGroup
 	checks []*check
 	hashes []*sharedHash
+	// mine, if not nil, is a look-up that Results does itself.
+	mine func()
 }
 
 // A check is one signature being checked.
@@ -58,7 +60,7 @@ type check struct {
 }
 
 type keyLookup struct {
-	record Record
+	txts   []string
 	secure bool
 	err    error
 }
@@ -74,6 +76,12 @@ type sharedHash struct {
 // Begin takes the header section of a message, with or without its empty line, and starts to look up keys. ctx bounds
 // the look-ups. Close must be called in the end.
 func (v Verifier) Begin(ctx context.Context, headerSection []byte) *Verification {
+	return v.begin(ctx, headerSection, false)
+}
+
+// begin is Begin. Where the body is at hand already, nothing is won by asking for the first key beside it: that is left
+// to Results, and a goroutine is saved.
+func (v Verifier) begin(ctx context.Context, headerSection []byte, atHand bool) *Verification {
 	if v.MaxSignatures == 0 {
 		v.MaxSignatures = DefaultMaxSignatures
 	}
@@ -85,9 +93,9 @@ func (v Verifier) Begin(ctx context.Context, headerSection []byte) *Verification
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	c := &Verification{v: v, cancel: cancel}
-	fields := slices.Collect(header.Fields(headerSection))
+	index := newFieldIndex(headerSection)
 	var at []int
-	for i, f := range fields {
+	for i, f := range index.fields {
 		if f.Is("DKIM-Signature") {
 			at = append(at, i)
 		}
@@ -95,8 +103,8 @@ func (v Verifier) Begin(ctx context.Context, headerSection []byte) *Verification
 	if len(at) == 0 {
 		return c
 	}
-	index := newFieldIndex(fields)
 	keys := map[string]*keyLookup{}
+	c.checks = make([]*check, 0, len(at))
 	for n, i := range at {
 		k := &check{}
 		c.checks = append(c.checks, k)
@@ -105,23 +113,26 @@ func (v Verifier) Begin(ctx context.Context, headerSection []byte) *Verification
 			continue
 		}
 		var err error
-		if k.res.Signature, err = ParseSignature(string(fields[i].Value)); err != nil {
+		if k.res.Signature, err = ParseSignature(string(index.fields[i].Value)); err != nil {
 			k.end(PermError, err)
 			continue
 		}
 		if v.refuse(k) {
 			continue
 		}
-		k.sum = index.hash(k.res.Signature, i, k.res.Signature.ownField(withCRLF(fields[i].Raw)))
+		own := k.res.Signature.ownField(withCRLF(index.fields[i].Raw))
+		k.sum, k.res.Added = index.hash(&k.res.Signature, i, own)
 		k.body = c.bodyHash(k.res.Signature)
-		name := k.res.Signature.Selector + "._domainkey." + k.res.Signature.Domain
+		name := keyName(k.res.Signature.Selector, k.res.Signature.Domain)
 		if keys[name] == nil {
 			look := &keyLookup{}
 			keys[name] = look
-			sig := k.res.Signature
-			c.wg.Go(func() {
-				look.record, look.secure, look.err = LookupKey(ctx, v.Resolver, v.SecureResolver, sig.Selector, sig.Domain)
-			})
+			ask := func() { look.txts, look.secure, look.err = lookupTXT(ctx, v.Resolver, v.SecureResolver, name) }
+			if atHand && c.mine == nil {
+				c.mine = ask
+			} else {
+				c.wg.Go(ask)
+			}
 		}
 		k.key = keys[name]
 	}
@@ -176,6 +187,10 @@ func (c *Verification) Close() error {
 
 // Results ends the body, waits for the keys, and returns one Result a signature, from the top of the header down.
 func (c *Verification) Results() []Result {
+	if c.mine != nil {
+		c.mine()
+		c.mine = nil
+	}
 	c.wg.Wait()
 	c.cancel()
 	for _, h := range c.hashes {
@@ -187,43 +202,46 @@ func (c *Verification) Results() []Result {
 	for i, k := range c.checks {
 		if k.key != nil {
 			c.finish(k)
-			k.key = nil
 		}
 		out[i] = k.res
 	}
 	return out
 }
 
-// finish decides with key and body.
+// finish decides with key and body, and writes the trace.
 func (c *Verification) finish(k *check) {
-	sig, key := k.res.Signature, k.key
-	step := Step{Question: "TXT " + sig.Selector + "._domainkey." + sig.Domain, Answer: "a key"}
-	k.res.Secure = key.secure
-	k.res.Body = verdict(subtle.ConstantTimeCompare(k.body.sum, sig.BodyHash) == 1 && (sig.Length < 0 || k.body.Size() >= sig.Length))
-	defer func() {
-		if k.res.Err != nil {
-			step.Rule = k.res.Reason()
-		}
-		k.res.Steps = append(k.res.Steps, step)
-	}()
-	if err := key.err; err != nil {
-		step.Answer = err.Error()
-		if permanent(err) {
-			k.end(PermError, err)
-		} else {
-			k.end(TempError, fmt.Errorf("dkim: key look-up: %w", err))
-		}
-		return
+	k.res.Secure = k.key.secure
+	k.res.Body = verdict(subtle.ConstantTimeCompare(k.body.sum, k.res.Signature.BodyHash) == 1 &&
+		(k.res.Signature.Length < 0 || k.body.Size() >= k.res.Signature.Length))
+	step := Step{Question: "TXT " + keyName(k.res.Signature.Selector, k.res.Signature.Domain)}
+	if err := k.key.err; err != nil {
+		step.Answer = strings.TrimPrefix(err.Error(), "dkim: ")
+	} else {
+		step.Answer = strings.Join(k.key.txts, "\n")
 	}
-	if txt, err := AppendRecord(nil, key.record.Key); err == nil {
-		step.Answer = string(txt)
+	k.end(c.decide(k))
+	if step.Rule = string(k.res.Value); k.res.Err != nil {
+		step.Rule += ": " + k.res.Reason()
 	}
-	if err := key.record.suits(sig); err != nil {
-		k.end(PermError, err)
-		return
+	k.res.Steps = append(k.res.Steps, step)
+	k.key = nil
+}
+
+// decide returns the verdict on a signature whose body is hashed and whose key has been asked for.
+func (c *Verification) decide(k *check) (Value, error) {
+	sig := &k.res.Signature
+	rec, err := k.key.record()
+	switch {
+	case err != nil && permanent(err):
+		return PermError, err
+	case err != nil:
+		return TempError, fmt.Errorf("dkim: key look-up: %w", err)
 	}
-	k.res.Testing = key.record.Testing
-	switch pub := key.record.Key.(type) {
+	k.res.Testing = rec.Testing
+	if err := rec.suits(sig); err != nil {
+		return PermError, err
+	}
+	switch pub := rec.Key.(type) {
 	case *rsa.PublicKey:
 		k.res.KeyBits = pub.N.BitLen()
 		k.res.Header = verdict(rsa.VerifyPKCS1v15(pub, crypto.SHA256, k.sum[:], sig.Signature) == nil)
@@ -233,16 +251,15 @@ func (c *Verification) finish(k *check) {
 	}
 	switch {
 	case k.res.Body == Bad:
-		k.end(Fail, ErrBodyHash)
+		return Fail, ErrBodyHash
 	case k.res.Header == Bad:
-		k.end(Fail, ErrVerify)
+		return Fail, ErrVerify
 	case sig.Length >= 0 && !c.v.AllowPartial:
-		k.end(Policy, ErrPartial)
-	case k.res.Testing && !c.v.AllowTesting:
-		k.end(Policy, ErrTesting)
-	default:
-		k.end(Pass, nil)
+		return Policy, ErrPartial
+	case rec.Testing && !c.v.AllowTesting:
+		return Policy, ErrTesting
 	}
+	return Pass, nil
 }
 
 func verdict(good bool) Check {
@@ -258,7 +275,7 @@ func permanent(err error) bool {
 }
 
 // suits checks that a key is for this signature (RFC 6376 §3.6.1, §6.1.2).
-func (r Record) suits(s Signature) error {
+func (r Record) suits(s *Signature) error {
 	switch r.Key.(type) {
 	case *rsa.PublicKey:
 		if s.Algorithm != RSASHA256 {
@@ -281,52 +298,10 @@ func (r Record) suits(s Signature) error {
 	return nil
 }
 
-// A fieldIndex finds fields by name, from the bottom up.
-type fieldIndex struct {
-	fields []header.Field
-	byName map[string][]int
-}
-
-func newFieldIndex(fields []header.Field) fieldIndex {
-	x := fieldIndex{fields, make(map[string][]int)}
-	for i, f := range fields {
-		if len(f.Name) > 0 {
-			name := strings.ToLower(string(f.Name))
-			x.byName[name] = append(x.byName[name], i)
-		}
-	}
-	return x
-}
-
-// hash hashes the fields of h= and, last, the signature's own field as it is hashed (RFC 6376 §3.7). own is the number
-// of that field among the fields, -1 when it is not there yet.
-func (x fieldIndex) hash(s Signature, own int, field []byte) [sha256.Size]byte {
-	h := sha256.New()
-	var buf []byte
-	used := make(map[string]int, len(s.Headers))
-	for _, name := range s.Headers {
-		name = strings.ToLower(name)
-		at := x.byName[name]
-		for {
-			used[name]++
-			n := len(at) - used[name] // from the bottom up: RFC 6376 §5.4.2
-			if n >= 0 && at[n] == own {
-				continue
-			}
-			if n >= 0 {
-				buf = s.HeaderCanon.AppendField(buf[:0], withCRLF(x.fields[at[n]].Raw))
-				h.Write(buf)
-			}
-			break
-		}
-	}
-	h.Write(field)
-	return [sha256.Size]byte(h.Sum(nil))
-}
-
 // ownField returns the signature's own field as it is hashed: without the value of b= and without its final CRLF.
-func (s Signature) ownField(raw []byte) []byte {
-	return bytes.TrimSuffix(s.HeaderCanon.AppendField(nil, appendWithoutB(nil, raw)), []byte("\r\n"))
+func (s *Signature) ownField(raw []byte) []byte {
+	plain := appendWithoutB(make([]byte, 0, 2*len(raw)+4), raw)
+	return bytes.TrimSuffix(s.HeaderCanon.AppendField(plain[len(plain):], plain), []byte("\r\n"))
 }
 
 // withCRLF returns a field with CRLF line ends.
@@ -341,18 +316,22 @@ func withCRLF(raw []byte) []byte {
 // Verify verifies a whole message: one Result a signature, none for a message without. Lines of r end with CRLF; for
 // a message with LF alone, as in a file, put a CRLFReader in front. The error is r's, or for a header section over 1 MiB.
 func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
-	br := bufio.NewReaderSize(r, 32<<10)
+	br := bufio.NewReaderSize(r, readSize)
 	section, err := header.Read(br, 0)
 	if err != nil {
 		return nil, fmt.Errorf("dkim: read: %w", err)
 	}
-	c := v.Begin(ctx, section)
+	rest, ok := r.(interface{ Len() int }) // bytes.Reader, strings.Reader, bytes.Buffer
+	c := v.begin(ctx, section, ok && rest.Len() == 0)
 	defer c.Close()
 	if err := copyBody(c, br); err != nil {
 		return nil, err
 	}
 	return c.Results(), nil
 }
+
+// readSize is how much of a message is read at a time.
+const readSize = 16 << 10
 
 // copyBody writes the rest of r through r's own buffer.
 func copyBody(w io.Writer, r *bufio.Reader) error {

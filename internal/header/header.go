@@ -84,7 +84,7 @@ func Read(r *bufio.Reader, limit int) ([]byte, error) {
 	if limit == 0 {
 		limit = MaxHeader
 	}
-	var section []byte
+	section := make([]byte, 0, min(limit, 4096))
 	start := true
 	for {
 		line, err := r.ReadSlice('\n')

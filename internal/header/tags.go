@@ -33,7 +33,7 @@ func (t Tags) Get(name string) (string, bool) {
 
 // ParseTags parses a tag list. A repeated name makes the whole list invalid (RFC 6376 §3.2). The error wraps ErrTags.
 func ParseTags(s string) (Tags, error) {
-	var tags Tags
+	tags := make(Tags, 0, min(strings.Count(s, ";")+1, MaxTags))
 	for part := range strings.SplitSeq(s, ";") {
 		part = TrimSpace(part)
 		if part == "" {
@@ -79,11 +79,13 @@ func StripSpace(s string) string {
 	if !strings.ContainsAny(s, " \t\r\n") {
 		return s
 	}
-	return strings.Map(func(r rune) rune {
-		switch r {
+	b := make([]byte, 0, len(s))
+	for i := range len(s) {
+		switch c := s[i]; c {
 		case ' ', '\t', '\r', '\n':
-			return -1
+		default:
+			b = append(b, c)
 		}
-		return r
-	}, s)
+	}
+	return string(b)
 }

@@ -1,0 +1,114 @@
+package dkim
+
+import (
+	"crypto/sha256"
+	"hash/maphash"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/internal/header"
+)
+
+// A fieldIndex finds the fields of a header by name, from the bottom up (RFC 6376 §5.4.2), each once a signature. Its
+// cost is that of the header and of h=, whatever either holds.
+type fieldIndex struct {
+	fields []header.Field
+	seed   maphash.Seed
+	lowest map[uint64]int32 // by hash of the name in lower case
+	above  []int32          // by field: the next one up of that name, -1: none
+	unused []int32          // by lowest field: where the next search begins
+	buf    []byte
+}
+
+func newFieldIndex(section []byte) *fieldIndex {
+	x := &fieldIndex{fields: make([]header.Field, 0, 32), seed: maphash.MakeSeed(), buf: make([]byte, 0, 512)}
+	for f := range header.Fields(section) {
+		x.fields = append(x.fields, f)
+	}
+	x.lowest = make(map[uint64]int32, len(x.fields))
+	links := make([]int32, 2*len(x.fields))
+	x.above, x.unused = links[:len(x.fields)], links[len(x.fields):]
+	for i, f := range x.fields {
+		if len(f.Name) == 0 {
+			continue
+		}
+		h := x.hashName(f.Name)
+		x.above[i] = -1
+		if up, ok := x.lowest[h]; ok {
+			x.above[i] = up
+		}
+		x.lowest[h] = int32(i)
+	}
+	return x
+}
+
+// hashName hashes a name without regard to case. The seed is random, so nobody can choose names that collide.
+func (x *fieldIndex) hashName(name []byte) uint64 {
+	x.buf = x.buf[:0]
+	for _, c := range name {
+		if c >= 'A' && c <= 'Z' {
+			c |= 0x20
+		}
+		x.buf = append(x.buf, c)
+	}
+	return maphash.Bytes(x.seed, x.buf)
+}
+
+// find returns the lowest field of a name.
+func (x *fieldIndex) find(name string) (int32, bool) {
+	var buf [64]byte
+	i, ok := x.lowest[x.hashName(append(buf[:0], name...))]
+	return i, ok
+}
+
+// count returns how many fields of a name there are.
+func (x *fieldIndex) count(name string) int {
+	n := 0
+	if i, ok := x.find(name); ok {
+		for ; i >= 0; i = x.above[i] {
+			n++
+		}
+	}
+	return n
+}
+
+// hash hashes the fields of h= and, last, the signature's own field as it is hashed (RFC 6376 §3.7). own is the number
+// of that field among the fields, -1 when it is not there yet. added are the names of h= that more fields have than
+// the signature covers.
+func (x *fieldIndex) hash(s *Signature, own int, field []byte) (sum [sha256.Size]byte, added []string) {
+	h := sha256.New()
+	for _, name := range s.Headers {
+		if low, ok := x.find(name); ok {
+			x.unused[low] = x.skip(low, own)
+		}
+	}
+	for _, name := range s.Headers {
+		low, ok := x.find(name)
+		if !ok {
+			continue
+		}
+		at := x.unused[low]
+		if at < 0 {
+			continue // named once more than it is there: nothing is hashed
+		}
+		x.unused[low] = x.skip(x.above[at], own)
+		x.buf = s.HeaderCanon.AppendField(x.buf[:0], withCRLF(x.fields[at].Raw))
+		h.Write(x.buf)
+	}
+	for _, name := range s.Headers {
+		if low, ok := x.find(name); ok && x.unused[low] >= 0 {
+			added = append(added, strings.ToLower(name))
+			x.unused[low] = -1 // named once
+		}
+	}
+	h.Write(field)
+	h.Sum(sum[:0])
+	return sum, added
+}
+
+// skip steps over the signature's own field.
+func (x *fieldIndex) skip(at int32, own int) int32 {
+	if at >= 0 && int(at) == own {
+		return x.above[at]
+	}
+	return at
+}
