@@ -14,13 +14,13 @@ import (
 func TestFields(t *testing.T) {
 	section := "A: 1\r\nB : two\r\n lines\r\n\tand three\r\nno field\r\nC:\r\n: empty name\r\nD D: space\nE:lf\nF: last"
 	var got []string
-	joined := ""
+	var joined strings.Builder
 	for f := range Fields([]byte(section)) {
 		got = append(got, string(f.Name)+"="+string(f.Value))
-		joined += string(f.Raw)
+		joined.Write(f.Raw)
 	}
 	want := []string{"A= 1", "B= two\r\n lines\r\n\tand three", "=", "C=", "=", "=", "E=lf", "F= last"}
-	if !slices.Equal(got, want) || joined != section {
+	if !slices.Equal(got, want) || joined.String() != section {
 		t.Errorf("%q", got)
 	}
 	for f := range Fields([]byte("A: 1\r\n\r\nB: body\r\n")) {
