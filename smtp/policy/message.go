@@ -84,8 +84,8 @@ func (m *message) reader(top, section []byte) io.Reader {
 // Close frees the spool.
 func (m *message) Close() error { return m.rest.Close() }
 
-// refuse returns an *smtp.Error with a cause.
-func refuse(code int, enhanced smtp.EnhancedCode, text string, cause error) error {
+// refuse returns a refusal with its cause.
+func refuse(code int, enhanced smtp.EnhancedCode, text string, cause error) *smtp.Error {
 	e := smtp.NewError(code, enhanced, text)
 	e.Err = cause
 	return e
