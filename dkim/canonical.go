@@ -53,7 +53,7 @@ type BodyHash struct {
 	h       hash.Hash
 	relaxed bool
 	limit   int64 // octets still to be hashed; negative: no limit
-	n       int64 // canonical octets seen
+	n       int64 // canonical octets hashed, or past limit
 
 	// What has been read but not hashed, because it may have to go: ends of lines, then white space (relaxed), then CR.
 	crlf  int64
@@ -88,7 +88,7 @@ func (b *BodyHash) Sum() []byte {
 		b.hold()
 		b.emit('\r')
 	}
-	if b.n > 0 || !b.relaxed { // RFC 6376 §3.4.3, §3.4.4: one CRLF ends the body; an empty one is CRLF or nothing
+	if b.n > 0 || b.w > 0 || !b.relaxed { // RFC 6376 §3.4.3, §3.4.4: one CRLF ends the body; an empty one is CRLF or nothing
 		b.emit('\r')
 		b.emit('\n')
 	}
@@ -116,7 +116,7 @@ func (b *BodyHash) writeSimple(p []byte) {
 }
 
 // writeRelaxed hashes in blocks as far as they are canonical already: no tab, no two spaces, no space before CR. The
-// places where that ends are looked for once each.
+// places where that ends are looked for once each; around them dense goes octet by octet.
 func (b *BodyHash) writeRelaxed(p []byte) {
 	i, tab, double, trail := 0, -1, -1, -1
 	next := func(at int, pattern []byte) int {
@@ -130,8 +130,7 @@ func (b *BodyHash) writeRelaxed(p []byte) {
 	}
 	for i < len(p) {
 		if b.cr || b.space || b.crlf > 0 {
-			b.slow(p[i])
-			i++
+			i += b.dense(p[i:], 0)
 			continue
 		}
 		tab, double, trail = next(tab, tabs), next(double, spaces), next(trail, spaceCR)
@@ -141,35 +140,100 @@ func (b *BodyHash) writeRelaxed(p []byte) {
 			end--
 		}
 		b.block(p[i:end])
-		for i = end; i < len(p) && i <= stop; i++ {
-			b.slow(p[i])
-		}
+		i = end + b.dense(p[end:], stop-end)
 	}
 }
 
 var tabs, spaces, spaceCR = []byte("\t"), []byte("  "), []byte(" \r")
 
-// slow takes one octet.
+// denseRun is how many canonical octets in a row make blocks worth looking for again.
+const denseRun = 32
+
+// dense canonicalises relaxed octet by octet, at least so many as least says, until denseRun of them needed no change
+// and nothing is held back. It returns how many it took.
+func (b *BodyHash) dense(p []byte, least int) int {
+	w, space, cr, crlf := b.w, b.space, b.cr, b.crlf
+	i, changed := 0, 0
+	room := func(n int) {
+		if w+n > len(b.buf) {
+			b.w = w
+			b.flush()
+			w = 0
+		}
+	}
+	for ; i < len(p); i++ {
+		c := p[i]
+		if c > ' ' && !space && crlf == 0 && !cr {
+			if i-changed >= denseRun && i >= least {
+				break
+			}
+			room(1)
+			b.buf[w] = c
+			w++
+			continue
+		}
+		bare := cr && c != '\n' // a CR alone is content
+		if cr && !bare {
+			if space {
+				space, changed = false, i
+			}
+			cr = false
+			crlf++
+			continue
+		}
+		if bare || c != '\r' && c != ' ' && c != '\t' {
+			for ; crlf > 0; crlf-- {
+				room(2)
+				b.buf[w], b.buf[w+1] = '\r', '\n'
+				w += 2
+			}
+			room(3)
+			if space {
+				space = false
+				b.buf[w] = ' '
+				w++
+			}
+			if bare {
+				cr = false
+				b.buf[w] = '\r'
+				w++
+			}
+		}
+		switch c {
+		case '\r':
+			cr = true
+		case ' ', '\t':
+			if space || c == '\t' {
+				changed = i
+			}
+			space = true
+		default:
+			room(1)
+			b.buf[w] = c
+			w++
+		}
+	}
+	b.w, b.space, b.cr, b.crlf = w, space, cr, crlf
+	return i
+}
+
+// slow takes one octet of a simple body.
 func (b *BodyHash) slow(c byte) {
 	if b.cr {
 		b.cr = false
 		if c == '\n' {
-			b.space = false
 			b.crlf++
 			return
 		}
 		b.hold()
 		b.emit('\r')
 	}
-	switch {
-	case c == '\r':
+	if c == '\r' {
 		b.cr = true
-	case b.relaxed && (c == ' ' || c == '\t'):
-		b.space = true
-	default:
-		b.hold()
-		b.emit(c)
+		return
 	}
+	b.hold()
+	b.emit(c)
 }
 
 // hold hashes what was held back: content follows.
@@ -190,12 +254,10 @@ func (b *BodyHash) emit(c byte) {
 	}
 	b.buf[b.w] = c
 	b.w++
-	b.n++
 }
 
 // block hashes canonical octets.
 func (b *BodyHash) block(p []byte) {
-	b.n += int64(len(p))
 	if len(p) <= len(b.buf)-b.w {
 		b.w += copy(b.buf[b.w:], p)
 		return
@@ -210,6 +272,7 @@ func (b *BodyHash) flush() {
 }
 
 func (b *BodyHash) hash(p []byte) {
+	b.n += int64(len(p))
 	if b.limit >= 0 {
 		p = p[:min(int64(len(p)), b.limit)]
 		b.limit -= int64(len(p))

@@ -78,12 +78,14 @@ func TestBody(t *testing.T) {
 func TestBodySplit(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	const letters = "ab \t\r\n"
-	for range 3000 {
+	for range 1500 {
 		var s strings.Builder
 		for range rng.IntN(40) {
-			switch rng.IntN(3) {
+			switch rng.IntN(4) {
 			case 0:
 				s.WriteString("\r\n")
+			case 3: // long enough to be hashed as a block
+				s.WriteString(strings.Repeat("w", rng.IntN(2*denseRun)))
 			case 1:
 				s.WriteString("word")
 			default:
@@ -178,3 +180,18 @@ func (nothing) Sum([]byte) []byte           { return nil }
 func (nothing) Reset()                      {}
 func (nothing) Size() int                   { return 0 }
 func (nothing) BlockSize() int              { return 1 }
+
+// BenchmarkHostileBody canonicalises what has no long canonical run.
+func BenchmarkHostileBody(b *testing.B) {
+	for name, unit := range map[string]string{"tabs": "a\t", "spaces": "a  ", "trailing": "a \r\n", "cr": "\r", "lines": "\r\n", "short lines": "a\r\n", "blank": " \r\n"} {
+		body := []byte(strings.Repeat(unit, 1<<20/len(unit)))
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(body)))
+			for b.Loop() {
+				h := NewBodyHash(Relaxed, nothing{}, -1)
+				_, _ = h.Write(body)
+				h.Sum()
+			}
+		})
+	}
+}
