@@ -116,7 +116,7 @@ func (b *BodyHash) writeSimple(p []byte) {
 }
 
 // writeRelaxed hashes in blocks as far as they are canonical already: no tab, no two spaces, no space before CR. The
-// places where that ends are looked for once each; around them dense goes octet by octet.
+// places where that ends are looked for once each; around them dense looks closer.
 func (b *BodyHash) writeRelaxed(p []byte) {
 	i, tab, double, trail := 0, -1, -1, -1
 	next := func(at int, pattern []byte) int {
@@ -147,73 +147,70 @@ func (b *BodyHash) writeRelaxed(p []byte) {
 var tabs, spaces, spaceCR = []byte("\t"), []byte("  "), []byte(" \r")
 
 // denseRun is how many canonical octets in a row make blocks worth looking for again.
-const denseRun = 32
+const denseRun = 64
 
-// dense canonicalises relaxed octet by octet, at least so many as least says, until denseRun of them needed no change
-// and nothing is held back. It returns how many it took.
+// dense canonicalises relaxed piece by piece, at least so many octets as least says, until denseRun of them needed no
+// change and nothing is held back. It returns how many it took.
 func (b *BodyHash) dense(p []byte, least int) int {
-	w, space, cr, crlf := b.w, b.space, b.cr, b.crlf
 	i, changed := 0, 0
-	room := func(n int) {
-		if w+n > len(b.buf) {
-			b.w = w
-			b.flush()
-			w = 0
-		}
-	}
-	for ; i < len(p); i++ {
+	for i < len(p) {
 		c := p[i]
-		if c > ' ' && !space && crlf == 0 && !cr {
-			if i-changed >= denseRun && i >= least {
-				break
+		switch {
+		case b.cr && c == '\n':
+			if b.space {
+				b.space, changed = false, i
 			}
-			room(1)
-			b.buf[w] = c
-			w++
-			continue
-		}
-		bare := cr && c != '\n' // a CR alone is content
-		if cr && !bare {
-			if space {
-				space, changed = false, i
-			}
-			cr = false
-			crlf++
-			continue
-		}
-		if bare || c != '\r' && c != ' ' && c != '\t' {
-			for ; crlf > 0; crlf-- {
-				room(2)
-				b.buf[w], b.buf[w+1] = '\r', '\n'
-				w += 2
-			}
-			room(3)
-			if space {
-				space = false
-				b.buf[w] = ' '
-				w++
-			}
-			if bare {
-				cr = false
-				b.buf[w] = '\r'
-				w++
-			}
-		}
-		switch c {
-		case '\r':
-			cr = true
-		case ' ', '\t':
-			if space || c == '\t' {
+			b.cr = false
+			b.crlf++
+			i++
+		case b.cr: // a CR alone is content
+			b.cr = false
+			b.hold()
+			b.emit('\r')
+		case c == '\r':
+			b.cr = true
+			i++
+		case c == ' ' || c == '\t':
+			if b.space || c == '\t' {
 				changed = i
 			}
-			space = true
+			b.space = true
+			for i++; i < len(p) && (p[i] == ' ' || p[i] == '\t'); i++ {
+				changed = i
+			}
 		default:
-			room(1)
-			b.buf[w] = c
-			w++
+			if b.space || b.crlf > 0 {
+				b.hold()
+			}
+			if i-changed >= denseRun && i >= least {
+				return i
+			}
+			b.emit(c)
+			i++
+			i += b.words(p[i:min(len(p), max(changed+denseRun, least)+2)])
 		}
 	}
-	b.w, b.space, b.cr, b.crlf = w, space, cr, crlf
+	return i
+}
+
+// words takes what p begins with as far as it is canonical whatever follows: words with single spaces and ends of lines
+// between them. It returns the length.
+func (b *BodyHash) words(p []byte) int {
+	i, out := 0, b.buf[b.w:]
+	for i+2 < len(p) && i < len(out) {
+		c := p[i]
+		if c > ' ' || c == ' ' && p[i+1] > ' ' {
+			out[i] = c
+			i++
+			continue
+		}
+		if c != '\r' || p[i+1] != '\n' || p[i+2] <= ' ' || i+1 == len(out) {
+			break
+		}
+		out[i], out[i+1] = '\r', '\n'
+		i += 2
+	}
+	b.w += i
 	return i
 }
 

@@ -14,9 +14,6 @@ import (
 	"io"
 	"math/big"
 	"net"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,10 +21,7 @@ import (
 	"testing/iotest"
 	"time"
 
-	msgauth "github.com/emersion/go-msgauth/dkim"
-
 	"github.com/mailbricks/mailbricks/dkim"
-	"github.com/mailbricks/mailbricks/internal/suites"
 )
 
 const message = "From: Ann <ann@example.com>\r\nTo: bob@example.org\r\nSubject: a letter\r\nDate: Tue, 24 Nov 2026 12:00:00 +0000\r\nMessage-ID: <1@example.com>\r\n\r\nHello  Bob,\r\n\r\nall is well. \r\n"
@@ -302,13 +296,6 @@ func TestSmallOrder(t *testing.T) {
 	}
 }
 
-func msgauthSign(msg, domain, selector string, key crypto.Signer) (string, error) {
-	var out bytes.Buffer
-	err := msgauth.Sign(&out, strings.NewReader(msg), &msgauth.SignOptions{Domain: domain, Selector: selector, Signer: key,
-		HeaderCanonicalization: msgauth.CanonicalizationRelaxed, BodyCanonicalization: msgauth.CanonicalizationRelaxed})
-	return out.String(), err
-}
-
 // TestManySignatures: eight are checked, the rest are reported as not checked, and cost nothing.
 func TestManySignatures(t *testing.T) {
 	ed := keys(t, dkim.Ed25519SHA256)
@@ -435,120 +422,6 @@ func TestSignRefuses(t *testing.T) {
 	}
 	if f, err := dkim.Sign(strings.NewReader("To: a@b\r\n\r\n"), dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key}); err == nil {
 		t.Errorf("a message without From: %s", f)
-	}
-}
-
-// messages for exchanges with others.
-func messages() []string {
-	return []string{
-		message,
-		strings.Replace(message, "Subject: a letter", "Subject: a long\r\n\tand  folded \r\n letter", 1),
-		strings.Split(message, "\r\n\r\n")[0] + "\r\n\r\n",
-		message + "\r\n\r\n\r\n",
-		message + strings.Repeat("A line of some length, with  spaces\t and tabs \r\n", 2000),
-		strings.Replace(message, "Hello", "Gr\xc3\xbc\xc3\x9fe", 1),
-	}
-}
-
-// TestMsgauth exchanges messages with go-msgauth both ways.
-func TestMsgauth(t *testing.T) {
-	for _, a := range []dkim.Algorithm{dkim.RSASHA256, dkim.Ed25519SHA256} {
-		k := keys(t, a)
-		z := zone{"s._domainkey.example.com": k.record}
-		for i, msg := range messages() {
-			theirs, err := msgauthSign(msg, "example.com", "s", k.key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if res := verify(t, dkim.Verifier{Resolver: z}, theirs); len(res) != 1 || res[0].Value != dkim.Pass {
-				t.Errorf("%s message %d, signed by go-msgauth: %+v", a, i, res)
-			}
-			for _, c := range []dkim.Canonicalization{dkim.Simple, dkim.Relaxed} {
-				ours := sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c, BodyCanon: c})
-				res, err := msgauth.VerifyWithOptions(strings.NewReader(ours), &msgauth.VerifyOptions{LookupTXT: func(name string) ([]string, error) {
-					return z.LookupTXT(t.Context(), name)
-				}})
-				if err != nil || len(res) != 1 || res[0].Err != nil {
-					t.Errorf("%s %s message %d, verified by go-msgauth: %v, %v", a, c, i, res, err)
-				}
-			}
-		}
-	}
-}
-
-// dkimpy runs a Python program with dkimpy, which finds keys in a file of "name record" lines.
-func dkimpy(t *testing.T, program string, args ...string) (string, error) {
-	t.Helper()
-	python := suites.Program(t, "/usr/bin/python3", "python3-dkim")
-	if exec.Command(python, "-c", "import dkim, nacl").Run() != nil {
-		suites.Program(t, "the Python module dkim", "python3-dkim python3-nacl")
-	}
-	cmd := exec.CommandContext(t.Context(), python, append([]string{"-c", program}, args...)...)
-	out, err := cmd.CombinedOutput()
-	return strings.TrimSpace(string(out)), err
-}
-
-// TestDkimpy exchanges messages with dkimpy both ways.
-func TestDkimpy(t *testing.T) {
-	dir := t.TempDir()
-	file := func(name, content string) string {
-		t.Helper()
-		p := filepath.Join(dir, name)
-		if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return p
-	}
-	const verifyPy = `
-import dkim, sys
-record = sys.argv[1].encode()
-for f in sys.argv[2:]:
-    print(dkim.verify(open(f, "rb").read(), dnsfunc=lambda name, timeout=5: record))
-`
-	const signPy = `
-import dkim, sys
-key = open(sys.argv[2], "rb").read()
-for f in sys.argv[3:]:
-    m = open(f, "rb").read()
-    s = dkim.sign(m, b"s", b"example.com", key, signature_algorithm=sys.argv[1].encode(), canonicalize=(b"relaxed", b"relaxed"))
-    open(f + ".signed", "wb").write(s + m)
-`
-	for _, a := range []dkim.Algorithm{dkim.RSASHA256, dkim.Ed25519SHA256} {
-		k := keys(t, a)
-		var ours, plain []string
-		for i, msg := range messages() {
-			plain = append(plain, file(fmt.Sprintf("%s-%d", a, i), msg))
-			for _, c := range []dkim.Canonicalization{dkim.Simple, dkim.Relaxed} {
-				ours = append(ours, file(fmt.Sprintf("%s-%s-%d", a, c, i), sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c, BodyCanon: c})))
-			}
-		}
-		out, err := dkimpy(t, verifyPy, append([]string{k.record}, ours...)...)
-		if err != nil || strings.Count(out, "True") != len(ours) {
-			t.Errorf("%s, verified by dkimpy: %s, %v", a, out, err)
-		}
-		var private string
-		if ed, ok := k.key.(ed25519.PrivateKey); ok {
-			private = base64.StdEncoding.EncodeToString(ed.Seed())
-		} else {
-			text, err := dkim.AppendPrivateKey(nil, k.key)
-			if err != nil {
-				t.Fatal(err)
-			}
-			private = string(text)
-		}
-		if out, err := dkimpy(t, signPy, append([]string{string(a), file("key", private)}, plain...)...); err != nil {
-			t.Fatalf("%s: %s, %v", a, out, err)
-		}
-		for _, p := range plain {
-			b, err := os.ReadFile(p + ".signed")
-			if err != nil {
-				t.Fatal(err)
-			}
-			res := verify(t, dkim.Verifier{Resolver: zone{"s._domainkey.example.com": k.record}}, string(b))
-			if len(res) != 1 || res[0].Value != dkim.Pass {
-				t.Errorf("%s, signed by dkimpy: %+v", p, res)
-			}
-		}
 	}
 }
 

@@ -48,7 +48,7 @@ func dkimRows() ([]row, error) {
 		zone := txtZone{dkimSelector + "._domainkey." + dkimDomain: string(record)}
 		name := map[dkim.Algorithm]string{dkim.RSASHA256: "rsa2048", dkim.Ed25519SHA256: "ed25519"}[algorithm]
 		for _, size := range []int{4 << 10, 1 << 20} {
-			letter := dkimLetter(size)
+			letter := dkimLetter(size, plainLine)
 			for _, n := range []int{1, 3} {
 				r, err := dkimVerifyRow(fmt.Sprintf("dkim verify %s %s", name, dkimSize(size, n)), key, zone, letter, n)
 				if err != nil {
@@ -59,7 +59,17 @@ func dkimRows() ([]row, error) {
 			rows = append(rows, dkimSignRow(fmt.Sprintf("dkim sign %s %s", name, dkimSize(size, 1)), key, letter))
 		}
 	}
-	return rows, nil
+	key, err := dkim.GenerateKey(dkim.RSASHA256)
+	if err != nil {
+		return nil, err
+	}
+	record, err := dkim.AppendRecord(nil, key.Public())
+	if err != nil {
+		return nil, err
+	}
+	zone := txtZone{dkimSelector + "._domainkey." + dkimDomain: string(record)}
+	r, err := dkimVerifyRow("dkim verify rsa2048 1 MiB, indented HTML", key, zone, dkimLetter(1<<20, htmlLine), 1)
+	return append(rows, r), err
 }
 
 func dkimSize(size, signatures int) string {
@@ -73,12 +83,17 @@ func dkimSize(size, signatures int) string {
 	return s
 }
 
+// Lines of bodies: text that is canonical as it stands, and text whose white space has to be changed everywhere.
+const (
+	plainLine = "The quick brown fox jumps over the lazy dog, and then it does so once more.\r\n"
+	htmlLine  = "\t\t<td>The quick  brown fox</td> \r\n        <td class=\"b\">jumps over the lazy dog.</td>\r\n"
+)
+
 // dkimLetter returns a message with a body of about size octets.
-func dkimLetter(size int) []byte {
+func dkimLetter(size int, line string) []byte {
 	const head = "From: Ann <ann@example.com>\r\nTo: bob@example.org\r\nSubject: minutes of the meeting\r\n" +
 		"Date: Tue, 24 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@example.com>\r\nMIME-Version: 1.0\r\n" +
 		"Content-Type: text/plain; charset=utf-8\r\n\r\n"
-	const line = "The quick brown fox jumps over the lazy dog, and then it does so once more.\r\n"
 	return []byte(head + strings.Repeat(line, size/len(line)))
 }
 
