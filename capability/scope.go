@@ -49,17 +49,12 @@ func scopeWithin(inner, outer string) bool {
 	case inner == "" || strings.Contains(outer, "@"):
 		return false
 	}
-	_, innerDomain, address := strings.Cut(inner, "@")
-	if !address {
-		innerDomain = inner
-	} else {
-		innerDomain = inner[strings.LastIndexByte(inner, '@')+1:]
-	}
+	innerDomain := inner[strings.LastIndexByte(inner, '@')+1:]
 	if below, ok := strings.CutPrefix(outer, "*"); ok { // "*.example.com": ".example.com" and something before it
 		innerDomain = strings.TrimPrefix(innerDomain, "*")
 		return strings.HasSuffix(innerDomain, below) && len(innerDomain) > len(below)
 	}
-	return address && innerDomain == outer
+	return strings.Contains(inner, "@") && innerDomain == outer
 }
 
 // inScope reports whether a sender with that authenticated domain ("" none) is in scope. The domain decides, not what

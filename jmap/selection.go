@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// A Selection, embedded in the type of a record, says which of its properties are written, and in which order: those,
+// A Selection in the type of a record, embedded, says which of its properties are written, and in which order: those,
 // null where they are nil, and no others. The zero Selection leaves it to the fields' tags.
 type Selection struct{ fields []selected }
 
@@ -41,8 +41,8 @@ func (s Selection) Has(name string) bool {
 func Properties[T any]() []string {
 	var out []string
 	t := reflect.TypeFor[T]()
-	for i := range t.NumField() {
-		if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name != "" && name != "-" {
+	for field := range t.Fields() {
+		if name, _, _ := strings.Cut(field.Tag.Get("json"), ","); name != "" && name != "-" {
 			out = append(out, name)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -363,11 +364,8 @@ func (e *evaluation) ptrNames() []string {
 		if err != nil {
 			continue
 		}
-		for _, a := range addrs {
-			if a == e.c.IP {
-				out = append(out, name)
-				break
-			}
+		if slices.Contains(addrs, e.c.IP) {
+			out = append(out, name)
 		}
 	}
 	return out

@@ -23,17 +23,18 @@ func entity(spec *string, n *int) string {
 		kind := s[:i]
 		*n++
 		boundary := fmt.Sprintf("b%d-", *n)
-		out := "Content-Type: multipart/" + kind + "; boundary=\"" + boundary + "\"\n\n"
+		var out strings.Builder
+		out.WriteString("Content-Type: multipart/" + kind + "; boundary=\"" + boundary + "\"\n\n")
 		s = s[i+1:]
 		for {
 			*spec = s
-			out += "--" + boundary + "\n" + entity(spec, n) + "\n"
+			out.WriteString("--" + boundary + "\n" + entity(spec, n) + "\n")
 			s = strings.TrimLeft(*spec, " \n\t")
 			end := s[0] == ')'
 			s = s[1:]
 			if end {
 				*spec = s
-				return out + "--" + boundary + "--\n"
+				return out.String() + "--" + boundary + "--\n"
 			}
 		}
 	}

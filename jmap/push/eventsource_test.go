@@ -2,6 +2,7 @@ package push
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -41,9 +42,7 @@ func (f *feed) States(context.Context) (map[string]jmap.State, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := map[string]jmap.State{}
-	for k, v := range f.states {
-		out[k] = v
-	}
+	maps.Copy(out, f.states)
 	return out, nil
 }
 
