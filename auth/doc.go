@@ -1,0 +1,27 @@
+// Package auth runs the checks of who a message is from over one pass of it, with one budget: SPF, DKIM and DMARC
+// together, each question to DNS asked once, all of them on record.
+//
+//	connection  192.0.2.7, EHLO mail.example.com, MAIL FROM:<ann@example.com>
+//	     │  Begin                        SPF is asked for
+//	header  ──  Check.Header             keys of the signatures and the author domain's policy are asked for
+//	     │
+//	body    ──  Check.Write, any pieces  one hash for each canonicalisation
+//	     │
+//	        Check.Verdict                spf=pass  dkim=pass  dmarc=pass
+//	        │                            Authentication-Results: mx.example.org; spf=pass ...; dkim=pass ...; dmarc=pass ...
+//	        └─ Trace, Questions          TXT example.com -> "v=spf1 ip4:192.0.2.0/24 -all", secure -> matches: pass
+//
+// [Checker.Check] does all of it for a message at hand. Questions overlap with the body that comes in; what one check
+// has asked another gets from memory, and one message sees one answer. A [Verdict] holds the results of the packages
+// spf, dkim and dmarc as they are, and says nothing about what is to be done: that is for smtp/policy.
+//
+// # Budget
+//
+// A stranger's message decides how much DNS is asked: [Budget] bounds it for all checks together. A question over the
+// budget is a [*BudgetError] in the result that wanted it: SPF ends in permerror, as over every limit of RFC 7208
+// §4.6.4, DKIM and DMARC in temperror (RFC 6376 §6.1.2, RFC 9989 §5.3.6), because nothing is known then. SPF is given
+// three quarters of the questions, so that the domain in MAIL FROM cannot use up those about the author.
+//
+// Done: RFC 7208, RFC 6376, RFC 9989 through the packages beside this one, and RFC 8601 for the field. Not done: ARC
+// (RFC 8617), reverse names of the peer (iprev, RFC 8601 §3).
+package auth

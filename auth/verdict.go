@@ -1,0 +1,129 @@
+package auth
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/auth/authres"
+	"github.com/mailbricks/mailbricks/dkim"
+	"github.com/mailbricks/mailbricks/dmarc"
+	"github.com/mailbricks/mailbricks/spf"
+)
+
+// A Verdict is what was found out about a message.
+type Verdict struct {
+	SPF   *spf.Check
+	DKIM  []dkim.Result // one a signature, from the top of the header down; none: the message has no signature
+	DMARC dmarc.Result
+	// Field is the Authentication-Results field, with its final CRLF.
+	Field []byte
+	// Questions is what was asked of DNS, each question once, in the order asked.
+	Questions []Question
+}
+
+// A Step is one of those that led to a verdict. One with a Question is an answer and what followed from it; one
+// without is a rule alone. The last step of each check says its result.
+type Step struct {
+	Check    string // "spf", "dkim" or "dmarc"
+	Question string // "TXT example.com"
+	Answer   string // the records, or the error
+	DNSSEC   DNSSEC
+	Rule     string
+}
+
+// Trace returns the steps of all checks, in the order SPF, DKIM, DMARC.
+func (v *Verdict) Trace() []Step {
+	states := map[string]DNSSEC{}
+	for _, q := range v.Questions {
+		states[strings.ToLower(q.String())] = q.DNSSEC
+	}
+	var out []Step
+	add := func(check, question, answer, rule string) {
+		out = append(out, Step{Check: check, Question: question, Answer: answer, DNSSEC: states[strings.ToLower(question)], Rule: rule})
+	}
+	for _, s := range v.SPF.Steps {
+		add("spf", s.Question, s.Answer, s.Rule)
+	}
+	add("spf", "", "", result(string(v.SPF.Result), v.SPF.Reason()))
+	for _, r := range v.DKIM {
+		for _, s := range r.Steps {
+			add("dkim", s.Question, s.Answer, s.Rule)
+		}
+		if len(r.Steps) == 0 {
+			add("dkim", "", "", result(string(r.Value), r.Reason()))
+		}
+	}
+	if len(v.DKIM) == 0 {
+		add("dkim", "", "", "none: the message has no signature")
+	}
+	for _, s := range v.DMARC.Steps {
+		add("dmarc", s.Question, s.Answer, s.Rule)
+	}
+	add("dmarc", "", "", result(string(v.DMARC.Value), v.DMARC.Reason))
+	return out
+}
+
+func result(value, reason string) string {
+	if reason == "" {
+		return value
+	}
+	return fmt.Sprintf("%s: %s", value, reason)
+}
+
+// DKIMResult returns one keyword for all signatures: pass if one passes, else that of the oldest one, which is the
+// lowest; "none" without signatures.
+func (v *Verdict) DKIMResult() string {
+	if len(v.DKIM) == 0 {
+		return "none"
+	}
+	if slices.ContainsFunc(v.DKIM, func(r dkim.Result) bool { return r.Value == dkim.Pass }) {
+		return string(dkim.Pass)
+	}
+	return string(v.DKIM[len(v.DKIM)-1].Value)
+}
+
+// Undecided reports whether one more answer of DNS could have authenticated the message: DMARC did not get one, or it
+// failed while SPF or a key did not get one. Such a message is better asked for again than refused for good.
+func (v *Verdict) Undecided() bool {
+	switch {
+	case v.DMARC.Value == dmarc.TempError:
+		return true
+	case v.DMARC.Value != dmarc.Fail:
+		return false
+	case v.SPF.Result == spf.TempError && v.SPF.Identity == "mailfrom":
+		return true
+	}
+	return slices.ContainsFunc(v.DKIM, func(r dkim.Result) bool { return r.Value == dkim.TempError })
+}
+
+// Secure reports whether a check ("spf", "dkim" or "dmarc") rests on answers that DNSSEC secures, all of them.
+func (v *Verdict) Secure(check string) bool {
+	n := 0
+	for _, q := range v.Questions {
+		if slices.Contains(q.Checks, check) {
+			if n++; q.DNSSEC != Secure {
+				return false
+			}
+		}
+	}
+	return n > 0
+}
+
+// field writes Authentication-Results. Signatures that were not looked at, because there are too many, are told once.
+func (v *Verdict) field(id string) []byte {
+	entries := []authres.Appender{v.SPF}
+	unchecked := false
+	for _, s := range v.DKIM {
+		many := errors.Is(s.Err, dkim.ErrTooMany)
+		if !many || !unchecked {
+			entries = append(entries, s)
+		}
+		unchecked = unchecked || many
+	}
+	if len(v.DKIM) == 0 {
+		entries = append(entries, authres.Result{Method: "dkim", Value: "none"})
+	}
+	return authres.Append(nil, id, append(entries, v.DMARC)...)
+}
