@@ -7,12 +7,11 @@ import (
 	"io"
 	"time"
 
+	"github.com/mailbricks/mailbricks/auth"
 	"github.com/mailbricks/mailbricks/auth/authres"
-	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/dmarc"
 	"github.com/mailbricks/mailbricks/internal/header"
 	"github.com/mailbricks/mailbricks/smtp"
-	"github.com/mailbricks/mailbricks/spf"
 )
 
 // A Verifier checks who a message is from: SPF, DKIM and DMARC. It stands where mail comes in from strangers.
@@ -21,12 +20,11 @@ type Verifier struct {
 	// brings with this name, or with one of OtherIDs, are forged and are taken away.
 	ID       string
 	OtherIDs []string
-	// Resolver is asked; *net.Resolver is one. SecureResolver, if not nil, is asked for keys instead and tells their
-	// DNSSEC state.
-	Resolver       spf.Resolver
-	SecureResolver dkim.SecureResolver
-	// Timeout bounds the questions of each check; 0: 30 s.
-	Timeout time.Duration
+	// Resolver is asked; *net.Resolver is one. SecureResolver, if not nil, is asked instead and tells the DNSSEC state.
+	Resolver       auth.Resolver
+	SecureResolver auth.SecureResolver
+	// Budget bounds what is asked about a message, and for how long.
+	Budget auth.Budget
 	// ReportOnly hands on whatever the verdict: the author domain's policy is not obeyed (RFC 9989 §5.4 leaves that to
 	// the receiver). The fields are added all the same.
 	ReportOnly bool
@@ -40,13 +38,10 @@ type Verifier struct {
 
 // A Report is what was found out about a message, and what followed.
 type Report struct {
-	Peer  *smtp.Peer
-	From  smtp.Path
-	SPF   *spf.Check
-	DKIM  []dkim.Result // none: the message has no signature
-	DMARC dmarc.Result
-	// Field is the Authentication-Results field, with its final CRLF.
-	Field []byte
+	Peer *smtp.Peer
+	From smtp.Path
+	// Verdict has the results, the Authentication-Results field, and the questions and rules that led there.
+	auth.Verdict
 	// Refusal is what the peer is told; nil: the message is handed on.
 	Refusal *smtp.Error
 	// Quarantine says that the author domain wants the message to be put aside; DecisionField tells the store.
@@ -60,16 +55,11 @@ const DecisionField = "Mailbricks-Decision"
 // verifierSize is how much a Verifier may add to a message, for SIZE.
 const verifierSize = 16 << 10
 
-const defaultTimeout = 30 * time.Second
-
 // Handler returns a Handler in front of next that verifies. MAIL and RCPT go to next at once, so that it can refuse
 // them; SPF is asked for at MAIL, keys when the header is there, DMARC at the end. A message that passes is handed on
 // with Authentication-Results on top. One that its author domain wants rejected gets 550 5.7.1, as does one with several
 // authors; where DNS did not answer and the answer matters, 451 4.7.0. next then sees no Data.
 func (v Verifier) Handler(next smtp.Handler) smtp.Handler {
-	if v.Timeout == 0 {
-		v.Timeout = defaultTimeout
-	}
 	return verifier{v, next}
 }
 
@@ -79,75 +69,47 @@ type verifier struct {
 }
 
 func (v verifier) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
-	if v.ID == "" || v.Resolver == nil {
+	if v.ID == "" || v.Resolver == nil && v.SecureResolver == nil {
 		return nil, errors.New("policy: a Verifier needs an ID and a Resolver")
 	}
 	tx, err := v.next.Mail(ctx, peer, from, grown(p, verifierSize))
 	if err != nil {
 		return nil, err
 	}
-	// The check outlives this call and ends with the transaction at the latest.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), v.Timeout)
-	t := &verifying{Transaction: tx, v: v.Verifier, peer: peer, from: from, spf: make(chan *spf.Check, 1), cancel: cancel}
-	go func() {
-		t.spf <- spf.Verify(ctx, v.Resolver, request(peer, from), spf.Options{Receiver: v.ID, Now: v.Now})
-	}()
-	return t, nil
-}
-
-func request(peer *smtp.Peer, from smtp.Path) spf.Request {
-	r := spf.Request{IP: peer.IP(), HELO: peer.Hello}
+	conn := auth.Connection{IP: peer.IP(), HELO: peer.Hello}
 	if !from.IsNull() {
-		r.MailFrom = from.Local + "@" + from.Domain
+		conn.MailFrom = from.Local + "@" + from.Domain
 	}
-	return r
+	c := auth.Checker{ID: v.ID, Resolver: v.Resolver, SecureResolver: v.SecureResolver, Budget: v.Budget, Now: v.Now}
+	// The check outlives this call and ends with the transaction at the latest.
+	return &verifying{Transaction: tx, v: v.Verifier, peer: peer, from: from, check: c.Begin(context.WithoutCancel(ctx), conn)}, nil
 }
 
 // A verifying is a transaction whose message is verified.
 type verifying struct {
 	smtp.Transaction
-	v      Verifier
-	peer   *smtp.Peer
-	from   smtp.Path
-	spf    chan *spf.Check // one, from the goroutine of Mail
-	cancel context.CancelFunc
-	asked  *spf.Check // what was received from spf
+	v     Verifier
+	peer  *smtp.Peer
+	from  smtp.Path
+	check *auth.Check
 }
 
-// Close ends SPF's questions too.
+// Close ends the questions too.
 func (t *verifying) Close() error {
-	t.cancel()
-	t.sender()
+	_ = t.check.Close()
 	return t.Transaction.Close()
 }
 
-// sender waits for SPF.
-func (t *verifying) sender() *spf.Check {
-	if t.asked == nil {
-		t.asked = <-t.spf
-	}
-	return t.asked
-}
-
 func (t *verifying) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
-	var keys *dkim.Verification
-	asking, cancel := context.WithTimeout(ctx, t.v.Timeout)
-	defer cancel()
 	m, err := readMessage(body, t.v.Limits, func(section []byte) (io.Writer, error) {
-		v := dkim.Verifier{Resolver: t.v.Resolver, SecureResolver: t.v.SecureResolver, Now: t.v.Now}
-		keys = v.Begin(asking, section)
-		return keys, nil
+		t.check.Header(ctx, section)
+		return t.check, nil
 	})
-	if keys != nil {
-		defer keys.Close()
-	}
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	r := &Report{Peer: t.peer, From: t.from, DKIM: keys.Results(), SPF: t.sender()}
-	r.DMARC = t.author(ctx, m.header, r)
-	r.Field = r.field(t.v.ID)
+	r := &Report{Peer: t.peer, From: t.from, Verdict: *t.check.Verdict()}
 	if !t.v.ReportOnly {
 		r.Refusal, r.Quarantine = r.judge()
 	}
@@ -164,39 +126,6 @@ func (t *verifying) Data(ctx context.Context, body io.Reader) (smtp.Results, err
 	return t.Transaction.Data(ctx, m.reader(top, t.v.strip(m.header)))
 }
 
-// author evaluates DMARC.
-func (t *verifying) author(ctx context.Context, section []byte, r *Report) dmarc.Result {
-	ctx, cancel := context.WithTimeout(ctx, t.v.Timeout)
-	defer cancel()
-	m := dmarc.Message{From: fieldValues(section, "From")}
-	if r.SPF.Result == spf.Pass && r.SPF.Identity == "mailfrom" { // RFC 9989 §4.4.2: HELO does not count
-		m.SPF = r.SPF.Domain
-	}
-	for _, s := range r.DKIM {
-		if s.Value == dkim.Pass {
-			m.DKIM = append(m.DKIM, s.Signature.Domain)
-		}
-	}
-	return dmarc.Verify(ctx, t.v.Resolver, m)
-}
-
-// field writes Authentication-Results. Signatures that were not looked at, because there are too many, are told once.
-func (r *Report) field(id string) []byte {
-	entries := []authres.Appender{r.SPF}
-	unchecked := false
-	for _, s := range r.DKIM {
-		many := errors.Is(s.Err, dkim.ErrTooMany)
-		if !many || !unchecked {
-			entries = append(entries, s)
-		}
-		unchecked = unchecked || many
-	}
-	if len(r.DKIM) == 0 {
-		entries = append(entries, authres.Result{Method: "dkim", Value: "none"})
-	}
-	return authres.Append(nil, id, append(entries, r.DMARC)...)
-}
-
 // judge says what is done with a message. DMARC alone refuses: SPF and DKIM tell who a message is from, not whether it
 // is wanted.
 func (r *Report) judge() (refusal *smtp.Error, quarantine bool) {
@@ -206,27 +135,12 @@ func (r *Report) judge() (refusal *smtp.Error, quarantine bool) {
 	}
 	wanted := r.DMARC.Disposition()
 	switch {
-	case r.DMARC.Value == dmarc.TempError:
+	case r.DMARC.Value == dmarc.TempError || wanted != dmarc.PolicyNone && r.Undecided():
 		return refuse(451, smtp.EnhancedCode{4, 7, 0}, again, r.DMARC.Err), false
-	case wanted != dmarc.PolicyNone && r.undecided():
-		return refuse(451, smtp.EnhancedCode{4, 7, 0}, again, nil), false
 	case wanted == dmarc.PolicyReject:
 		return refuse(550, smtp.EnhancedCode{5, 7, 1}, "Rejected by the DMARC policy of "+r.DMARC.PolicyDomain, nil), false
 	}
 	return nil, wanted == dmarc.PolicyQuarantine
-}
-
-// undecided reports whether one more answer of DNS could have authenticated the message.
-func (r *Report) undecided() bool {
-	if r.SPF.Result == spf.TempError && r.SPF.Identity == "mailfrom" {
-		return true
-	}
-	for _, s := range r.DKIM {
-		if s.Value == dkim.TempError {
-			return true
-		}
-	}
-	return false
 }
 
 // strip takes away what only this host may say.
