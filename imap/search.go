@@ -4,15 +4,15 @@ import "time"
 
 // SearchCriteria is a search key tree (RFC 9051 §6.4.4). Everything given must match; the zero value matches all.
 type SearchCriteria struct {
-	UIDs          UIDSet // nil: any
-	Flags         []Flag // all of these
-	NotFlags      []Flag // none of these
-	Since, Before time.Time
-	SentSince     time.Time
+	UIDs          UIDSet    // nil: any; empty: none
+	Flags         []Flag    // all of these
+	NotFlags      []Flag    // none of these
+	Since, Before time.Time // days as ParseDate returns them, of the internal date where it was set; Before is exclusive
+	SentSince     time.Time // the same for the day in the Date field, whatever its time and zone
 	SentBefore    time.Time
-	Larger        int64 // octets, exclusive; 0: no bound
-	Smaller       int64 // octets, exclusive; 0: no bound
-	ModSeq        ModSeq
+	Larger        int64  // octets, exclusive; 0: no bound
+	Smaller       int64  // octets, exclusive; 0: no bound
+	ModSeq        ModSeq // at least; 0: any
 	Header        []HeaderCriterion
 	Body          []string // substring of the decoded body, ASCII case ignored
 	Text          []string // substring of header or body

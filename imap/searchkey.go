@@ -1,0 +1,232 @@
+package imap
+
+import (
+	"strings"
+	"time"
+)
+
+// SearchNumbers says what the numbers in search keys mean in a session. Each function may be nil, and nothing is meant
+// then.
+type SearchNumbers struct {
+	Sequence func(SequenceSet) (UIDSet, error)
+	UID      func(SequenceSet) UIDSet
+	Saved    func() UIDSet // $ (RFC 9051 §6.4.4.1)
+}
+
+// SearchKeys reads search keys to the end of the line: what follows SEARCH, its RETURN and its CHARSET (RFC 9051
+// §6.4.4). Keys are joined where they can be: two of SINCE are the later one. Deeper than MaxNesting is a *LimitError.
+func (d *Decoder) SearchKeys(n SearchNumbers) SearchCriteria {
+	var c SearchCriteria
+	p := searchParser{d: d, n: n}
+	p.key(&c, 0)
+	for d.Accept(' ') {
+		p.key(&c, 0)
+	}
+	d.EOL()
+	return c
+}
+
+type searchParser struct {
+	d *Decoder
+	n SearchNumbers
+}
+
+// key reads one search-key and adds it to c.
+func (p *searchParser) key(c *SearchCriteria, depth int) {
+	d := p.d
+	if depth > MaxNesting {
+		d.Fail(&LimitError{What: "nesting", Limit: MaxNesting})
+	}
+	if d.err != nil {
+		return
+	}
+	switch b := d.Peek(); {
+	case b == '(':
+		d.pos++
+		p.key(c, depth+1)
+		for d.Accept(' ') {
+			p.key(c, depth+1)
+		}
+		d.Expect(')')
+		return
+	case b == '$':
+		d.pos++
+		p.uids(c, p.saved())
+		return
+	case b == '*' || '0' <= b && b <= '9':
+		set := d.SequenceSet()
+		if d.err != nil || p.n.Sequence == nil {
+			p.uids(c, nil)
+			return
+		}
+		uids, err := p.n.Sequence(set)
+		if err != nil {
+			d.Fail(err)
+		}
+		p.uids(c, uids)
+		return
+	}
+	name := d.Keyword()
+	if d.err == nil && !c.flagKey(name) && !p.textKey(c, name) && !p.otherKey(c, name, depth) {
+		d.Want("a search key")
+	}
+}
+
+func (p *searchParser) saved() UIDSet {
+	if p.n.Saved == nil {
+		return nil
+	}
+	return p.n.Saved()
+}
+
+// uids leaves in c only the messages of the set.
+func (p *searchParser) uids(c *SearchCriteria, set UIDSet) {
+	if c.UIDs != nil {
+		set = c.UIDs.Intersect(set)
+	}
+	if set == nil {
+		set = UIDSet{} // none; nil is any
+	}
+	c.UIDs = set
+}
+
+// flagKey adds a key that is about a system flag, or about none.
+func (c *SearchCriteria) flagKey(name string) bool {
+	switch name {
+	case "ALL", "OLD": // nothing is \Recent here
+	case "NEW", "RECENT":
+		c.UIDs = UIDSet{}
+	case "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "SEEN":
+		c.Flags = append(c.Flags, systemFlag(name))
+	case "UNANSWERED", "UNDELETED", "UNDRAFT", "UNFLAGGED", "UNSEEN":
+		c.NotFlags = append(c.NotFlags, systemFlag(name[2:]))
+	default:
+		return false
+	}
+	return true
+}
+
+func systemFlag(name string) Flag { return Flag(`\` + name[:1] + strings.ToLower(name[1:])) }
+
+// textKey adds a key that is about text.
+func (p *searchParser) textKey(c *SearchCriteria, name string) bool {
+	d := p.d
+	switch name {
+	case "BCC", "CC", "FROM", "SUBJECT", "TO":
+		d.SP()
+		c.Header = append(c.Header, HeaderCriterion{name[:1] + strings.ToLower(name[1:]), d.Astring()})
+	case "HEADER":
+		d.SP()
+		field := d.Astring()
+		d.SP()
+		c.Header = append(c.Header, HeaderCriterion{field, d.Astring()})
+	case "BODY":
+		d.SP()
+		c.Body = append(c.Body, d.Astring())
+	case "TEXT":
+		d.SP()
+		c.Text = append(c.Text, d.Astring())
+	case "KEYWORD":
+		d.SP()
+		c.Flags = append(c.Flags, Flag(d.Atom()))
+	case "UNKEYWORD":
+		d.SP()
+		c.NotFlags = append(c.NotFlags, Flag(d.Atom()))
+	case "EMAILID", "THREADID":
+		d.SP()
+		p.id(c, name, d.Atom())
+	default:
+		return false
+	}
+	return true
+}
+
+// id adds EMAILID or THREADID; two different ones match nothing.
+func (p *searchParser) id(c *SearchCriteria, name, id string) {
+	s := &c.EmailID
+	if name == "THREADID" {
+		s = &c.ThreadID
+	}
+	if *s != "" && *s != id {
+		p.uids(c, nil)
+	}
+	*s = id
+}
+
+// otherKey adds a key about dates, sizes or numbers, or one that is made of others.
+func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool {
+	d := p.d
+	switch name {
+	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE":
+		d.SP()
+		c.date(name, d.Date())
+	case "LARGER":
+		d.SP()
+		if n := d.Number64(); n == 0 {
+			c.Not = append(c.Not, SearchCriteria{Smaller: 1})
+		} else {
+			c.Larger = max(c.Larger, n)
+		}
+	case "SMALLER":
+		d.SP()
+		if n := d.Number64(); n == 0 {
+			p.uids(c, nil)
+		} else if c.Smaller == 0 || n < c.Smaller {
+			c.Smaller = n
+		}
+	case "MODSEQ": // RFC 7162 §3.1.5
+		d.SP()
+		if d.Peek() == '"' {
+			d.Quoted()
+			d.SP()
+			if k := d.Keyword(); k != "PRIV" && k != "SHARED" && k != "ALL" {
+				d.Want("priv, shared or all")
+			}
+			d.SP()
+		}
+		c.ModSeq = max(c.ModSeq, ModSeq(d.Number64()), 1)
+	case "UID":
+		d.SP()
+		if d.Accept('$') {
+			p.uids(c, p.saved())
+		} else if set := d.SequenceSet(); p.n.UID != nil {
+			p.uids(c, p.n.UID(set))
+		} else {
+			p.uids(c, nil)
+		}
+	case "NOT":
+		d.SP()
+		var not SearchCriteria
+		p.key(&not, depth+1)
+		c.Not = append(c.Not, not)
+	case "OR":
+		var or [2]SearchCriteria
+		for i := range or {
+			d.SP()
+			p.key(&or[i], depth+1)
+		}
+		c.Or = append(c.Or, or)
+	default:
+		return false
+	}
+	return true
+}
+
+// date narrows a range of days: Since is its first day, Before the day after its last.
+func (c *SearchCriteria) date(name string, day time.Time) {
+	since, before := &c.Since, &c.Before
+	if rest, ok := strings.CutPrefix(name, "SENT"); ok {
+		name, since, before = rest, &c.SentSince, &c.SentBefore
+	}
+	if name != "BEFORE" && day.After(*since) {
+		*since = day
+	}
+	if name != "SINCE" {
+		if name == "ON" {
+			day = day.AddDate(0, 0, 1)
+		}
+		if before.IsZero() || day.Before(*before) {
+			*before = day
+		}
+	}
+}
