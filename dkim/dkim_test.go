@@ -21,6 +21,7 @@ import (
 	"testing/iotest"
 	"time"
 
+	"github.com/mailbricks/mailbricks/auth/dnstest"
 	"github.com/mailbricks/mailbricks/dkim"
 )
 
@@ -422,6 +423,28 @@ func TestSignRefuses(t *testing.T) {
 	}
 	if f, err := dkim.Sign(strings.NewReader("To: a@b\r\n\r\n"), dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key}); err == nil {
 		t.Errorf("a message without From: %s", f)
+	}
+}
+
+// TestSignAbsence: a signer that names From signs that there is none, and nobody can add one (RFC 6376 §5.4).
+func TestSignAbsence(t *testing.T) {
+	const text = "To: a@b\r\n\r\nHello\r\n"
+	ed := keys(t, dkim.Ed25519SHA256)
+	record, err := dkim.AppendRecord(nil, ed.key.Public())
+	if err != nil {
+		t.Fatal(err)
+	}
+	z := dnstest.New()
+	z.AddTXT("s._domainkey.example.com", string(record))
+	fields, err := dkim.Sign(strings.NewReader(text), dkim.Signer{Domain: "example.com", Selector: "s", Key: ed.key, Headers: []string{"From", "To"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for add, want := range map[string]dkim.Value{"": dkim.Pass, "From: eve@example.net\r\n": dkim.Fail} {
+		res, err := dkim.Verifier{Resolver: z}.Verify(t.Context(), strings.NewReader(string(fields)+add+text))
+		if err != nil || len(res) != 1 || res[0].Value != want {
+			t.Errorf("with %q: %+v %v, want %s", add, res, err, want)
+		}
 	}
 }
 

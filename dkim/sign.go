@@ -25,7 +25,8 @@ type Signer struct {
 	// Key signs: RSA or Ed25519. Where the private half lives is its own affair.
 	Key crypto.Signer
 	// Headers is h=; nil is DefaultHeaders as far as the message has them, each once more than it is there, so that
-	// nobody adds another one (RFC 6376 §8.15).
+	// nobody adds another one (RFC 6376 §8.15). A message without a From field is refused, unless Headers names From:
+	// then its absence is signed (RFC 6376 §5.4).
 	Headers []string
 	// HeaderCanon and BodyCanon are Relaxed unless told otherwise.
 	HeaderCanon, BodyCanon Canonicalization
@@ -62,9 +63,6 @@ type Signing struct {
 // which message cannot be.
 func NewSigning(headerSection []byte, signers ...Signer) (*Signing, error) {
 	s := &Signing{index: newFieldIndex(headerSection), signers: slices.Clone(signers)}
-	if s.index.count("From") == 0 {
-		return nil, errors.New("dkim: message has no From field")
-	}
 	var shared Verification
 	for i := range s.signers {
 		g := &s.signers[i]
@@ -78,7 +76,9 @@ func NewSigning(headerSection []byte, signers ...Signer) (*Signing, error) {
 		if !validDomain(g.Domain, 2) || !validDomain(g.Selector, 1) || g.Key == nil {
 			return nil, fmt.Errorf("dkim: signer of domain %q, selector %q: a domain, a selector and a key are needed", g.Domain, g.Selector)
 		}
-		if g.Headers == nil {
+		if g.Headers == nil && s.index.count("From") == 0 {
+			return nil, errors.New("dkim: message has no From field")
+		} else if g.Headers == nil {
 			g.Headers = s.index.defaultHeaders()
 		} else if !slices.ContainsFunc(g.Headers, func(h string) bool { return strings.EqualFold(h, "From") }) {
 			return nil, errors.New("dkim: From must be signed (RFC 6376 §5.4)")
