@@ -2,6 +2,7 @@ package policy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,6 +15,7 @@ import (
 // A Signer signs the messages that pass through its Handler with the DKIM keys of their author's domain.
 type Signer struct {
 	// Keys returns the signers for an author domain, which is in lower-case A-labels; none: the message passes unsigned.
+	// It is asked for "" where a message names no author at all; a signer for that has Headers with From among them.
 	// An error is answered with 451 4.3.0. See KeyRing.
 	Keys func(ctx context.Context, domain string) ([]dkim.Signer, error)
 	// Limits are those of a message.
@@ -89,7 +91,7 @@ func (t signing) Data(ctx context.Context, body io.Reader) (smtp.Results, error)
 // begin finds the keys for a message; nil: none.
 func (t signing) begin(ctx context.Context, section []byte) (*dkim.Signing, error) {
 	domain, err := dmarc.AuthorDomain(fieldValues(section, "From"))
-	if err != nil || t.s.Keys == nil {
+	if err != nil && !errors.Is(err, dmarc.ErrNoAuthor) || t.s.Keys == nil {
 		return nil, nil // nobody to sign for
 	}
 	keys, err := t.s.Keys(ctx, domain)

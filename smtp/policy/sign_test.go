@@ -140,6 +140,27 @@ func TestSign(t *testing.T) {
 	}
 }
 
+// TestSignNoAuthor: a letter that names no author is signed by whom Keys names for "".
+func TestSignNoAuthor(t *testing.T) {
+	z := zone{}
+	key := z.keyFor(t, "s", "example.com")
+	key.Headers = []string{"From", "To", "Subject"}
+	s := policy.Signer{Keys: func(_ context.Context, domain string) ([]dkim.Signer, error) {
+		if domain != "" {
+			t.Errorf("asked for %q", domain)
+		}
+		return []dkim.Signer{key}, nil
+	}}
+	r := &recorder{}
+	if _, err := send(t, s.Handler(r), "<ann@example.com>", strings.NewReader(strings.Replace(letter, "From:", "X-From:", 1))); err != nil {
+		t.Fatal(err)
+	}
+	verdicts, err := dkim.Verifier{Resolver: z}.Verify(t.Context(), strings.NewReader(r.message))
+	if err != nil || len(verdicts) != 1 || verdicts[0].Value != dkim.Pass {
+		t.Errorf("%+v %v", verdicts, err)
+	}
+}
+
 // TestSignRefuses: what cannot be read or signed is not handed on.
 func TestSignRefuses(t *testing.T) {
 	z := zone{}
