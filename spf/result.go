@@ -100,6 +100,8 @@ func (c *Check) Reason() string {
 	switch {
 	case c.Err != nil:
 		return strings.TrimPrefix(c.Err.Error(), "spf: ")
+	case c.Result == None && !c.IP.IsValid():
+		return "no address to check"
 	case c.Result == None:
 		return "no record"
 	}
