@@ -1,0 +1,145 @@
+package smtpserver
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+var (
+	errTimeout  = errors.New("smtpserver: the peer took too long")
+	errStopping = errors.New("smtpserver: the server stops")
+)
+
+// maxPending is how many octets of replies wait for company at most.
+const maxPending = 4096
+
+// A wire is the connection of a session. It says what is to be said before it waits for the peer, which is all that
+// RFC 2920 §3.2 asks for, and keeps the time of each phase.
+type wire struct {
+	out      []byte // replies to be said
+	writeErr error
+	write    time.Duration // Timeouts.Write
+
+	budget time.Duration // of this phase
+	rate   int           // octets that add a second to the budget; 0: none do
+	waited time.Duration
+	got    int64
+
+	mu       sync.Mutex
+	c        net.Conn
+	idle     bool // in a phase that ends when the server stops
+	stopping bool
+}
+
+// begin begins a phase.
+func (w *wire) begin(budget time.Duration, rate int, idle bool) {
+	w.budget, w.rate, w.waited, w.got = budget, rate, 0, 0
+	if w.idle != idle {
+		w.mu.Lock()
+		w.idle = idle
+		w.mu.Unlock()
+	}
+}
+
+// stop ends the idle phase that the session is in, or the next one.
+func (w *wire) stop() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.stopping = true
+	if w.idle {
+		_ = w.c.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// become goes on with c, TLS over the connection so far.
+func (w *wire) become(c net.Conn) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.c = c
+}
+
+// Read reads from the peer after it has said what is to be said. The errors are errTimeout, errStopping, io.EOF, and
+// those of the connection.
+func (w *wire) Read(p []byte) (int, error) {
+	if err := w.flush(); err != nil {
+		return 0, err
+	}
+	start := time.Now()
+	if err := w.arm(start); err != nil {
+		return 0, err
+	}
+	n, err := w.c.Read(p)
+	w.waited += time.Since(start)
+	w.got += int64(n)
+	if n > 0 || err == nil {
+		return n, nil // an error that lasts comes again
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.stopping && w.idle {
+			return 0, errStopping
+		}
+		return 0, errTimeout
+	}
+	return 0, err
+}
+
+// arm sets the deadline for a read that begins now.
+func (w *wire) arm(now time.Time) error {
+	left := w.budget - w.waited
+	if w.rate > 0 {
+		left += time.Duration(w.got/int64(w.rate)) * time.Second
+	}
+	if left <= 0 {
+		return errTimeout
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopping && w.idle {
+		return errStopping
+	}
+	return w.c.SetReadDeadline(now.Add(left))
+}
+
+// say puts s behind what is to be said.
+func (w *wire) say(s string) {
+	w.out = append(w.out, s...)
+	if len(w.out) > maxPending {
+		_ = w.flush()
+	}
+}
+
+// flush says what is to be said.
+func (w *wire) flush() error {
+	if w.writeErr != nil || len(w.out) == 0 {
+		w.out = w.out[:0]
+		return w.writeErr
+	}
+	if err := w.c.SetWriteDeadline(time.Now().Add(w.write)); err != nil {
+		w.writeErr = err
+		return err
+	}
+	_, w.writeErr = w.c.Write(w.out)
+	w.out = w.out[:0]
+	return w.writeErr
+}
+
+// How long and how much is read from a peer that has been told good-bye and talks on.
+const (
+	lingerTime = time.Second
+	lingerSize = 256 << 10
+)
+
+// linger reads what the peer still sends, so that unread octets do not make the network drop the last reply.
+func (w *wire) linger() {
+	half, ok := w.c.(interface{ CloseWrite() error })
+	if !ok || w.writeErr != nil || half.CloseWrite() != nil || w.c.SetReadDeadline(time.Now().Add(lingerTime)) != nil {
+		return
+	}
+	_, _ = io.CopyN(io.Discard, w.c, lingerSize)
+}
