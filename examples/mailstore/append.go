@@ -71,7 +71,12 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 }
 
 func (s *Store) draft() *objects.Draft {
-	return objects.NewDraft(s.objects, s.o.Inline, s.o.MaxMessage)
+	return s.draftOf(s.o.MaxMessage)
+}
+
+// draftOf returns a draft of at most so many octets.
+func (s *Store) draftOf(limit int64) *objects.Draft {
+	return objects.NewDraft(s.objects, s.o.Inline, limit)
 }
 
 func tooBig(err error) error {

@@ -179,7 +179,7 @@ func (a jmapBlobs) OpenBlob(ctx context.Context, id jmap.ID) (jmap.Blob, error) 
 
 // Upload keeps bytes for a day.
 func (a jmapBlobs) Upload(ctx context.Context, r io.Reader) (jmap.ID, int64, error) {
-	x := &incoming{Draft: a.s.draft()}
+	x := &incoming{Draft: a.s.draftOf(a.s.o.MaxUpload)}
 	defer x.Close()
 	if _, err := x.ReadFrom(r); err != nil {
 		return "", 0, tooBig(err)

@@ -2,10 +2,13 @@ package mailstore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/mailbricks/mailbricks/examples/mailstore/objects"
 	"github.com/mailbricks/mailbricks/imap"
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/mail"
@@ -22,16 +25,12 @@ func (a jmapEmails) Set(ctx context.Context, r *jmap.SetRequest[mail.EmailCreate
 			x.Close()
 		}
 	}()
+	large := make(map[jmap.ID]bool)
 	for id, c := range r.Create {
 		x := &incoming{Draft: a.s.draft(), flags: flagsOf(c.Keywords), internal: a.s.o.Now().Unix()}
 		drafts[id] = x
-		if !c.ReceivedAt.IsZero() {
-			x.internal = c.ReceivedAt.Unix()
-		}
-		if _, err := x.ReadFrom(c.Body); err != nil {
-			return nil, tooBig(err)
-		}
-		if err := x.finish(); err != nil {
+		err := x.fill(c, a.s.o.MaxMessage)
+		if large[id] = errors.Is(err, objects.ErrTooBig); err != nil && !large[id] {
 			return nil, err
 		}
 	}
@@ -44,6 +43,10 @@ func (a jmapEmails) Set(ctx context.Context, r *jmap.SetRequest[mail.EmailCreate
 		s := &emailSet{a: a, t: t, row: row}
 		out = newSet[mail.Record](at(row.modseq))
 		for _, id := range slices.Sorted(maps.Keys(r.Create)) {
+			if large[id] {
+				out.NotCreated[id] = &jmap.SetError{Type: jmap.SetTooLarge, Description: fmt.Sprintf("a message has at most %d octets", a.s.o.MaxMessage)}
+				continue
+			}
 			rec, err := s.create(r.Create[id], drafts[id])
 			refused, err := refusal(err)
 			switch {
@@ -81,6 +84,20 @@ func (a jmapEmails) Set(ctx context.Context, r *jmap.SetRequest[mail.EmailCreate
 		return nil
 	})
 	return out, err
+}
+
+// fill reads the message of c. The error is objects.ErrTooBig beyond limit octets.
+func (x *incoming) fill(c mail.EmailCreate, limit int64) error {
+	if !c.ReceivedAt.IsZero() {
+		x.internal = c.ReceivedAt.Unix()
+	}
+	if c.Size > limit {
+		return objects.ErrTooBig
+	}
+	if _, err := x.ReadFrom(c.Body); err != nil {
+		return err
+	}
+	return x.finish()
 }
 
 func flagsOf(keywords []string) flagSet {

@@ -89,6 +89,39 @@ func TestEmailSet(t *testing.T) {
 }
 
 // What is \Deleted over IMAP does not exist over JMAP, and comes to light again.
+// TestTooLarge: what is no message for its length is refused by itself, though it can be uploaded.
+func TestTooLarge(t *testing.T) {
+	s := openDir(t, t.TempDir(), Options{MaxMessage: 1000, Inline: 10})
+	user(t, s, "alice")
+	accounts, err := s.Accounts(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := accounts[0]
+	long := letter("1", "long", strings.Repeat("x", 1000))
+	if _, n, err := a.Uploads.Upload(t.Context(), strings.NewReader(long)); err != nil || n != int64(len(long)) {
+		t.Errorf("uploaded %d, %v", n, err)
+	}
+	boxes, err := a.Mailboxes.Getter.Get(t.Context(), &jmap.GetRequest[jmap.NoArgs]{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	in := []jmap.ID{boxes.List[0].ID}
+	res, err := a.Emails.Setter.Set(t.Context(), &emailSetRequest{Create: map[jmap.ID]mail.EmailCreate{
+		"told":   {MailboxIDs: in, Size: int64(len(long)), Body: strings.NewReader(long)},
+		"untold": {MailboxIDs: in, Size: -1, Body: strings.NewReader(long)},
+		"fits":   {MailboxIDs: in, Size: -1, Body: strings.NewReader(letter("2", "short", "y"))},
+	}})
+	if err != nil || len(res.Created) != 1 || res.Created["fits"].ID == "" {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	for _, id := range []jmap.ID{"told", "untold"} {
+		if e := res.NotCreated[id]; e == nil || e.Type != jmap.SetTooLarge {
+			t.Errorf("%s: %+v", id, e)
+		}
+	}
+}
+
 func TestDeletedIsNotSeen(t *testing.T) {
 	s := openDir(t, t.TempDir(), Options{})
 	a := user(t, s, "alice")

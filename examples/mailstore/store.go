@@ -35,6 +35,9 @@ var (
 type Options struct {
 	// MaxMessage is the most octets of one message; default 64 MiB. Beyond it: imap.ErrTooBig.
 	MaxMessage int64
+	// MaxUpload is the most octets of one upload over JMAP, which may be more than a message; default 64 MiB, or
+	// MaxMessage where that is more.
+	MaxUpload int64
 	// Inline is the most octets of a message that is kept in the database, default 64 KiB. Longer ones are files.
 	Inline int
 	// MaxExpunged is how many expunges of an account are remembered, default 100,000. A client that has been away for
@@ -105,6 +108,7 @@ func OpenMemory(o Options) (*Store, error) {
 
 func newStore(o Options) *Store {
 	o.MaxMessage = cmp.Or(o.MaxMessage, 64<<20)
+	o.MaxUpload = cmp.Or(o.MaxUpload, max(o.MaxMessage, 64<<20))
 	o.Inline = cmp.Or(o.Inline, 64<<10)
 	o.MaxExpunged = cmp.Or(o.MaxExpunged, 100_000)
 	o.Readers = cmp.Or(o.Readers, min(4*runtime.GOMAXPROCS(0), 16))
