@@ -1,0 +1,127 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/smtp"
+)
+
+// A Store is mail for all of them; *mailstore.Store is one. As a Handler it delivers.
+type Store interface {
+	smtp.Handler
+	imap.Backend
+	mail.Backend
+}
+
+// Config says what a Server serves, and how. Store and Hostname are needed.
+type Config struct {
+	Store Store
+	// Hostname is the name of this host in greetings.
+	Hostname string
+	// Users knows users by their passwords, Tokens by bearer tokens; nil: nobody can log in that way.
+	Users  sasl.PasswordChecker
+	Tokens sasl.TokenChecker
+	// TLS offers STARTTLS and STLS, and serves IMAPS, POP3S and JMAP; nil: none, and JMAP is HTTP.
+	TLS *tls.Config
+	// AllowPlaintextAuth takes passwords and tokens without TLS, which RFC 9051 §11.1, RFC 2595 §4 and RFC 7617 §4
+	// forbid off loopback.
+	AllowPlaintextAuth bool
+	// MaxConnections limits the connections of all listeners together; 0: DefaultConnections. There is no limit for
+	// one user or address.
+	MaxConnections int
+	// MaxMessage is the longest message that protocols read, in bytes; 0: DefaultMaxMessage. A Store has a limit of its
+	// own, which should be the same.
+	MaxMessage int64
+	// Grace is how long sessions have to end once their context has ended; 0: 3 s.
+	Grace time.Duration
+	// Logger is told of failures; nil is silent.
+	Logger *slog.Logger
+}
+
+// Defaults of a Config.
+const (
+	DefaultConnections = 1000
+	DefaultMaxMessage  = 64 << 20
+	defaultGrace       = 3 * time.Second
+)
+
+// A Server serves one Store.
+type Server struct {
+	c    Config
+	log  *slog.Logger
+	auth sasl.Authenticator
+
+	mu    sync.Mutex
+	conns int
+}
+
+// New returns a Server. Nothing is served yet.
+func New(c Config) (*Server, error) {
+	switch {
+	case c.Store == nil:
+		return nil, errors.New("serve: no Store")
+	case c.Hostname == "":
+		return nil, errors.New("serve: no Hostname")
+	}
+	if c.MaxConnections == 0 {
+		c.MaxConnections = DefaultConnections
+	}
+	if c.MaxMessage == 0 {
+		c.MaxMessage = DefaultMaxMessage
+	}
+	if c.Grace == 0 {
+		c.Grace = defaultGrace
+	}
+	s := &Server{c: c, log: c.Logger}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	var ways []sasl.Mechanism
+	if c.Tokens != nil {
+		ways = append(ways, sasl.Bearer(c.Tokens))
+	}
+	if c.Users != nil {
+		ways = append(ways, sasl.Plain(c.Users), sasl.LoginMechanism(c.Users))
+	}
+	s.auth = &sasl.Limiter{Authenticator: sasl.New(ways...)}
+	return s, nil
+}
+
+// A BusyError says that a connection is one too many.
+type BusyError struct{ Limit int }
+
+func (e *BusyError) Error() string {
+	return fmt.Sprintf("serve: %d connections, the limit of this server", e.Limit)
+}
+
+// admit counts a connection, whatever it speaks.
+func (s *Server) admit(context.Context, net.Conn) (release func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conns >= s.c.MaxConnections {
+		return nil, &BusyError{s.c.MaxConnections}
+	}
+	s.conns++
+	return sync.OnceFunc(func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.conns--
+	}), nil
+}
+
+// Connections returns the number of connections at present.
+func (s *Server) Connections() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conns
+}
