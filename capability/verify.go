@@ -80,6 +80,36 @@ type Request struct {
 	Recipient string
 	// Size is the message's size in octets, 0 if not known yet.
 	Size uint64
+	// Pending says that it is not known yet who sends: the scope is not looked at, and the caller asks Grant.Admits
+	// before the message is let in. So does a server at RCPT, which learns the author's domain at the end of the header.
+	Pending bool
+}
+
+// Admits reports whether the grant lets r in at that time, as far as the grant itself tells: nil, ErrRecipient, ErrScope,
+// ErrNotYet, ErrExpired or ErrTooBig. Signatures, uses and revocations are a Verifier's.
+func (g Grant) Admits(r Request, at time.Time) error {
+	switch {
+	case !issuedFor(g.Issuer, r.Recipient):
+		return ErrRecipient
+	case !r.Pending && !inScope(g.Scope, r.Sender, r.Domain):
+		return ErrScope
+	case !g.NotBefore.IsZero() && at.Before(g.NotBefore):
+		return ErrNotYet
+	case !g.Expires.IsZero() && !at.Before(g.Expires):
+		return ErrExpired
+	case g.Size != 0 && r.Size > g.Size:
+		return ErrTooBig
+	}
+	return nil
+}
+
+// OneKey is the Keys of a host that signs the grants of all its users with one key. For whom a grant speaks is settled
+// by its issuer, who must be the recipient.
+type OneKey ed25519.PublicKey
+
+// PublicKey implements Keys.
+func (k OneKey) PublicKey(context.Context, string, uint8) (ed25519.PublicKey, error) {
+	return ed25519.PublicKey(k), nil
 }
 
 // A Verifier checks tokens: form and limits, then signatures, then the Store.
@@ -103,19 +133,11 @@ func (v Verifier) Verify(ctx context.Context, t Token, r Request) (Reservation, 
 		v.Hold = 15 * time.Minute
 	}
 	g, at := t.Grant(), now()
-	switch {
-	case len(t.blocks) == 0:
+	if len(t.blocks) == 0 {
 		return Reservation{}, errSyntax("empty token")
-	case !issuedFor(g.Issuer, r.Recipient):
-		return Reservation{}, ErrRecipient
-	case !inScope(g.Scope, r.Sender, r.Domain):
-		return Reservation{}, ErrScope
-	case !g.NotBefore.IsZero() && at.Before(g.NotBefore):
-		return Reservation{}, ErrNotYet
-	case !g.Expires.IsZero() && !at.Before(g.Expires):
-		return Reservation{}, ErrExpired
-	case g.Size != 0 && r.Size > g.Size:
-		return Reservation{}, ErrTooBig
+	}
+	if err := g.Admits(r, at); err != nil {
+		return Reservation{}, err
 	}
 	key, err := v.Keys.PublicKey(ctx, g.Issuer, g.Key)
 	switch {

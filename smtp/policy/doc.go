@@ -1,19 +1,38 @@
-// Package policy holds the Handlers that stand between a server of SMTP and what takes its mail.
+// Package policy holds the Handlers that stand between a server of SMTP and what takes its mail, and the decision who may
+// write to whom.
 //
-//	peer ─ smtpserver ─ Verifier.Handler ─ store        incoming
-//	  MAIL    SPF is asked for                          550 or 451: the store sees no DATA
-//	  DATA    keys, body hash, DMARC
-//	          forged fields away, Authentication-Results on top
+//	peer ─ smtpserver ─ Verifier ─ Gate ─ store            incoming
+//	  RCPT    CAP=, POSTAGE= are checked                   550 5.7.1 and the price, 451, or 452 4.5.3
+//	  DATA    Verifier: keys, body hash, DMARC; forged fields away, Authentication-Results on top
+//	          Gate: evidence → decision; Mailbricks-Decision on top, stamp spent, use of the capability counted
 //
-//	user ─ smtpserver ─ Signer.Handler ─ queue          outgoing
-//	  DATA    DKIM signatures of the author's domain on top
+//	user ─ smtpserver ─ Opener ─ Signer ─ queue ─ Payer ─ route     outgoing
+//	  DATA    Opener: recipients may answer; Delivery-Capability-Offer on top
+//	          Signer: DKIM signatures of the author's domain on top
+//	          Payer: capability from the wallet; refused with a price: stamp minted, sent once more
 //
-// Each Handler method is a func(smtp.Handler) smtp.Handler, so they can be put one before another. They read a message
-// to its end before they hand it on: up to 256 KiB of it in memory, the rest in a temporary file. MAIL and RCPT go
-// straight through, so what stands behind refuses unknown recipients itself.
+// Each Handler method is a func(smtp.Handler) smtp.Handler, so they can be put one before another. Verifier, Signer and
+// Payer read a message to its end before they hand it on: up to 256 KiB of it in memory, the rest in a temporary file. Gate
+// and Opener keep its header only. MAIL and RCPT go straight through, so what stands behind refuses unknown recipients
+// itself.
 //
-// SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) are verified here; DMARC alone refuses mail, with 550 5.7.1.
-// Authentication-Results is that of RFC 8601. Not here yet: ARC, and the pure decision from evidence of every kind
-// (authentication, capability, postage, reputation) to accept, request queue, postage or refusal, which is to live in
-// this package together with the ESMTP extensions of capability and postage.
+// First contact, the dialogue:
+//
+//	C: RCPT TO:<bob@example.com>                          S: 250 2.1.5 Ok
+//	C: DATA ...                                           S: 550-5.7.1 Unknown sender, capability not established
+//	                                                      S: 550 5.7.1 Postage: scheme=hashcash; bits=20; resource=bob@example.com
+//	C: RCPT TO:<bob@example.com> POSTAGE=1:20:261125:...  S: 250 2.1.5 Ok                      or X-Hashcash: 1:20:261125:...
+//	C: DATA ...                                           S: 250 2.0.0                         a request for contact
+//	bob answers, with                                        Delivery-Capability-Offer: AQFpAR...
+//	C: RCPT TO:<bob@example.com> CAP=AQFpAR...            S: 250 2.1.5 Ok                      or Delivery-Capability: AQFpAR...
+//	C: DATA ...                                           S: 250 2.0.0                         straight to the inbox
+//
+// The decision is one pure function, Rules.Decide, from Evidence (authentication, capability, postage, acquaintance,
+// reputation) to Decision; Strict, Transitional and Open are Rules as values. Everything in front of it gathers evidence,
+// everything behind it obeys. A capability that is bound to a sender counts only for an author whose domain is authenticated.
+//
+// SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) are verified here. Authentication-Results is that of RFC 8601,
+// refusals of unauthenticated authors carry the codes of RFC 7372. There is no RFC for capabilities and postage; the
+// extension keywords are private. Not here yet: ARC, tokens in addresses, list and forwarder grants, reputation (a hook
+// takes its place), other schemes than hashcash, the binding of stamps to a message, Relations other than in memory.
 package policy

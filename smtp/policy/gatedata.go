@@ -1,0 +1,358 @@
+package policy
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"net/mail"
+	"slices"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/auth/authres"
+	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/dmarc"
+	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/internal/header"
+	"github.com/mailbricks/mailbricks/smtp"
+)
+
+// Data implements smtp.Transaction.
+func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
+	br := bufio.NewReaderSize(body, 32<<10)
+	section, err := header.Read(br, int(t.g.Limits.Header)) // 0: its default, which is ours
+	if errors.Is(err, header.ErrTooLong) {
+		return nil, refuse(552, smtp.EnhancedCode{5, 3, 4}, "Header section too long", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := sender(section, t.g.AuthServID)
+	decision, err := t.decide(ctx, section, s)
+	if err != nil {
+		return nil, err
+	}
+	in := &ending{t: t, ctx: ctx, r: br, size: int64(len(section)), sum: sha256.New(), sender: s}
+	in.sum.Write(stable(section))
+	top := t.field(decision)
+	res, err := t.tx.Data(ctx, io.MultiReader(bytes.NewReader(top),
+		bytes.NewReader(withoutFields(section, DecisionField, CapabilityField, OfferField)), in))
+	switch {
+	case in.err != nil && in.err != io.EOF:
+		err = in.err
+	case err == nil && in.err == nil:
+		err = errors.New("policy: the message was accepted and not read")
+	case err == nil && len(res) != len(t.guests):
+		err = fmt.Errorf("policy: %d results for %d recipients", len(res), len(t.guests))
+	}
+	t.settle(ctx, in, res, err)
+	if err != nil {
+		return nil, err
+	}
+	t.collect(ctx, section, s, res)
+	return res, nil
+}
+
+// decide completes the evidence for every recipient. There is one answer for all, see look; the error is a refusal.
+func (t *gating) decide(ctx context.Context, section []byte, s from) (Decision, error) {
+	var out Decision
+	for i, r := range t.guests {
+		t.complete(ctx, r, section, s)
+		d := t.g.Rules.Decide(r.evidence)
+		t.report(ctx, r, r.evidence, d)
+		if i > 0 && d.Action != out.Action {
+			return d, refuse(451, smtp.EnhancedCode{4, 5, 3}, "Recipients are decided on differently, send them one by one", nil)
+		}
+		if i == 0 || d.Class != ClassTrusted {
+			out = d
+		}
+	}
+	if out.Action == Accept || out.Action == Request {
+		return out, nil
+	}
+	refusal := out.refusal(t.guests[0].to)
+	if n := len(refusal.Reply.Lines); len(t.guests) > 1 && out.Action == AskPostage {
+		refusal.Reply.Lines[n-1] = Price{Scheme: SchemeHashcash, Bits: out.Bits}.String() // for each its own
+	}
+	return out, refusal
+}
+
+// complete adds what the header tells.
+func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from) {
+	e := &r.evidence
+	user := e.Auth.User
+	e.Auth, e.Quarantine = s.auth, s.quarantine
+	if e.Auth.User = user; e.Exempt || user != "" {
+		return
+	}
+	who := capability.Request{Sender: s.address, Domain: s.auth.Domain, Recipient: r.address, Size: uint64(max(0, t.size))}
+	if r.use != nil && r.use.Grant.Admits(who, t.g.Now()) != nil {
+		t.release(r)
+		e.Capability = Invalid
+	}
+	switch correspondent := s.address; {
+	case e.Bounce: // of anybody there
+		t.acquaint(ctx, r, s.author)
+	case len(t.guests) == 1:
+		e.Relation = Stranger
+		t.acquaint(ctx, r, correspondent)
+	case e.Relation == Known && !sameAddress(correspondent, t.from.Address()):
+		e.Relation = Stranger // several recipients: what is true of the reverse-path alone is true of nobody
+	}
+	if len(t.guests) == 1 {
+		for token := range tokens(section, CapabilityField) {
+			if e.Capability == Valid || t.reserve(ctx, r, token, who) == nil {
+				break
+			}
+			e.Capability = Invalid
+		}
+		for stamp := range hashcash.Stamps(slices.Values(fieldValues(section, hashcash.HeaderName))) {
+			t.weigh(ctx, r, stamp)
+		}
+	}
+	e.Risk = t.risk(ctx, e.Auth)
+	// Stamps of less value than the price are not worth spending.
+	price := t.g.Rules.Price(e.Auth, e.Risk)
+	r.stamps = slices.DeleteFunc(r.stamps, func(text string) bool {
+		s, err := hashcash.Parse(text)
+		return err != nil || s.Value() < price
+	})
+}
+
+// field writes DecisionField.
+func (t *gating) field(d Decision) []byte {
+	b := fmt.Appendf(nil, "%s: class=%s", DecisionField, d.Class)
+	if r := t.guests[0]; r.use != nil && len(t.guests) == 1 {
+		b = fmt.Appendf(b, "; channel=%s", r.use.Grant.ID)
+	}
+	if d.Bits > 0 {
+		b = fmt.Appendf(b, "; postage=%d", d.Bits)
+	}
+	return append(b, "\r\n"...)
+}
+
+// ending is the body of a message on its way. At its end, before the one behind learns of it, what must not happen for a
+// message that was lost happens: see finish.
+type ending struct {
+	t      *gating
+	ctx    context.Context
+	r      io.Reader
+	size   int64
+	sum    hash.Hash
+	sender from
+	err    error    // io.EOF: the message is whole and may be taken
+	digest [32]byte // of the message, at io.EOF
+	spent  []string
+}
+
+// Read implements io.Reader.
+func (in *ending) Read(p []byte) (int, error) {
+	if in.err != nil {
+		return 0, in.err
+	}
+	n, err := in.r.Read(p)
+	in.size += int64(n)
+	in.sum.Write(p[:n])
+	switch {
+	case err == io.EOF && n > 0:
+		return n, nil // the end comes with the next call
+	case err == io.EOF:
+		in.sum.Sum(in.digest[:0])
+		if in.err = in.finish(); in.err == nil {
+			in.err = io.EOF
+		}
+		return 0, in.err
+	case err != nil:
+		in.err = err
+	}
+	return n, err
+}
+
+// finish looks once more whether the capabilities stand, and spends the stamp of a stranger.
+func (in *ending) finish() error {
+	t := in.t
+	for _, r := range t.guests {
+		var d Decision
+		switch {
+		case r.use != nil:
+			d = in.recheck(r)
+		case t.pays(r):
+			d = in.spend(r)
+		default:
+			continue
+		}
+		if d.Action != Accept {
+			t.report(in.ctx, r, r.evidence, d)
+			return d.refusal(r.to)
+		}
+	}
+	return nil
+}
+
+// pays reports whether the recipient's message is let in for its postage alone.
+func (t *gating) pays(r *guest) bool {
+	without := r.evidence
+	without.Postage = 0
+	a := t.g.Rules.Decide(without).Action
+	return a != Accept && a != Request
+}
+
+// recheck looks for a revocation since RCPT. A Use without counters is refused for nothing else.
+func (in *ending) recheck(r *guest) Decision {
+	g, now, store := r.use.Grant, in.t.g.Now(), in.t.g.Capabilities.Store
+	err := g.Admits(capability.Request{Sender: in.sender.address, Domain: in.sender.auth.Domain, Recipient: r.address, Size: uint64(in.size)}, now)
+	if err == nil {
+		var probe capability.Reservation
+		if probe, err = store.Reserve(in.ctx, capability.Use{Grant: g, Now: now, Until: now}); err == nil {
+			_ = store.Release(in.ctx, probe) // it lapses at once anyway
+			return Decision{Action: Accept}
+		}
+	}
+	e := &r.evidence
+	e.Capability = Invalid
+	e.Unavailable = e.Unavailable || !isAny(err, capability.ErrRevoked, capability.ErrTooBig, capability.ErrExpired)
+	return in.instead(r)
+}
+
+// spend spends a stamp.
+func (in *ending) spend(r *guest) Decision {
+	v := in.t.g.Postage
+	v.Bits = 1 // the value was looked at before
+	for _, stamp := range r.stamps {
+		_, err := v.Verify(in.ctx, stamp, resource(r.to))
+		if errors.Is(err, hashcash.ErrSpent) && in.t.g.again.take(stamp, in.digest) {
+			err = nil
+		}
+		if err == nil {
+			in.spent = append(in.spent, stamp)
+			return Decision{Action: Accept}
+		}
+		if errors.Is(err, hashcash.ErrStore) {
+			r.evidence.Unavailable = true
+			in.t.g.Logger.Warn("stamp not checked", "to", r.address, "err", err)
+		}
+	}
+	return in.instead(r)
+}
+
+// instead decides about a message that has lost what let it in. What was told in DecisionField must stay true.
+func (in *ending) instead(r *guest) Decision {
+	r.evidence.Postage = 0
+	d := in.t.g.Rules.Decide(r.evidence)
+	if d.Action == Accept && d.Class == ClassTrusted || d.Action == Refuse || d.Action == AskPostage {
+		return d
+	}
+	return refusal(451, smtp.EnhancedCode{4, 7, 1}, tryAgain, "a capability ended meanwhile")
+}
+
+// settle counts the uses of what was delivered, and pardons the stamps of what was not.
+func (t *gating) settle(ctx context.Context, in *ending, res smtp.Results, err error) {
+	delivered := false
+	for i, r := range t.guests {
+		if err != nil || !res[i].Reply.OK() {
+			t.release(r)
+			continue
+		}
+		delivered = true
+		if r.use == nil {
+			continue
+		}
+		if e := t.g.Capabilities.Store.Commit(context.WithoutCancel(ctx), *r.use, in.digest); e != nil {
+			t.g.Logger.Error("use of a capability not counted", "grant", r.use.Grant.ID, "to", r.address, "err", e)
+		}
+		r.use = nil
+	}
+	for _, stamp := range in.spent {
+		if !delivered {
+			t.g.again.put(stamp, in.digest)
+		}
+	}
+}
+
+// collect puts the capabilities that an authenticated author offers into the wallet.
+func (t *gating) collect(ctx context.Context, section []byte, s from, res smtp.Results) {
+	if t.g.Wallet == nil || s.auth.Domain == "" {
+		return
+	}
+	for token := range tokens(section, OfferField) {
+		for i, r := range t.guests {
+			// The author gives for itself, to this recipient.
+			q := capability.Request{Sender: r.address, Domain: r.to.Domain, Recipient: s.address}
+			if !res[i].Reply.OK() || token.Grant().Admits(q, t.g.Now()) != nil {
+				continue
+			}
+			if err := t.g.Wallet.Put(context.WithoutCancel(ctx), r.address, token); err != nil {
+				t.g.Logger.Warn("capability not kept", "owner", r.address, "from", s.address, "err", err)
+			}
+		}
+	}
+}
+
+// stable returns what of a header section is the same when the same message comes again: not what hosts on the way
+// put on top.
+func stable(section []byte) []byte {
+	return withoutFields(section, "Received", "Return-Path", "Delivered-To", "Received-SPF", authres.Name, "DKIM-Signature", "ARC-Seal",
+		"ARC-Message-Signature", "ARC-Authentication-Results", DecisionField, CapabilityField, OfferField, hashcash.HeaderName)
+}
+
+// from is who a message is from, by its header.
+type from struct {
+	address    string // of the first author, "" if it cannot be told
+	author     string // the one author domain, "" if there is none
+	auth       Auth
+	quarantine bool // DecisionField of the Verifier
+}
+
+// sender reads who a message is from. The topmost Authentication-Results of id counts.
+func sender(section []byte, id string) from {
+	var f from
+	values := fieldValues(section, "From")
+	if d, err := dmarc.AuthorDomain(values); err == nil {
+		f.author = d
+		if list, err := mail.ParseAddressList(header.TrimSpace(values[0])); err == nil {
+			f.address = list[0].Address
+		}
+	}
+	for _, v := range fieldValues(section, DecisionField) {
+		tags, err := header.ParseTags(v)
+		class, _ := tags.Get("class")
+		f.quarantine = f.quarantine || err == nil && Class(class) == ClassQuarantine
+	}
+	for _, v := range fieldValues(section, authres.Name) {
+		if field, err := authres.Parse(v); err == nil && id != "" && strings.EqualFold(field.ID, id) {
+			f.read(field.Results)
+			break
+		}
+	}
+	return f
+}
+
+// read takes the results of authentication. Without a DMARC policy, an identifier that passes counts if it is the
+// author's domain or one above it (RFC 9989 §4.4).
+func (f *from) read(results []authres.Result) {
+	aligned, policy := false, ""
+	for _, r := range results {
+		domain := ""
+		switch {
+		case r.Method == "spf":
+			f.auth.SPF = r.Value
+			who := r.Property("smtp", "mailfrom")
+			domain = who[strings.LastIndexByte(who, '@')+1:]
+		case r.Method == "dkim" && (f.auth.DKIM == "" || r.Value == "pass" || r.Value == "temperror" && f.auth.DKIM != "pass"):
+			f.auth.DKIM = r.Value
+			domain = r.Property("header", "d")
+		case r.Method == "dmarc":
+			f.auth.DMARC, policy = r.Value, r.Property("header", "from")
+		}
+		domain = strings.ToLower(domain)
+		aligned = aligned || r.Value == "pass" && domain != "" && (domain == f.author || strings.HasSuffix(f.author, "."+domain))
+	}
+	passed := f.auth.DMARC == "pass" && strings.EqualFold(policy, f.author)
+	if f.author != "" && (passed || f.auth.DMARC == "none" && aligned) {
+		f.auth.Domain = f.author
+	}
+}
