@@ -248,6 +248,24 @@ func TestDotWriter(t *testing.T) {
 	}
 }
 
+func TestTextWriter(t *testing.T) {
+	for body, want := range map[string]string{
+		"": "", ".": ".\r\n", ".a\r\n..\r\nb": ".a\r\n..\r\nb\r\n", "a\n.\n": "a\r\n.\r\n", "\x00.\r": ".\r\n",
+	} {
+		for piece := 1; piece <= len(body)+1; piece++ {
+			var b bytes.Buffer
+			d := NewTextWriter(&b, Normalize)
+			_, err := io.Copy(struct{ io.Writer }{d}, &chunks{[]byte(body), piece})
+			if cerr := d.Close(); err != nil || cerr != nil || b.String() != want {
+				t.Fatalf("%q, pieces of %d: %q, want %q; %v, %v", body, piece, b.String(), want, err, cerr)
+			}
+		}
+	}
+	if _, err := NewTextWriter(io.Discard, Refuse).Write([]byte("a\nb")); outcome(err) != "offence 10 at 1" {
+		t.Fatal(err)
+	}
+}
+
 func FuzzDotReader(f *testing.F) {
 	for _, s := range []string{".\r\n", "a\r\n.\r\n", "..\r\n.\r\nX", "a\n.\nb\r\n.\r\n", "\r\n.\r\r\n.\r\n", "\x00\r\n.\r", "ab\r", "abcdef\r\n.\r\n"} {
 		f.Add([]byte(s), uint8(0), uint8(1), uint8(3), uint8(2))

@@ -15,6 +15,7 @@ type DotWriter struct {
 	w        io.Writer
 	offences Offences
 	scanner
+	plain  bool // no dot-stuffing, no final dot
 	held   bool // the last octet given was a CR that waits for its LF
 	offset int64
 	err    error
@@ -23,6 +24,14 @@ type DotWriter struct {
 // NewDotWriter returns a DotWriter on w, which should be buffered.
 func NewDotWriter(w io.Writer, offences Offences) *DotWriter {
 	return &DotWriter{w: w, offences: offences, scanner: newScanner(0)}
+}
+
+// NewTextWriter returns a DotWriter that leaves dots as they are and writes no final dot: the same care for the ends of
+// lines, for a body whose length is told (RFC 3030).
+func NewTextWriter(w io.Writer, offences Offences) *DotWriter {
+	d := NewDotWriter(w, offences)
+	d.plain = true
+	return d
 }
 
 // Write implements io.Writer.
@@ -51,7 +60,9 @@ func (d *DotWriter) write(p []byte) int {
 		return 1
 	}
 	if d.start && p[0] == '.' {
-		d.emit(".")
+		if !d.plain {
+			d.emit(".")
+		}
 		d.start = false
 	}
 	n, found := d.run(p, len(p))
@@ -98,7 +109,9 @@ func (d *DotWriter) Close() error {
 	if !d.start {
 		d.emit("\r\n")
 	}
-	d.emit(".\r\n")
+	if !d.plain {
+		d.emit(".\r\n")
+	}
 	if d.err != nil {
 		return d.err
 	}
