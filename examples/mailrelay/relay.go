@@ -16,6 +16,7 @@ import (
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/queue"
+	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 	"github.com/mailbricks/mailbricks/spf"
 )
 
@@ -44,6 +45,8 @@ type Config struct {
 	// MaxSize is the longest message in bytes, default 64 MiB; MaxRecipients, the most recipients of one, default 100.
 	MaxSize       int64
 	MaxRecipients int
+	// Limits are the further ones of the servers; MessageSize and Recipients are those above.
+	Limits smtpserver.Limits
 
 	// TLS offers STARTTLS on the servers; nil: none.
 	TLS *tls.Config

@@ -14,6 +14,7 @@ import (
 	"github.com/mailbricks/mailbricks/imap"
 	"github.com/mailbricks/mailbricks/jmap/mail"
 	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 )
 
 // A Store is mail for all of them; *mailstore.Store is one. As a Handler it delivers.
@@ -60,6 +61,7 @@ type Server struct {
 	c    Config
 	log  *slog.Logger
 	auth sasl.Authenticator
+	lmtp *smtpserver.Server
 
 	mu    sync.Mutex
 	conns int
@@ -94,6 +96,7 @@ func New(c Config) (*Server, error) {
 		ways = append(ways, sasl.Plain(c.Users), sasl.LoginMechanism(c.Users))
 	}
 	s.auth = &sasl.Limiter{Authenticator: sasl.New(ways...)}
+	s.lmtp = s.newLMTP()
 	return s, nil
 }
 

@@ -1,0 +1,24 @@
+package mailrelay
+
+import "github.com/mailbricks/mailbricks/smtp/smtpserver"
+
+// MXServer returns a server of MX. It offers no AUTH: users go to Submission.
+func (r *Relay) MXServer() *smtpserver.Server {
+	s := r.server()
+	s.Handler = r.mx
+	return s
+}
+
+// SubmissionServer returns a server of Submission, which demands AUTH.
+func (r *Relay) SubmissionServer() *smtpserver.Server {
+	s := r.server()
+	s.Handler, s.Mode = r.submit, smtpserver.Submission
+	s.Authenticator, s.AllowPlaintextAuth = r.c.Authenticator, r.c.AllowPlaintextAuth
+	return s
+}
+
+func (r *Relay) server() *smtpserver.Server {
+	limits := r.c.Limits
+	limits.MessageSize, limits.Recipients = r.c.MaxSize, r.c.MaxRecipients
+	return &smtpserver.Server{Hostname: r.c.Hostname, TLS: r.c.TLS, Limits: limits, Logger: r.c.Logger}
+}
