@@ -37,6 +37,11 @@ func messages() []string {
 	}
 }
 
+// canons are the canonicalisations of header and body, all four pairs.
+func canons() [][2]dkim.Canonicalization {
+	return [][2]dkim.Canonicalization{{dkim.Simple, dkim.Simple}, {dkim.Simple, dkim.Relaxed}, {dkim.Relaxed, dkim.Simple}, {dkim.Relaxed, dkim.Relaxed}}
+}
+
 // TestMsgauth exchanges messages with go-msgauth both ways.
 func TestMsgauth(t *testing.T) {
 	for _, a := range []dkim.Algorithm{dkim.RSASHA256, dkim.Ed25519SHA256} {
@@ -50,8 +55,8 @@ func TestMsgauth(t *testing.T) {
 			if res := verify(t, dkim.Verifier{Resolver: z}, theirs); len(res) != 1 || res[0].Value != dkim.Pass {
 				t.Errorf("%s message %d, signed by go-msgauth: %+v", a, i, res)
 			}
-			for _, c := range []dkim.Canonicalization{dkim.Simple, dkim.Relaxed} {
-				ours := sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c, BodyCanon: c})
+			for _, c := range canons() {
+				ours := sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c[0], BodyCanon: c[1]})
 				res, err := msgauth.VerifyWithOptions(strings.NewReader(ours), &msgauth.VerifyOptions{LookupTXT: func(name string) ([]string, error) {
 					return z.LookupTXT(t.Context(), name)
 				}})
@@ -97,16 +102,18 @@ import dkim, sys
 key = open(sys.argv[2], "rb").read()
 for f in sys.argv[3:]:
     m = open(f, "rb").read()
-    s = dkim.sign(m, b"s", b"example.com", key, signature_algorithm=sys.argv[1].encode(), canonicalize=(b"relaxed", b"relaxed"))
-    open(f + ".signed", "wb").write(s + m)
+    for header in b"simple", b"relaxed":
+        for body in b"simple", b"relaxed":
+            s = dkim.sign(m, b"s", b"example.com", key, signature_algorithm=sys.argv[1].encode(), canonicalize=(header, body))
+            open(f + "-" + header.decode() + "-" + body.decode() + ".signed", "wb").write(s + m)
 `
 	for _, a := range []dkim.Algorithm{dkim.RSASHA256, dkim.Ed25519SHA256} {
 		k := keys(t, a)
 		var ours, plain []string
 		for i, msg := range messages() {
 			plain = append(plain, file(fmt.Sprintf("%s-%d", a, i), msg))
-			for _, c := range []dkim.Canonicalization{dkim.Simple, dkim.Relaxed} {
-				ours = append(ours, file(fmt.Sprintf("%s-%s-%d", a, c, i), sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c, BodyCanon: c})))
+			for _, c := range canons() {
+				ours = append(ours, file(fmt.Sprintf("%s-%s-%s-%d", a, c[0], c[1], i), sign(t, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key, HeaderCanon: c[0], BodyCanon: c[1]})))
 			}
 		}
 		out, err := dkimpy(t, verifyPy, append([]string{k.record}, ours...)...)
@@ -127,13 +134,15 @@ for f in sys.argv[3:]:
 			t.Fatalf("%s: %s, %v", a, out, err)
 		}
 		for _, p := range plain {
-			b, err := os.ReadFile(p + ".signed")
-			if err != nil {
-				t.Fatal(err)
-			}
-			res := verify(t, dkim.Verifier{Resolver: zone{"s._domainkey.example.com": k.record}}, string(b))
-			if len(res) != 1 || res[0].Value != dkim.Pass {
-				t.Errorf("%s, signed by dkimpy: %+v", p, res)
+			for _, c := range canons() {
+				b, err := os.ReadFile(fmt.Sprintf("%s-%s-%s.signed", p, c[0], c[1]))
+				if err != nil {
+					t.Fatal(err)
+				}
+				res := verify(t, dkim.Verifier{Resolver: zone{"s._domainkey.example.com": k.record}}, string(b))
+				if len(res) != 1 || res[0].Value != dkim.Pass || res[0].Signature.HeaderCanon != c[0] || res[0].Signature.BodyCanon != c[1] {
+					t.Errorf("%s %s, signed by dkimpy: %+v", p, c, res)
+				}
 			}
 		}
 	}
