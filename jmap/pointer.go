@@ -11,15 +11,16 @@ import (
 // §3.7). The empty Pointer is the whole value.
 type Pointer []string
 
-var errPointer = errors.New("jmap: not a JSON pointer")
+// ErrPointer says that a text is not a JSON Pointer.
+var ErrPointer = errors.New("jmap: not a JSON pointer")
 
-// ParsePointer parses the string form, which is "" or starts with "/".
+// ParsePointer parses the string form, which is "" or starts with "/". The error is ErrPointer.
 func ParsePointer(s string) (Pointer, error) {
 	if s == "" {
 		return nil, nil
 	}
 	if s[0] != '/' {
-		return nil, errPointer
+		return nil, ErrPointer
 	}
 	var p Pointer
 	for token := range strings.SplitSeq(s[1:], "/") {
@@ -28,7 +29,7 @@ func ParsePointer(s string) (Pointer, error) {
 				continue
 			}
 			if i++; i == len(token) || token[i] != '0' && token[i] != '1' {
-				return nil, errPointer
+				return nil, ErrPointer
 			}
 		}
 		p = append(p, strings.ReplaceAll(strings.ReplaceAll(token, "~1", "/"), "~0", "~"))
@@ -114,7 +115,7 @@ func (r Raw) trim() Raw {
 // arrayIndex parses "0" or digits without a leading zero (RFC 6901 §4).
 func arrayIndex(token string) (int, error) {
 	if token == "" || len(token) > 9 || len(token) > 1 && token[0] == '0' || strings.Trim(token, "0123456789") != "" {
-		return 0, errPointer
+		return 0, ErrPointer
 	}
 	return strconv.Atoi(token)
 }

@@ -1,14 +1,13 @@
 package smtp
 
 import (
-	"errors"
 	"strings"
 	"unicode/utf8"
 )
 
-var errXtext = errors.New("smtp: malformed xtext")
+func errXtext() error { return NewError(501, EnhancedCode{5, 5, 4}, "Malformed xtext") }
 
-// ParseXtext decodes xtext (RFC 3461 §4). What it returns may hold any octet.
+// ParseXtext decodes xtext (RFC 3461 §4). What it returns may hold any octet. The error is an *Error with 501 5.5.4.
 func ParseXtext(s string) (string, error) {
 	var b []byte
 	for i := 0; i < len(s); i++ {
@@ -16,17 +15,17 @@ func ParseXtext(s string) (string, error) {
 		switch {
 		case c == '+':
 			if i+2 >= len(s) {
-				return "", errXtext
+				return "", errXtext()
 			}
 			hi, ok1 := hexDigit(s[i+1])
 			lo, ok2 := hexDigit(s[i+2])
 			if !ok1 || !ok2 {
-				return "", errXtext
+				return "", errXtext()
 			}
 			c = hi<<4 | lo
 			i += 2
 		case c <= ' ' || c >= 0x7f || c == '=':
-			return "", errXtext
+			return "", errXtext()
 		}
 		b = append(b, c)
 	}
