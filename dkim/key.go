@@ -243,18 +243,21 @@ func AppendPrivateKey(dst []byte, key crypto.Signer) ([]byte, error) {
 	return append(dst, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})...), nil
 }
 
-// ParsePrivateKey parses a private key in PEM, PKCS #8 or PKCS #1.
+// ErrPrivateKey says that a text holds no private key for DKIM; it is wrapped with the cause.
+var ErrPrivateKey = errors.New("dkim: not a private key for DKIM")
+
+// ParsePrivateKey parses a private key in PEM, PKCS #8 or PKCS #1. Errors wrap ErrPrivateKey.
 func ParsePrivateKey(text []byte) (crypto.Signer, error) {
 	block, rest := pem.Decode(text)
 	if block == nil || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("dkim: not one private key in PEM")
+		return nil, fmt.Errorf("%w: not one block of PEM", ErrPrivateKey)
 	}
 	if key, err := x509.ParsePKCS1PrivateKey(block.Bytes); err == nil {
 		return key, nil
 	}
 	key, err := x509.ParsePKCS8PrivateKey(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("dkim: private key: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrPrivateKey, err)
 	}
 	switch k := key.(type) {
 	case *rsa.PrivateKey:
@@ -262,5 +265,5 @@ func ParsePrivateKey(text []byte) (crypto.Signer, error) {
 	case ed25519.PrivateKey:
 		return k, nil
 	}
-	return nil, fmt.Errorf("dkim: %T is no key for DKIM", key)
+	return nil, fmt.Errorf("%w: %T", ErrPrivateKey, key)
 }
