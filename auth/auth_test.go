@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/auth"
+	"github.com/mailbricks/mailbricks/auth/authres"
 	"github.com/mailbricks/mailbricks/auth/dnstest"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/dmarc"
@@ -294,6 +295,30 @@ func TestOrder(t *testing.T) {
 	if v := none.Verdict(); v.DMARC.Value != dmarc.None {
 		t.Error(keywords(v))
 	}
+}
+
+// FuzzCheck: whatever a stranger writes, the field says what the verdict says, and nothing else.
+func FuzzCheck(f *testing.F) {
+	z, key := world(f)
+	f.Add(signed(f, key, "example.com", letter), "mail.example.com", "ann@example.com")
+	f.Add("From: a@b, c@d\r\nDKIM-Signature: v=1; d=x(y; s=\"; b=;\r\n\r\n", "a\r\nb", "a\"b;c@d(e")
+	f.Fuzz(func(t *testing.T, message, helo, mailFrom string) {
+		v := check(t, auth.Checker{ID: "mx.example.org", Resolver: z}, auth.Connection{IP: from.IP, HELO: helo, MailFrom: mailFrom}, message)
+		value, ok := strings.CutPrefix(string(v.Field), authres.Name+":")
+		field, err := authres.Parse(strings.TrimSuffix(value, "\r\n"))
+		if !ok || err != nil || field.ID != "mx.example.org" || len(field.Results) < 3 {
+			t.Fatalf("%q: %+v, %v", v.Field, field, err)
+		}
+		first, last := field.Results[0], field.Results[len(field.Results)-1]
+		if first.Method != "spf" || first.Value != string(v.SPF.Result) || last.Method != "dmarc" || last.Value != string(v.DMARC.Value) {
+			t.Fatalf("%q", v.Field)
+		}
+		for _, r := range field.Results[1 : len(field.Results)-1] {
+			if r.Method != "dkim" {
+				t.Fatalf("%q", v.Field)
+			}
+		}
+	})
 }
 
 // A program that wants to know who a message is from.
