@@ -101,6 +101,9 @@ func (b *batch) envelope(ctx context.Context, c *Conn, e smtp.Envelope) error {
 	if c.dirty {
 		c.pending = append(c.pending, pendingReset)
 	}
+	for _, r := range e.Recipients { // what is said of one transaction holds for all of them (RFC 6531 §3.4)
+		e.Params.UTF8 = e.Params.UTF8 || needsUTF8(r.To) && c.ext.Has("SMTPUTF8")
+	}
 	var err error
 	if b.x, err = c.begin(e.From, e.Params); err != nil {
 		return err

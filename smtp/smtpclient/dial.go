@@ -80,6 +80,9 @@ func NewConn(ctx context.Context, nc net.Conn, c Config) (*Conn, error) {
 		conn.kill()
 		return nil, err
 	}
+	if c.Opened != nil {
+		c.Opened(conn)
+	}
 	return conn, nil
 }
 

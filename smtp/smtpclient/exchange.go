@@ -14,6 +14,7 @@ type exchange struct {
 	binary   bool // BINARYMIME: octets go as they are
 	bdat     bool // BDAT instead of DATA
 	ascii    bool // the server takes no 8-bit message
+	utf8     bool // MAIL had SMTPUTF8
 	header   bool // the sender says SMTPUTF8, the server does not take it: the header must be ASCII
 	dsn      bool
 	rcpts    int // commands given, for LIMITS
@@ -27,12 +28,15 @@ func (c *Conn) begin(from smtp.Path, p smtp.MailParams) (*exchange, error) {
 	if err := x.body(&p); err != nil {
 		return nil, err
 	}
+	if offered := c.ext.Has("SMTPUTF8"); offered {
+		p.UTF8 = p.UTF8 || needsUTF8(from)
+		x.utf8 = p.UTF8
+	} else if p.UTF8 {
+		p.UTF8, x.header = false, true
+	}
 	from, err := x.path("MAIL", from)
 	if err != nil {
 		return nil, err
-	}
-	if p.UTF8 = p.UTF8 || from.NeedsUTF8(); p.UTF8 && !c.ext.Has("SMTPUTF8") {
-		p.UTF8, x.header = false, true
 	}
 	if err := x.requireTLS(from, &p); err != nil {
 		return nil, err
@@ -101,10 +105,13 @@ func (x *exchange) requireTLS(from smtp.Path, p *smtp.MailParams) error {
 	return nil
 }
 
-// path returns p as it can be written to this server. Without SMTPUTF8 a domain is written in A-labels, and a local part
-// that is not ASCII cannot be written at all (RFC 6531 §3.2).
+// needsUTF8 reports whether p can be written with SMTPUTF8 alone: a domain has A-labels too.
+func needsUTF8(p smtp.Path) bool { return smtp.Path{Local: p.Local}.NeedsUTF8() }
+
+// path returns p as it can be written in this transaction. Without SMTPUTF8 a domain is written in A-labels, and a local
+// part that is not ASCII cannot be written at all (RFC 6531 §3.2).
 func (x *exchange) path(op string, p smtp.Path) (smtp.Path, error) {
-	if !p.NeedsUTF8() || x.c.ext.Has("SMTPUTF8") {
+	if x.utf8 || !p.NeedsUTF8() {
 		return p, nil
 	}
 	if domain, err := address.ToASCII(p.Domain); err == nil {
@@ -112,7 +119,7 @@ func (x *exchange) path(op string, p smtp.Path) (smtp.Path, error) {
 	}
 	if p.NeedsUTF8() {
 		code := map[string]int{"MAIL": 550, "RCPT": 553}[op] // RFC 6531 §3.5
-		return p, x.c.local(op, code, smtp.EnhancedCode{5, 6, 7}, x.c.host+" takes no internationalized addresses", nil)
+		return p, x.c.local(op, code, smtp.EnhancedCode{5, 6, 7}, "Internationalized address not permitted by "+x.c.host, nil)
 	}
 	return p, nil
 }
