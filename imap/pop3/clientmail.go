@@ -1,0 +1,243 @@
+package pop3
+
+import (
+	"context"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/mailbricks/mailbricks/internal/line"
+)
+
+// An Entry is one message of a listing.
+type Entry struct {
+	Number int    // from 1, within this connection
+	Size   int64  // octets; List
+	UID    string // the same in every session; UIDL
+}
+
+// Stat returns how many messages there are, those marked by Dele left out, and their octets.
+func (c *Client) Stat(ctx context.Context) (messages int, octets int64, err error) {
+	end, err := c.command(ctx)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer end()
+	text, err := c.roundTrip("STAT")
+	if err != nil {
+		return 0, 0, err
+	}
+	n, rest, _ := strings.Cut(text, " ")
+	size, _, _ := strings.Cut(rest, " ")
+	messages, ok := number(n)
+	octets, ok2 := octetCount(size)
+	if !ok || !ok2 {
+		return 0, 0, c.lose(&ProtocolError{Place: "STAT", What: "want +OK and two numbers"})
+	}
+	return messages, octets, nil
+}
+
+// List returns number and size of every message.
+func (c *Client) List(ctx context.Context) ([]Entry, error) {
+	return c.listing(ctx, "LIST", func(e *Entry, value string) (ok bool) {
+		e.Size, ok = octetCount(value)
+		return ok
+	})
+}
+
+// UIDL returns number and unique id of every message.
+func (c *Client) UIDL(ctx context.Context) ([]Entry, error) {
+	return c.listing(ctx, "UIDL", func(e *Entry, value string) bool {
+		e.UID = value
+		return 0 < len(value) && len(value) <= 255 // RFC 1939 §7 says 70; there are servers with more
+	})
+}
+
+func (c *Client) listing(ctx context.Context, command string, set func(e *Entry, value string) bool) ([]Entry, error) {
+	end, err := c.command(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer end()
+	if _, err := c.roundTrip(command); err != nil {
+		return nil, err
+	}
+	var out []Entry
+	err = c.lines(command, c.o.MaxMessages, func(l string) error {
+		n, rest, _ := strings.Cut(l, " ")
+		value, _, _ := strings.Cut(rest, " ")
+		var e Entry
+		var ok bool
+		if e.Number, ok = number(n); !ok || e.Number == 0 || !set(&e, value) {
+			return &ProtocolError{Place: command, What: "a line of the listing is not one"}
+		}
+		out = append(out, e)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func number(s string) (int, bool) {
+	n, err := strconv.ParseUint(s, 10, 31)
+	return int(n), err == nil
+}
+
+func octetCount(s string) (int64, bool) {
+	n, err := strconv.ParseUint(s, 10, 63)
+	return int64(n), err == nil
+}
+
+// Dele marks messages, which Quit removes. Where the server has PIPELINING it takes one round trip for many. The error
+// is that of the first message that could not be marked; those behind it are marked all the same.
+func (c *Client) Dele(ctx context.Context, numbers ...int) error {
+	end, err := c.command(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	window := 1
+	if c.capa.Has("PIPELINING") {
+		window = 64 // 64 replies fit into any send buffer, so that neither side waits for the other
+	}
+	var first error
+	for len(numbers) > 0 {
+		batch := numbers[:min(window, len(numbers))]
+		numbers = numbers[len(batch):]
+		for _, n := range batch {
+			l := "DELE " + strconv.Itoa(n)
+			c.send(l, l)
+		}
+		for range batch {
+			if _, err := c.reply("DELE"); err != nil && first == nil {
+				first = err
+			}
+			if c.err != nil {
+				return c.err
+			}
+		}
+	}
+	return first
+}
+
+// Rset takes back the marks.
+func (c *Client) Rset(ctx context.Context) error { return c.simple(ctx, "RSET") }
+
+// Noop does nothing, and keeps the connection alive.
+func (c *Client) Noop(ctx context.Context) error { return c.simple(ctx, "NOOP") }
+
+func (c *Client) simple(ctx context.Context, command string) error {
+	end, err := c.command(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	_, err = c.roundTrip(command)
+	return err
+}
+
+// Quit removes the messages marked by Dele and ends the session. They are gone for good only if there is no error. The
+// connection is closed in any case.
+func (c *Client) Quit(ctx context.Context) error {
+	err := c.simple(ctx, "QUIT")
+	_ = c.Close()
+	return err
+}
+
+// Retr fetches message n. The reply has come when Retr returns; the message comes while it is read.
+func (c *Client) Retr(ctx context.Context, n int) (*Body, error) {
+	return c.fetch(ctx, "RETR "+strconv.Itoa(n))
+}
+
+// Top fetches the header of message n and the first lines of its body.
+func (c *Client) Top(ctx context.Context, n, lines int) (*Body, error) {
+	return c.fetch(ctx, "TOP "+strconv.Itoa(n)+" "+strconv.Itoa(lines))
+}
+
+func (c *Client) fetch(ctx context.Context, command string) (*Body, error) {
+	end, err := c.command(ctx)
+	if err != nil {
+		return nil, err
+	}
+	verb, _, _ := strings.Cut(command, " ")
+	if _, err := c.roundTrip(command); err != nil {
+		end()
+		return nil, err
+	}
+	c.body = &Body{c: c, end: end, command: verb, dots: line.NewDotReader(c.r, line.Pass, 0), left: c.o.MaxMessage, until: time.Now().Add(c.o.Timeout)}
+	if d, ok := ctx.Deadline(); ok {
+		c.body.last = d
+	}
+	return c.body, nil
+}
+
+// A Body reads one message, as it was before dot-stuffing, with its last CRLF. It is valid until the next method of
+// the Client, and bound to the context of the method that returned it.
+type Body struct {
+	c       *Client
+	end     func()
+	command string
+	dots    *line.DotReader
+	left    int64     // of MaxMessage
+	until   time.Time // for the next octet; grows with what has come and with the time that the caller takes
+	last    time.Time // deadline of the context
+	paused  time.Time
+	err     error
+}
+
+// Read implements io.Reader. io.EOF says that the message is whole. The other errors are a *LimitError, and those of
+// the connection; a connection that ends within the message is io.ErrUnexpectedEOF.
+func (b *Body) Read(p []byte) (int, error) {
+	if b.err != nil || len(p) == 0 {
+		return 0, b.err
+	}
+	if !b.paused.IsZero() {
+		b.until = b.until.Add(time.Since(b.paused))
+	}
+	until := b.until
+	if !b.last.IsZero() && b.last.Before(until) {
+		until = b.last
+	}
+	_ = b.c.conn.SetReadDeadline(until)
+	n, err := 0, context.Cause(b.c.ctx) // after the deadline is set: what ends the context later sets its own
+	if err == nil {
+		n, err = b.dots.Read(p)
+	}
+	b.until = b.until.Add(time.Duration(n) * time.Second / minRate)
+	b.paused = time.Now()
+	if b.left -= int64(n); b.left < 0 {
+		err = b.c.lose(&LimitError{Place: b.command, What: "message", Limit: b.c.o.MaxMessage})
+		n = 0
+	} else if err != nil && err != io.EOF {
+		err = b.c.lose(b.c.fault(b.command, err))
+	}
+	if err != nil {
+		b.finish(err)
+	}
+	return n, err
+}
+
+func (b *Body) finish(err error) {
+	b.err = err
+	b.end()
+	if b.c.body == b {
+		b.c.body = nil
+	}
+}
+
+// Close passes over the rest of the message, at most 1 MiB of it: beyond that the connection is closed.
+func (b *Body) Close() error {
+	if b.err == nil {
+		_, _ = io.CopyN(io.Discard, b, 1<<20)
+	}
+	if b.err == nil {
+		b.finish(b.c.lose(&LimitError{Place: b.command, What: "octets to pass over", Limit: 1 << 20}))
+	}
+	if b.err == io.EOF {
+		b.err = errBodyClosed
+	}
+	return nil
+}
