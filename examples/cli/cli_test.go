@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/mailbricks/mailbricks/auth/dnstest"
 )
 
 func TestStatus(t *testing.T) {
@@ -104,6 +106,67 @@ func TestParseDuration(t *testing.T) {
 	var ds Durations
 	if err := ds.Set("1s, 5s,2d"); err != nil || ds.String() != "1s,5s,48h0m0s" {
 		t.Errorf("%v %v", ds, err)
+	}
+}
+
+func TestOpenResolver(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "zone")
+	if err := os.WriteFile(file, []byte("a.example. IN TXT \"v=spf1 -all\"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r, err := OpenResolver("zone:" + file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if txt, err := r.LookupTXT(t.Context(), "a.example"); err != nil || len(txt) != 1 || txt[0] != "v=spf1 -all" {
+		t.Errorf("%q, %v", txt, err)
+	}
+	zone, err := dnstest.ParseFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := zone.Serve("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if r, err = OpenResolver(server.Addr()); err != nil {
+		t.Fatal(err)
+	}
+	if txt, err := r.LookupTXT(t.Context(), "a.example"); err != nil || len(txt) != 1 || txt[0] != "v=spf1 -all" {
+		t.Errorf("over UDP: %q, %v", txt, err)
+	}
+	for _, spec := range []string{"zone:/does/not/exist", "zone:" + os.Args[0], "127.0.0.1", "file:x"} {
+		if _, err := OpenResolver(spec); Status(err) != StatusUsage {
+			t.Errorf("%s: %v", spec, err)
+		}
+	}
+}
+
+func TestStateDir(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", "/x")
+	for want, names := range map[string][]string{
+		"/x/mailbricks/relay/mx.example.com":        {"relay", "mx.example.com"},
+		"/x/mailbricks/relay/_/_etc_passwd/_":       {"relay", "..", "/etc/passwd", ""},
+		"/x/mailbricks/relay/[2001_db8__1]/a\u00fc": {"relay", "[2001:db8::1]", "a\u00fc"},
+	} {
+		if got, err := StateDir(names...); got != want || err != nil {
+			t.Errorf("%q: %q, %v", names, got, err)
+		}
+	}
+	t.Setenv("XDG_STATE_HOME", "relative")
+	t.Setenv("HOME", "/h")
+	if got, err := StateDir(); got != "/h/.local/state/mailbricks" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+}
+
+func TestLoopback(t *testing.T) {
+	for addr, want := range map[string]bool{":25": true, "127.0.0.1:0": true, "[::1]:25": true, "localhost:1": true, "0.0.0.0:25": false,
+		"[::]:25": false, "mx.example.com:25": false, "192.0.2.1:25": false, "25": false} {
+		if Loopback(addr) != want {
+			t.Errorf("%s: %v", addr, !want)
+		}
 	}
 }
 

@@ -36,6 +36,11 @@ type Config struct {
 	Resolver spf.Resolver
 	// Policy is what is done about incoming mail.
 	Policy Policy
+	// Gate asks unknown senders for a capability or postage, behind the checks; its AuthServID is Hostname. Opener lets
+	// those answer to whom users write, Payer pays for users. Each may be nil. See OpenContacts.
+	Gate   *policy.Gate
+	Opener *policy.Opener
+	Payer  *policy.Payer
 	// Keys sign the mail of users, and notifications, by author domain.
 	Keys []dkim.Signer
 
@@ -118,19 +123,39 @@ func New(c Config) (*Relay, error) {
 	for _, d := range c.Local {
 		r.local[fold(d)] = true
 	}
+	r.assemble()
+	return r, nil
+}
+
+// assemble puts the Handlers one before another.
+func (r *Relay) assemble() {
+	c := &r.c
 	limits := policy.Limits{Message: c.MaxSize}
 	signer := policy.Signer{Keys: policy.KeyRing(c.Keys...), Limits: limits}
 	if c.Deliver != nil {
-		r.c.Deliver = r.observe(Deliver, c.Deliver)
+		c.Deliver = r.observe(Deliver, c.Deliver)
+	}
+	next := r.observe(Next, c.Next)
+	if c.Payer != nil {
+		next = c.Payer.Handler(next)
 	}
 	r.queue = queue.New(queue.Config{
-		Spool: c.Spool, Next: dispatcher{r, r.observe(Next, c.Next), signer}, Hostname: c.Hostname,
+		Spool: c.Spool, Next: dispatcher{r, next, signer}, Hostname: c.Hostname,
 		Retry: c.Retry, Expire: c.Expire, Warn: c.Warn, MaxSize: roomy(c.MaxSize), Logger: c.Logger,
 	})
+	var in smtp.Handler = incoming{r}
+	if c.Gate != nil {
+		gate := *c.Gate
+		gate.AuthServID = c.Hostname
+		in = gate.Handler(in)
+	}
 	verifier := policy.Verifier{ID: c.Hostname, Resolver: c.Resolver, ReportOnly: c.Policy == Open, Limits: limits, Report: r.verified}
-	r.mx = r.observe(MX, verifier.Handler(incoming{r}))
-	r.submit = r.observe(Submission, users{signer.Handler(r.queue)})
-	return r, nil
+	r.mx = r.observe(MX, verifier.Handler(in))
+	out := signer.Handler(r.queue)
+	if c.Opener != nil {
+		out = c.Opener.Handler(out)
+	}
+	r.submit = r.observe(Submission, users{out})
 }
 
 // roomy is the limit of the queue for messages of at most n bytes, to which trace fields and signatures are added.

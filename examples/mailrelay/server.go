@@ -5,7 +5,7 @@ import "github.com/mailbricks/mailbricks/smtp/smtpserver"
 // MXServer returns a server of MX. It offers no AUTH: users go to Submission.
 func (r *Relay) MXServer() *smtpserver.Server {
 	s := r.server()
-	s.Handler = r.mx
+	s.Handler, s.Extensions = r.mx, r.extensions()
 	return s
 }
 
