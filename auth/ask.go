@@ -53,6 +53,9 @@ const (
 // String returns "", "insecure" or "secure".
 func (d DNSSEC) String() string { return [...]string{"", "insecure", "secure"}[d] }
 
+// MarshalText returns what String does, for JSON.
+func (d DNSSEC) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
 // A Question is one that was put to DNS, with its answer.
 type Question struct {
 	// Type is "TXT", "MX", "A", "AAAA" or "PTR", Name the name asked, in lower case and without final dot (an address

@@ -106,6 +106,42 @@ func TestCheck(t *testing.T) {
 	}
 }
 
+// TestAuthors: there is one author domain that every reader sees, or the message is refused.
+func TestAuthors(t *testing.T) {
+	z, _ := world(t)
+	for header, want := range map[string]dmarc.Value{
+		"From: ann@example.com\r\n":                                                  dmarc.Pass,
+		"from:ann@example.com\r\n":                                                   dmarc.Pass,
+		"From : ann@example.com\r\n":                                                 dmarc.Pass,
+		"From\t:\r\n ann@example.com\r\n":                                            dmarc.Pass,
+		"From: ann@example.com\n":                                                    dmarc.Pass,
+		"Subject: x\r\n From: eve@evil.example\r\nFrom: ann@example.com\r\n":         dmarc.Pass, // folded
+		"X-From: eve@evil.example\r\nFrom: ann@example.com\r\n":                      dmarc.Pass,
+		"From ann@example.com Tue Nov 24 10:00:00 2026\r\nFrom: ann@example.com\r\n": dmarc.Pass,
+		" From: eve@evil.example\r\nFrom: ann@example.com\r\n":                       dmarc.PermError,
+		"\tFrom: ann@example.com\r\n":                                                dmarc.PermError,
+		"From\x00: eve@evil.example\r\nFrom: ann@example.com\r\n":                    dmarc.PermError,
+		"From: ann@example.com\r\nFrom\x00: eve@evil.example\r\n":                    dmarc.PermError,
+		"From\xc2\xa0: eve@evil.example\r\nFrom: ann@example.com\r\n":                dmarc.PermError,
+		"\xef\xbb\xbfFrom: eve@evil.example\r\nFrom: ann@example.com\r\n":            dmarc.PermError,
+		"Fr om: eve@evil.example\r\nFrom: ann@example.com\r\n":                       dmarc.PermError,
+		"Subject: x\rFrom: eve@evil.example\r\nFrom: ann@example.com\r\n":            dmarc.PermError,
+		"Subject: x\r\rFrom : eve@evil.example\r\nFrom: ann@example.com\r\n":         dmarc.PermError,
+		"From: ann@example.com\rFrom: eve@evil.example\r\n":                          dmarc.PermError,
+		"From: ann@example.com\r\nFROM: ann@example.com\r\n":                         dmarc.PermError,
+		"From: ann@example.com, eve@evil.example\r\n":                                dmarc.PermError,
+		"From: ann@example.com\x00.evil.example\r\n":                                 dmarc.PermError,
+		"From:\r\n":                        dmarc.PermError,
+		"From: undisclosed:;\r\n":          dmarc.None,
+		"Sender: ann@example.com\r\n":      dmarc.None,
+		"Resent-From: ann@example.com\r\n": dmarc.None,
+	} {
+		if v := check(t, auth.Checker{ID: "x", Resolver: z}, from, header+"\r\nFrom: body@example.net\r\n"); v.DMARC.Value != want {
+			t.Errorf("%q: %s, %s; want %s", header, v.DMARC.Value, v.DMARC.Reason, want)
+		}
+	}
+}
+
 // TestTrace: each question once, its answer and DNSSEC state, and what followed.
 func TestTrace(t *testing.T) {
 	z, key := world(t)

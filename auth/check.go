@@ -67,7 +67,7 @@ type Check struct {
 	ctx     context.Context // of Header, for the look-ups that follow
 	endKeys context.CancelFunc
 	keys    *dkim.Verification
-	from    []string // values of From fields
+	from    []string // of fromValues
 	walk    sync.WaitGroup
 	verdict *Verdict
 }
@@ -107,11 +107,7 @@ func (k *Check) Header(ctx context.Context, section []byte) {
 		v.SecureResolver = view{k.asker, "dkim"}
 	}
 	k.keys = v.Begin(asking, section)
-	for f := range header.Fields(section) {
-		if f.Is("From") {
-			k.from = append(k.from, string(f.Value))
-		}
-	}
+	k.from = fromValues(section)
 	if author, err := dmarc.AuthorDomain(k.from); err == nil {
 		k.walk.Go(func() { // the answers stay in memory for Verdict
 			_, _ = dmarc.Discover(asking, view{k.asker, "dmarc"}, author)
