@@ -72,7 +72,11 @@ func checkDomain(ctx context.Context, fs *flag.FlagSet, args []string, stdout io
 	if len(selectors) == 0 {
 		findings = append(findings, finding{Name: "DKIM", Status: "not checked", Problems: []problem{{"no selector is known", "give -selector S as in s= of a signature of the domain"}}})
 	}
-	findings = append(findings, domainDMARC(ctx, r, domain), domainMTASTS(ctx, r, domain),
+	fetch := mtasts.Fetcher{Resolver: plainTXT{r}}.Fetch
+	if fs.Lookup("zone").Value.String() != "" { // its hosts are not to be found out there
+		fetch = nil
+	}
+	findings = append(findings, domainDMARC(ctx, r, domain), domainMTASTS(ctx, r, domain, fetch),
 		finding{Name: "TLSRPT", Status: "not checked"}, finding{Name: "DANE", Status: "not checked"})
 	if *asJSON {
 		err = writeJSON(stdout, map[string]any{"domain": domain, "checks": findings})
@@ -218,7 +222,8 @@ func domainDMARC(ctx context.Context, r auth.SecureResolver, domain string) find
 	return f
 }
 
-func domainMTASTS(ctx context.Context, r auth.SecureResolver, domain string) finding {
+// domainMTASTS looks at the record, and at the policy where fetch is not nil.
+func domainMTASTS(ctx context.Context, r auth.SecureResolver, domain string, fetch func(context.Context, string) (mtasts.Policy, error)) finding {
 	f := finding{Name: "MTA-STS", Status: "ok"}
 	txts, _, err := r.LookupTXTSecure(ctx, "_mta-sts."+domain)
 	if f.failed(err) {
@@ -238,6 +243,25 @@ func domainMTASTS(ctx context.Context, r auth.SecureResolver, domain string) fin
 	f.Record = txts[0]
 	if _, err := mtasts.ParseRecord(txts[0]); err != nil {
 		f.wrong(err.Error(), `write "v=STSv1; id=" and up to 32 letters and digits`)
+		return f
+	}
+	if fetch == nil {
+		return f
+	}
+	policy, err := fetch(ctx, domain)
+	if err != nil {
+		f.wrong(err.Error(), "serve the policy at https://mta-sts."+domain+"/.well-known/mta-sts.txt as text/plain, with a certificate for that name and without redirect")
+		return f
+	}
+	f.Record += ", mode " + string(policy.Mode)
+	mx, _, err := r.LookupMXSecure(ctx, domain)
+	if f.failed(err) || policy.Mode == mtasts.ModeNone {
+		return f
+	}
+	for _, m := range mx {
+		if !policy.Match(m.Host) {
+			f.wrong(m.Host+" is an MX and the policy does not have it", "add the line \"mx: "+strings.TrimSuffix(m.Host, ".")+"\" to the policy, and change id= of the record")
+		}
 	}
 	return f
 }

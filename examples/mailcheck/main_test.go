@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -9,9 +10,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailbricks/mailbricks/auth/dnstest"
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/mtasts"
 )
 
 // mailcheck runs the program and returns what it prints and its exit status.
@@ -283,6 +286,30 @@ loop.example. IN TXT "v=spf1 redirect=loop.example"
 	}
 	if out, status, _ := mailcheck(t, "domain", "-zone", f.path("zone2"), "bad.example"); status != 1 || !strings.Contains(out, "! anybody may send: +all\n") {
 		t.Errorf("status %d, %s", status, out)
+	}
+}
+
+// TestDomainPolicy: the policy of MTA-STS has to be there, and to have the MX hosts.
+func TestDomainPolicy(t *testing.T) {
+	zone := dnstest.New()
+	zone.AddTXT("_mta-sts.example.com", "v=STSv1; id=1")
+	zone.AddMX("example.com", 10, "mail.example.com")
+	policy := mtasts.Policy{Mode: mtasts.ModeEnforce, MX: []string{"mail.example.com"}, MaxAge: time.Hour}
+	other := mtasts.Policy{Mode: mtasts.ModeTesting, MX: []string{"*.example.net"}, MaxAge: time.Hour}
+	for name, tt := range map[string]struct {
+		policy mtasts.Policy
+		err    error
+		want   string
+	}{
+		"good":   {policy, nil, "ok"},
+		"other":  {other, nil, "wrong"},
+		"none":   {mtasts.Policy{Mode: mtasts.ModeNone}, nil, "ok"},
+		"absent": {mtasts.Policy{}, &mtasts.FetchError{Domain: "example.com", Reason: "status 404"}, "wrong"},
+	} {
+		f := domainMTASTS(t.Context(), zone, "example.com", func(context.Context, string) (mtasts.Policy, error) { return tt.policy, tt.err })
+		if f.Status != tt.want {
+			t.Errorf("%s: %+v", name, f)
+		}
 	}
 }
 

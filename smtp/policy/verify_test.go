@@ -124,6 +124,9 @@ func TestVerify(t *testing.T) {
 		if len(rep.DKIM) > 0 {
 			d = string(rep.DKIM[0].Value)
 		}
+		if steps := rep.Trace(); len(steps) < 3 || len(rep.Questions) == 0 || steps[len(steps)-1].Check != "dmarc" {
+			t.Errorf("%s: trace %+v, questions %v", name, steps, rep.Questions)
+		}
 		if got := fmt.Sprint(rep.SPF.Result, " ", d, " ", rep.DMARC.Value); got != tt.want || reply.Code != tt.code || rep.Quarantine != tt.quarantine {
 			t.Errorf("%s: %s, %s, %+v", name, got, reply, rep.DMARC)
 			continue
