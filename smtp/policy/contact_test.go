@@ -207,7 +207,7 @@ func TestFirstContact(t *testing.T) {
 	if !reply.OK() || !slices.Equal(hops, []string{refused, "250 2.0.0 taken"}) {
 		t.Fatalf("first letter: %s, %q", reply, hops)
 	}
-	if m, n := b.inbox.last(); n != 1 || !strings.Contains(m, policy.DecisionField+": class=request; postage=10\r\n") || !strings.Contains(m, "\r\nX-Hashcash: 1:10:") {
+	if m, n := b.inbox.last(); n != 1 || !strings.Contains(m, policy.DecisionField+": class=request; postage=10\r\n") || strings.Contains(m, "X-Hashcash") {
 		t.Errorf("first letter: %d letters, %q", n, m)
 	}
 	// Alice has written to bob, so his reply is welcome; it carries the capability.

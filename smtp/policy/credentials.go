@@ -1,13 +1,17 @@
 package policy
 
 import (
+	"encoding/base64"
 	"iter"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/internal/header"
 	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 )
 
 // Names in the SMTP dialogue. A server that takes capabilities and postage offers both keywords, the second with the
@@ -124,19 +128,36 @@ func tokens(section []byte, name string) iter.Seq[capability.Token] {
 // "bob" is not met any more, and a capability must not fail on it.
 func sameAddress(a, b string) bool { return strings.EqualFold(a, b) }
 
-// withoutFields returns a header section without the fields of these names.
-func withoutFields(section []byte, names ...string) []byte {
+// without returns a header section without the fields that drop names.
+func without(section []byte, drop func(f header.Field) bool) []byte {
 	out := make([]byte, 0, len(section))
 	n := 0
 	for f := range header.Fields(section) {
-		n += len(f.Raw)
-		drop := false
-		for _, name := range names {
-			drop = drop || f.Is(name)
-		}
-		if !drop {
+		if n += len(f.Raw); !drop(f) {
 			out = append(out, f.Raw...)
 		}
 	}
 	return append(out, section[n:]...)
+}
+
+// oneOf returns a function that tells fields of these names.
+func oneOf(names ...string) func(header.Field) bool {
+	return func(f header.Field) bool { return slices.ContainsFunc(names, f.Is) }
+}
+
+// Extensions are the service extensions of the Gate, for smtpserver.Server.Extensions: CapabilityKeyword, which lengthens a
+// command line by 2737 octets, and PostageKeyword, by 1545.
+func (g Gate) Extensions() []smtpserver.Extension {
+	var out []smtpserver.Extension
+	if g.Capabilities.Keys != nil && g.Capabilities.Store != nil {
+		out = append(out, smtpserver.Extension{Keyword: CapabilityKeyword, RcptParams: []string{CapabilityParam},
+			Line: len(" "+CapabilityParam+"=") + base64.RawURLEncoding.EncodedLen(capability.MaxToken)})
+	}
+	if price := g.Rules.Price(Auth{Domain: "known"}, 0); price > 0 && !g.Rules.AllowUnknown {
+		arg := "HASHCASH=" + strconv.Itoa(price)
+		out = append(out, smtpserver.Extension{Keyword: PostageKeyword, RcptParams: []string{PostageParam},
+			Argument: func(*smtp.Peer) (string, bool) { return arg, true },
+			Line:     len(" "+PostageParam+"=") + 3*hashcash.MaxLength})
+	}
+	return out
 }

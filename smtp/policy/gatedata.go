@@ -40,7 +40,7 @@ func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error)
 	in.sum.Write(stable(section))
 	top := t.field(decision)
 	res, err := t.tx.Data(ctx, io.MultiReader(bytes.NewReader(top),
-		bytes.NewReader(withoutFields(section, DecisionField, CapabilityField, OfferField)), in))
+		bytes.NewReader(t.stripped(section)), in))
 	switch {
 	case in.err != nil && in.err != io.EOF:
 		err = in.err
@@ -133,6 +133,17 @@ func (t *gating) field(d Decision) []byte {
 		b = fmt.Appendf(b, "; postage=%d", d.Bits)
 	}
 	return append(b, "\r\n"...)
+}
+
+// stripped returns a header section without what is for the Gate alone: decisions of others, tokens, and the stamps that let
+// the message in.
+func (t *gating) stripped(section []byte) []byte {
+	ours := oneOf(DecisionField, CapabilityField, OfferField)
+	return without(section, func(f header.Field) bool {
+		return ours(f) || f.Is(hashcash.HeaderName) && slices.ContainsFunc(t.guests, func(r *guest) bool {
+			return t.pays(r) && slices.Contains(r.stamps, header.StripSpace(string(f.Value)))
+		})
+	})
 }
 
 // ending is the body of a message on its way. At its end, before the one behind learns of it, what must not happen for a
@@ -295,8 +306,8 @@ func (t *gating) collect(ctx context.Context, section []byte, s from, res smtp.R
 // stable returns what of a header section is the same when the same message comes again: not what hosts on the way
 // put on top.
 func stable(section []byte) []byte {
-	return withoutFields(section, "Received", "Return-Path", "Delivered-To", "Received-SPF", authres.Name, "DKIM-Signature", "ARC-Seal",
-		"ARC-Message-Signature", "ARC-Authentication-Results", DecisionField, CapabilityField, OfferField, hashcash.HeaderName)
+	return without(section, oneOf("Received", "Return-Path", "Delivered-To", "Received-SPF", authres.Name, "DKIM-Signature", "ARC-Seal",
+		"ARC-Message-Signature", "ARC-Authentication-Results", DecisionField, CapabilityField, OfferField, hashcash.HeaderName))
 }
 
 // from is who a message is from, by its header.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
 	"sync"
 	"time"
 
@@ -31,10 +30,9 @@ type Payer struct {
 	// Timeout bounds the minting of one stamp, the wait for the one before included; 0: 5 minutes. After it the reply
 	// becomes 451 4.7.1, so that the queue tries again.
 	Timeout time.Duration
-	// Params also shows credentials as parameters of RCPT TO, for next hops of which is known that they offer the
-	// keywords: it is asked for each recipient with credentials, with the domain of that recipient. nil: they travel in
-	// header fields alone, which every hop carries.
-	Params func(ctx context.Context, domain string) bool
+	// HeaderOnly keeps credentials out of the parameters of RCPT TO. Without it they travel in both: a client of package
+	// smtpclient leaves out parameters that its server does not offer, and every hop carries header fields.
+	HeaderOnly bool
 	// Limits are those of a message, which is read to its end first, since it may be sent twice.
 	Limits Limits
 	// Logger is told of what was paid, and of a wallet that fails; nil is silent.
@@ -175,7 +173,7 @@ func (s *sending) send(ctx context.Context, to []int, c credentials) (smtp.Resul
 	fields := c.fields()
 	if len(fields) > 0 {
 		e.Params = grown(e.Params, payerSize)
-		if r := &e.Recipients[0]; s.p.Params != nil && s.p.Params(ctx, strings.ToLower(r.To.Domain)) {
+		if r := &e.Recipients[0]; !s.p.HeaderOnly {
 			r.Params.Other = append(r.Params.Other[:len(r.Params.Other):len(r.Params.Other)], c.params()...)
 		}
 	}
