@@ -73,6 +73,8 @@ func keyword(param string) string {
 		return "NO-SOLICITING" // RFC 3865
 	case "MTRK":
 		return "MTRK" // RFC 3885
+	case "CAP", "POSTAGE":
+		return "X" + param // package smtp/policy
 	}
 	return param
 }
