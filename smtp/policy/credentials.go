@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/header"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
@@ -124,9 +125,22 @@ func tokens(section []byte, name string) iter.Seq[capability.Token] {
 	}
 }
 
-// sameAddress compares addresses as a Relations or a Wallet does: without regard to ASCII case. That a host tells "Bob" from
-// "bob" is not met any more, and a capability must not fail on it.
-func sameAddress(a, b string) bool { return strings.EqualFold(a, b) }
+// canonical returns an address in the one form in which Relations and Wallets know it: lower case, the domain in A-labels.
+// That a host tells "Bob" from "bob" is not met any more, and a capability must not fail on it. "example.com" alone stands for
+// the domain.
+func canonical(addr string) string {
+	at := strings.LastIndexByte(addr, '@') + 1
+	domain := addr[at:]
+	if ascii, err := address.ToASCII(domain); err == nil {
+		domain = ascii
+	}
+	return strings.Map(func(r rune) rune { // ASCII alone: no letter is to become another's
+		if r >= 'A' && r <= 'Z' {
+			r += 'a' - 'A'
+		}
+		return r
+	}, addr[:at]+domain)
+}
 
 // without returns a header section without the fields that drop names.
 func without(section []byte, drop func(f header.Field) bool) []byte {

@@ -143,7 +143,7 @@ func (t *gating) Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams) erro
 	if err != nil {
 		return err
 	}
-	r := &guest{to: to, address: to.Address()}
+	r := &guest{to: to, address: canonical(to.Address())}
 	class := t.look(ctx, r, c)
 	err = t.refuseEarly(ctx, r, c)
 	if err == nil && len(t.guests) > 0 && (class == "" || class != t.class) {
@@ -184,7 +184,7 @@ func (t *gating) look(ctx context.Context, r *guest, c credentials) (class strin
 	}
 	token, err := capability.ParseToken(c.token)
 	if err == nil {
-		err = t.reserve(ctx, r, token, capability.Request{Sender: t.from.Address(), Recipient: r.address, Size: uint64(max(0, t.size)), Pending: true})
+		err = t.reserve(ctx, r, token, capability.Request{Sender: canonical(t.from.Address()), Recipient: r.address, Size: uint64(max(0, t.size)), Pending: true})
 	}
 	if err != nil {
 		e.Capability = Invalid

@@ -100,7 +100,7 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	case len(t.guests) == 1:
 		e.Relation = Stranger
 		t.acquaint(ctx, r, correspondent)
-	case e.Relation == Known && !sameAddress(correspondent, t.from.Address()):
+	case e.Relation == Known && correspondent != canonical(t.from.Address()):
 		e.Relation = Stranger // several recipients: what is true of the reverse-path alone is true of nobody
 	}
 	if len(t.guests) == 1 {
@@ -292,7 +292,7 @@ func (t *gating) collect(ctx context.Context, section []byte, s from, res smtp.R
 	for token := range tokens(section, OfferField) {
 		for i, r := range t.guests {
 			// The author gives for itself, to this recipient.
-			q := capability.Request{Sender: r.address, Domain: r.to.Domain, Recipient: s.address}
+			q := capability.Request{Sender: r.address, Domain: r.address[strings.LastIndexByte(r.address, '@')+1:], Recipient: s.address}
 			if !res[i].Reply.OK() || token.Grant().Admits(q, t.g.Now()) != nil {
 				continue
 			}
@@ -325,7 +325,7 @@ func sender(section []byte, id string) from {
 	if d, err := dmarc.AuthorDomain(values); err == nil {
 		f.author = d
 		if list, err := mail.ParseAddressList(header.TrimSpace(values[0])); err == nil {
-			f.address = list[0].Address
+			f.address = canonical(list[0].Address)
 		}
 	}
 	for _, v := range fieldValues(section, DecisionField) {

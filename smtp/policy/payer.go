@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -262,7 +263,7 @@ func (s *sending) drop(ctx context.Context, to smtp.Path, c credentials) {
 func (p *payer) affordable(prices []Price, to smtp.Path) int {
 	best := 0
 	for _, q := range prices {
-		if q.Scheme == SchemeHashcash && q.Bits <= min(p.MaxBits, 64) && (q.Resource == "" || sameAddress(q.Resource, resource(to))) && (best == 0 || q.Bits < best) {
+		if q.Scheme == SchemeHashcash && q.Bits <= min(p.MaxBits, 64) && (q.Resource == "" || strings.EqualFold(q.Resource, resource(to))) && (best == 0 || q.Bits < best) {
 			best = q.Bits
 		}
 	}

@@ -35,8 +35,8 @@ type Relation struct {
 	Grant capability.ID
 }
 
-// Relations remembers whom its owners have to do with. Addresses are compared without regard to ASCII case. Its methods
-// are called by several goroutines at once; an error is temporary.
+// Relations remembers whom its owners have to do with. Addresses are compared without regard to case, domains in A-labels.
+// Its methods are called by several goroutines at once; an error is temporary.
 type Relations interface {
 	// Relation returns what is known of an owner and a correspondent; the zero Relation for nothing. A correspondent
 	// without "@" is a domain: Known if any address in it is.
@@ -59,7 +59,7 @@ type MemoryRelations struct {
 var errFull = errors.New("policy: store is full")
 
 func relationKey(owner, correspondent string) [2]string {
-	return [2]string{strings.ToLower(owner), strings.ToLower(correspondent)}
+	return [2]string{canonical(owner), canonical(correspondent)}
 }
 
 // Relation implements Relations.
@@ -250,9 +250,9 @@ func (t *opening) offer(ctx context.Context, to smtp.Path) ([]byte, capability.I
 	if err == nil && old.Grant != (capability.ID{}) {
 		return nil, capability.ID{}
 	}
-	g := capability.Grant{ID: capability.NewID(), Issuer: t.owner, Key: t.o.KeyID, Limits: capability.Limits{Scope: to.Address(), Uses: t.o.Uses, Size: t.o.Size}}
+	g := capability.Grant{ID: capability.NewID(), Issuer: canonical(t.owner), Key: t.o.KeyID, Limits: capability.Limits{Scope: canonical(to.Address()), Uses: t.o.Uses, Size: t.o.Size}}
 	if t.o.Whole {
-		g.Scope = to.Domain
+		g.Scope = canonical(to.Domain)
 	}
 	switch {
 	case t.o.Life == 0:

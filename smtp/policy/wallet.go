@@ -13,8 +13,8 @@ import (
 	"github.com/mailbricks/mailbricks/internal/linelog"
 )
 
-// A Wallet keeps the capabilities that others gave to its owners, one of each issuer. Addresses are compared without
-// regard to ASCII case. Its methods are called by several goroutines at once.
+// A Wallet keeps the capabilities that others gave to its owners, one of each issuer. Addresses are compared as
+// by Relations. Its methods are called by several goroutines at once.
 type Wallet interface {
 	// Get returns an owner's token for a recipient: one that the recipient issued, else one of the recipient's whole
 	// domain. ok is false where there is none, or only one that has expired.
@@ -39,8 +39,8 @@ type slip struct {
 }
 
 func (p *purse) get(owner, recipient string, now time.Time) (capability.Token, bool) {
-	have := p.by[strings.ToLower(owner)]
-	recipient = strings.ToLower(recipient)
+	have := p.by[canonical(owner)]
+	recipient = canonical(recipient)
 	for _, issuer := range []string{recipient, recipient[strings.LastIndexByte(recipient, '@')+1:]} {
 		t, ok := have[issuer]
 		if g := t.Grant(); ok && (g.Expires.IsZero() || now.Before(g.Expires)) {
@@ -51,7 +51,7 @@ func (p *purse) get(owner, recipient string, now time.Time) (capability.Token, b
 }
 
 func (p *purse) apply(s slip) error {
-	owner := strings.ToLower(s.Owner)
+	owner := canonical(s.Owner)
 	have := p.by[owner]
 	if s.Token == "" {
 		for issuer, t := range have {
@@ -76,7 +76,7 @@ func (p *purse) apply(s slip) error {
 		}
 		p.by[owner] = have
 	}
-	issuer := strings.ToLower(t.Grant().Issuer)
+	issuer := canonical(t.Grant().Issuer)
 	if _, ok := have[issuer]; !ok {
 		p.n++
 	}
@@ -87,7 +87,7 @@ func (p *purse) apply(s slip) error {
 // maxWallet is how many tokens a wallet of this package holds.
 const maxWallet = 1_000_000
 
-// holds reports whether the purse can take what s brings.
+// room refuses what the purse cannot take.
 func (p *purse) room(s slip) error {
 	if s.Token != "" && p.n >= maxWallet {
 		return errFull

@@ -1,0 +1,228 @@
+package policy_test
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/policy"
+)
+
+// wallets are the wallets of this package, each empty, on a clock.
+func wallets(t *testing.T, now func() time.Time) map[string]policy.Wallet {
+	f, err := policy.OpenWallet(filepath.Join(t.TempDir(), "wallet"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return map[string]policy.Wallet{"memory": &policy.MemoryWallet{Now: now}, "file": f}
+}
+
+func TestWallet(t *testing.T) {
+	r := newRig(t)
+	now := time.Date(2026, 11, 25, 12, 0, 0, 0, time.UTC)
+	for name, w := range wallets(t, func() time.Time { return now }) {
+		t.Run(name, func(t *testing.T) {
+			give := func(issuer string, l capability.Limits) capability.Token {
+				tok := must(capability.Issue(capability.Grant{Issuer: issuer, Limits: l}, r.key))
+				if err := w.Put(t.Context(), "Ann@a.example", tok); err != nil {
+					t.Fatal(err)
+				}
+				return tok
+			}
+			has := func(owner, recipient string, want capability.Token) {
+				t.Helper()
+				got, ok, err := w.Get(t.Context(), owner, recipient)
+				if err != nil || ok != (want.Grant().Issuer != "") || got.Grant().ID != want.Grant().ID {
+					t.Errorf("%s to %s: %+v, %v, %v", owner, recipient, got.Grant(), ok, err)
+				}
+			}
+			none := capability.Token{}
+			has("ann@a.example", bob, none)
+			first := give(bob, capability.Limits{})
+			whole := give("example.org", capability.Limits{})
+			has("ann@A.example", "BOB@Example.org", first)
+			has("ann@a.example", carol, whole)
+			has("ann@a.example", "x@sub.example.org", none)
+			has("eve@a.example", bob, none)
+			second := give(bob, capability.Limits{Expires: now.Add(time.Hour)})
+			has("ann@a.example", bob, second)
+			if err := w.Drop(t.Context(), "ann@a.example", first.Grant().ID); err != nil { // there no more
+				t.Error(err)
+			}
+			has("ann@a.example", bob, second)
+			now = now.Add(2 * time.Hour)
+			has("ann@a.example", bob, whole)
+			if err := w.Drop(t.Context(), "ANN@a.example", whole.Grant().ID); err != nil {
+				t.Error(err)
+			}
+			has("ann@a.example", bob, none)
+			now = now.Add(-2 * time.Hour)
+			ended, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, _, err := w.Get(ended, "ann@a.example", bob); err == nil {
+				t.Error("Get with an ended context")
+			}
+			if err := w.Put(ended, "ann@a.example", first); err == nil {
+				t.Error("Put with an ended context")
+			}
+		})
+	}
+}
+
+// TestFileWallet: what is put is there after the file is opened again, also by two at once, and the file does not grow.
+func TestFileWallet(t *testing.T) {
+	r := newRig(t)
+	path := filepath.Join(t.TempDir(), "wallet")
+	open := func() *policy.FileWallet {
+		w := must(policy.OpenWallet(path, nil))
+		t.Cleanup(func() { w.Close() })
+		return w
+	}
+	one, two := open(), open()
+	var last capability.Token
+	for range 40 {
+		last = must(capability.Issue(capability.Grant{Issuer: bob}, r.key))
+		if err := one.Put(t.Context(), "ann@a.example", last); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, w := range []*policy.FileWallet{two, open()} {
+		if got, ok, err := w.Get(t.Context(), "ann@a.example", bob); err != nil || !ok || got.String() != last.String() {
+			t.Errorf("%v, %v", ok, err)
+		}
+	}
+	if err := two.Drop(t.Context(), "ann@a.example", last.Grant().ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := one.Get(t.Context(), "ann@a.example", bob); ok || err != nil {
+		t.Errorf("dropped, and there: %v", err)
+	}
+	if err := errors.Join(one.Close(), one.Close()); err != nil {
+		t.Error(err)
+	}
+	if _, _, err := one.Get(t.Context(), "ann@a.example", bob); err == nil {
+		t.Error("Get after Close")
+	}
+}
+
+// TestOpener: who is written to may answer, but not who gets an automatic answer.
+func TestOpener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		o := policy.Opener{Relations: r.known, Key: r.key, Revoked: r.grants, Life: time.Hour, Uses: 3, Size: 1000}
+		next := &recorder{}
+		send := func(h smtp.Handler, from, fields string, to ...string) string {
+			t.Helper()
+			next.rcpts, next.message = nil, ""
+			p, _, _ := smtp.ParsePath("<" + from + ">")
+			e := smtp.Envelope{From: p, Params: smtp.MailParams{Size: 10}}
+			for _, addr := range to {
+				e.Recipients = append(e.Recipients, rcpt(addr, "", ""))
+			}
+			if _, err := smtp.Deliver(t.Context(), h, e, strings.NewReader(fields+letter)); err != nil {
+				t.Fatal(err)
+			}
+			return next.message
+		}
+		state := func(owner, who string) policy.Relation { return must(r.known.Relation(t.Context(), owner, who)) }
+		for _, fields := range []string{"Auto-Submitted: auto-replied\r\n", "Auto-Submitted:\r\n auto-generated; x=y\r\n"} {
+			if m := send(o.Handler(next), bob, fields, "ann@a.example"); m != fields+letter || state(bob, "ann@a.example").State != policy.Stranger {
+				t.Errorf("automatic: %q", m)
+			}
+		}
+		if m := send(o.Handler(next), "", "", "ann@a.example"); m != letter || state("", "ann@a.example").State != policy.Stranger {
+			t.Errorf("null reverse-path: %q", m)
+		}
+		m := send(o.Handler(next), "Bob@example.org", "Auto-Submitted: no\r\n", "Ann@a.example")
+		token, err := capability.ParseToken(unfold(m))
+		g := token.Grant()
+		if err != nil || g.Issuer != bob || g.Scope != "ann@a.example" || g.Uses != 3 || g.Size != 1000 || !g.Expires.Equal(time.Now().Add(time.Hour).Truncate(time.Second)) || !strings.HasSuffix(m, "\r\nAuto-Submitted: no\r\n"+letter) {
+			t.Fatalf("%+v, %v, %q", g, err, m)
+		}
+		first := g
+		if got := state(bob, "ann@a.example"); got.State != policy.Known || got.Grant != g.ID {
+			t.Errorf("%+v", got)
+		}
+		if next.params.Size < int64(len(m)-len(letter)) {
+			t.Errorf("SIZE=%d", next.params.Size)
+		}
+		if m = send(o.Handler(next), bob, "", "ann@a.example"); m != letter {
+			t.Errorf("offered twice: %q", m)
+		}
+		if m = send(o.Handler(next), bob, "", "ann@a.example", "dan@d.example"); m != letter || state(bob, "dan@d.example").State != policy.Known {
+			t.Errorf("to two: %q", m)
+		}
+		o.Whole, o.Life = true, -1
+		token, err = capability.ParseToken(unfold(send(o.Handler(next), bob, "", "x@bücher.example")))
+		if g := token.Grant(); err != nil || g.Scope != "xn--bcher-kva.example" || !g.Expires.IsZero() {
+			t.Errorf("%+v, %v", g, err)
+		}
+		o.Life = 0
+		token, err = capability.ParseToken(unfold(send(o.Handler(next), bob, "", "x@e.example")))
+		if g := token.Grant(); err != nil || !g.Expires.After(time.Now().AddDate(0, 11, 0)) {
+			t.Errorf("%+v, %v", g, err)
+		}
+		// What is refused opens nothing.
+		next.refuse = rcpt("no@n.example", "", "").To
+		send(o.Handler(next), bob, "", "no@n.example")
+		next.response = smtp.NewError(451, smtp.EnhancedCode{4, 3, 0}, "Full")
+		send(o.Handler(next), bob, "", "full@n.example")
+		for _, who := range []string{"no@n.example", "full@n.example"} {
+			if got := state(bob, who); got != (policy.Relation{}) {
+				t.Errorf("%s: %+v", who, got)
+			}
+		}
+		next.response = nil
+		// Without a key there is no offer; without a store that answers the mail goes out all the same.
+		if m = send(policy.Opener{Relations: r.known}.Handler(next), bob, "", "k@k.example"); m != letter || state(bob, "k@k.example").State != policy.Known {
+			t.Errorf("%q", m)
+		}
+		if m = send(policy.Opener{Relations: down{}, Key: r.key}.Handler(next), bob, "", "k@k.example"); m != letter {
+			t.Errorf("%q", m)
+		}
+		if _, err := (policy.Opener{}).Handler(next).Mail(t.Context(), &smtp.Peer{}, smtp.Path{}, smtp.MailParams{}); err == nil {
+			t.Error("no Relations: no error")
+		}
+		// The end, in one call.
+		if err := o.Disconnect(t.Context(), bob, "ann@a.example", true); err != nil || state(bob, "ann@a.example") != (policy.Relation{State: policy.Blocked}) {
+			t.Errorf("%v", err)
+		}
+		if _, err = r.grants.Reserve(t.Context(), capability.Use{Grant: first}); !errors.Is(err, capability.ErrRevoked) {
+			t.Errorf("%v", err)
+		}
+		if err := (policy.Opener{Relations: down{}}).Disconnect(t.Context(), bob, "x@x.example", false); err == nil {
+			t.Error("a store that is down: no error")
+		}
+	})
+}
+
+func TestMemoryRelations(t *testing.T) {
+	m := &policy.MemoryRelations{Max: 2}
+	set := func(who string, r policy.Relation) error { return m.SetRelation(t.Context(), bob, who, r) }
+	known := policy.Relation{State: policy.Known}
+	if err := errors.Join(set("a@x.example", known), set("b@X.example", known), set("a@x.example", known), set("c@x.example", policy.Relation{})); err != nil {
+		t.Fatal(err)
+	}
+	if err := set("c@x.example", known); err == nil {
+		t.Error("more than Max: no error")
+	}
+	for i, step := range []struct {
+		who  string
+		to   policy.Relation
+		want policy.State // of the domain
+	}{{"a@x.example", policy.Relation{State: policy.Blocked}, policy.Known}, {"b@x.example", policy.Relation{}, policy.Stranger}, {"a@x.example", known, policy.Known}, {"a@x.example", policy.Relation{}, policy.Stranger}} {
+		if err := set(step.who, step.to); err != nil {
+			t.Fatal(err)
+		}
+		if got := must(m.Relation(t.Context(), "BOB@example.org", "x.EXAMPLE")); got.State != step.want {
+			t.Errorf("step %d: %+v", i, got)
+		}
+	}
+}
