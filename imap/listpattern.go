@@ -108,3 +108,11 @@ func (p *ListPattern) close(s []uint64) {
 		carry = m >> 63
 	}
 }
+
+// ListMailbox reads a list-mailbox: a pattern as an atom, in which wildcards may stand, or as a string.
+func (d *Decoder) ListMailbox() string {
+	if c := d.Peek(); c == '"' || c == '{' {
+		return d.IString()
+	}
+	return string(d.while("a pattern", func(c byte) bool { return c == '*' || c == '%' || isAStringChar(c) }))
+}

@@ -192,6 +192,20 @@ func (s *Section) Extract(m *message.Message) ([]byte, bool) {
 	return nil, false
 }
 
+// Decode is Extract for BINARY: the part without its content-transfer-encoding (RFC 3516 §4.2), a message as it is.
+// The error is ErrUnknownEncoding.
+func (s *Section) Decode(m *message.Message) (text []byte, ok bool, err error) {
+	p, isMessage := s.find(m)
+	switch {
+	case p == nil:
+		return nil, false, nil
+	case isMessage:
+		return p.Bytes(), true, nil
+	}
+	text, err = DecodeTransfer(p)
+	return text, err == nil, err
+}
+
 // find follows the part numbers: in a multipart they count its parts, part 1 of a message that is no multipart is
 // its body, and a message/rfc822 is gone into (RFC 9051 §6.4.5.1).
 func (s *Section) find(m *message.Message) (p *message.Part, isMessage bool) {

@@ -1,0 +1,155 @@
+package imapserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// A conn is the connection with its deadlines. Reading and writing is done by the session's goroutine alone; only the
+// end of soft touches the deadline from outside.
+type conn struct {
+	timeouts Timeouts
+	soft     context.Context
+	br       *bufio.Reader
+	bw       *bufio.Writer
+
+	mu      sync.Mutex
+	nc      net.Conn
+	waiting bool
+}
+
+const bufferSize = 4 << 10 // of an idle connection, each way
+
+var errShutdown = errors.New("imapserver: shutting down")
+
+func newConn(soft context.Context, nc net.Conn, t Timeouts) *conn {
+	c := &conn{timeouts: t, soft: soft, nc: nc}
+	c.br, c.bw = bufio.NewReaderSize(c, bufferSize), bufio.NewWriterSize(c, bufferSize)
+	return c
+}
+
+// Read implements io.Reader for br.
+func (c *conn) Read(p []byte) (int, error) { return c.nc.Read(p) }
+
+// Write implements io.Writer for bw. Each write has a deadline of its own and is of a bounded size.
+func (c *conn) Write(p []byte) (int, error) {
+	written := 0
+	for len(p) > 0 {
+		chunk := p[:min(len(p), 64<<10)]
+		if err := c.nc.SetWriteDeadline(time.Now().Add(def(c.timeouts.Write, time.Minute))); err != nil {
+			return written, err
+		}
+		n, err := c.nc.Write(chunk)
+		if written += n; err != nil {
+			return written, err
+		}
+		p = p[n:]
+	}
+	return written, nil
+}
+
+// wait sets the deadline for the next command. Until work is called, the end of soft ends reading.
+func (c *conn) wait(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = true
+	if c.soft.Err() != nil {
+		until = longAgo()
+	}
+	_ = c.nc.SetReadDeadline(until)
+}
+
+// work sets the deadline for the rest of a command.
+func (c *conn) work(until time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = false
+	_ = c.nc.SetReadDeadline(until)
+}
+
+// interrupt ends reading where the next command is awaited.
+func (c *conn) interrupt() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.waiting {
+		_ = c.nc.SetReadDeadline(longAgo())
+	}
+}
+
+// startTLS runs the handshake and replaces the connection below. What was read of the plaintext before is dropped.
+func (c *conn) startTLS(ctx context.Context, t *tls.Conn) error {
+	if err := t.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	c.nc = t
+	c.mu.Unlock()
+	c.br.Reset(c)
+	return nil
+}
+
+// tlsState returns the state of TLS, nil without it.
+func (c *conn) tlsState() *tls.ConnectionState {
+	if t, ok := c.nc.(interface{ ConnectionState() tls.ConnectionState }); ok {
+		s := t.ConnectionState()
+		return &s
+	}
+	return nil
+}
+
+func (c *conn) remote() netip.Addr {
+	if a, ok := c.nc.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap()
+	}
+	return netip.Addr{}
+}
+
+// linger lets the peer read the last reply although it is still sending: a close with input unread would reset the
+// connection.
+func (c *conn) linger() {
+	w, ok := c.nc.(interface{ CloseWrite() error })
+	if !ok || w.CloseWrite() != nil {
+		return
+	}
+	c.work(time.Now().Add(time.Second))
+	_, _ = io.CopyN(io.Discard, c.nc, 1<<20)
+}
+
+// isTimeout reports a deadline that has passed.
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
+
+// isLimit reports a limit of the decoder.
+func isLimit(err error) bool {
+	_, ok := errors.AsType[*imap.LimitError](err)
+	return ok
+}
+
+// equalFold compares ASCII without regard to case.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range len(a) {
+		x, y := a[i], b[i]
+		if 'a' <= x && x <= 'z' {
+			x -= 'a' - 'A'
+		}
+		if x != y {
+			return false
+		}
+	}
+	return true
+}
+
+// longAgo is a deadline that has passed.
+func longAgo() time.Time { return time.Unix(1, 0) }

@@ -1,0 +1,28 @@
+// Package imapserver serves IMAP over an imap.Backend: IMAP4rev2 (RFC 9051) and IMAP4rev1 (RFC 3501) at once.
+//
+//	S: * OK [CAPABILITY IMAP4rev2 IMAP4rev1 LITERAL+ ...]   Server.ServeConn: one session, one goroutine
+//	C: a LOGIN alice secret                                 sasl.Login(Authenticator)
+//	S: a OK [CAPABILITY ... MOVE ...] logged in             Backend.OpenAccount; capabilities from its roles
+//	C: b SELECT INBOX                                       Watcher.Watch, Mailbox.Status, Mailbox.Messages
+//	S: * 2 EXISTS
+//	C: c UID FETCH 1:* (FLAGS BODY.PEEK[])                  Mailbox.Messages, Mailbox.Body, sent as it is read
+//	C: d IDLE                                               Watch.Ready → Mailbox.Changes
+//	S: * 3 EXISTS
+//
+// Sequence numbers live in the session alone; the backend knows UIDs. What another session does is told at the end of
+// a command, and while IDLE lasts as it happens; messages are renumbered after commands only that allow it, never after
+// FETCH, STORE and SEARCH.
+//
+// Done: everything of RFC 3501 and of RFC 9051, apart from what is listed below; STARTTLS and implicit TLS, SASL-IR (RFC
+// 4959), LITERAL+ (RFC 7888), ID (RFC 2971), ENABLE (RFC 5161), IDLE (RFC 2177), NAMESPACE (RFC 2342), UNSELECT (RFC
+// 3691), UIDPLUS (RFC 4315), MOVE (RFC 6851), ESEARCH (RFC 4731), SEARCHRES (RFC 5182), LIST-EXTENDED (RFC 5258),
+// LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), STATUS=SIZE (RFC 8438), the FETCH side of BINARY (RFC 3516),
+// APPENDLIMIT (RFC 7889), CONDSTORE (RFC 7162), OBJECTID (RFC 8474).
+//
+// Not done: QRESYNC (RFC 7162), NOTIFY (RFC 5465), SORT and THREAD (RFC 5256), MULTIAPPEND (RFC 3502), QUOTA (RFC 9208),
+// ACL (RFC 4314), METADATA (RFC 5464), COMPRESS (RFC 4978), UTF8=ACCEPT (RFC 9755). There is no \Recent: RFC 9051 has
+// dropped it, and IMAP4rev1 clients are told that there are 0.
+//
+// A part of a message (BODY[1.2], BINARY[...]) is found by reading the message into memory; a whole message, its header
+// and its text are sent from the ranges of imap.Body.
+package imapserver

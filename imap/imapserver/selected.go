@@ -1,0 +1,338 @@
+package imapserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// A view is the selected mailbox as the client has been told of it. Sequence numbers live here and nowhere else.
+type view struct {
+	imap.Mailbox
+	imap.MailboxInfo                    // its name follows a rename
+	readOnly         bool               // EXAMINE
+	uids             []imap.UID         // by sequence number, those in gone included
+	gone             imap.UIDSet        // expunged, the client does not know yet
+	modseq           imap.ModSeq        // changes up to here are in uids and gone, and flags have been told
+	own              []ownChange        // changes of flags after modseq that the client knows of
+	changed          imap.UIDSet        // flags have changed, the client does not know yet
+	keywords         map[imap.Flag]bool // told in FLAGS, in every spelling met
+	flags            []imap.Flag        // told in FLAGS
+	uidValidity      uint32
+	uidNext          imap.UID // when it was selected
+	watch            *imap.Watch
+	stale            bool // there may be changes after modseq
+	cancel           context.CancelFunc
+}
+
+// An ownChange is a change of flags by this session.
+type ownChange struct {
+	modseq imap.ModSeq
+	uids   imap.UIDSet
+}
+
+func (c *session) selectBox() (*imap.Status, error) { return c.openBox(false) }
+func (c *session) examine() (*imap.Status, error)   { return c.openBox(true) }
+
+// openBox is SELECT and EXAMINE (RFC 9051 §6.3.2). A failure leaves no mailbox selected.
+func (c *session) openBox(readOnly bool) (*imap.Status, error) {
+	c.d.SP()
+	name, err := c.mailboxName()
+	if c.d.Accept(' ') {
+		c.d.List(func() {
+			if c.d.Keyword() != "CONDSTORE" {
+				c.d.Want("CONDSTORE")
+			}
+			c.condstore = c.condstore || c.d.Err() == nil
+		})
+	}
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	if c.box != nil {
+		c.leave()
+		c.respond("*", &imap.Status{Type: imap.StatusOK, Code: imap.CodeClosed, Text: "the mailbox before is closed"})
+	}
+	if err != nil {
+		return nil, err
+	}
+	a := c.account
+	v, err := c.load(name, readOnly || a.Flagger == nil && a.Expunger == nil)
+	if err != nil {
+		return nil, err
+	}
+	c.box, c.saved = v, nil
+	if v.readOnly {
+		return &imap.Status{Type: imap.StatusOK, Code: imap.CodeReadOnly, Text: "selected"}, nil
+	}
+	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeReadWrite, Text: "selected"}, nil
+}
+
+// load reads a mailbox and tells the client of it. The feed is watched from before, and the status is older than the
+// list, so that nothing is missed: what is told twice does no harm.
+func (c *session) load(name string, readOnly bool) (*view, error) {
+	m, err := c.account.Store.OpenMailbox(c.ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	v := &view{Mailbox: m, readOnly: readOnly, keywords: map[imap.Flag]bool{}}
+	ctx, cancel := context.WithCancel(c.ctx)
+	v.cancel = cancel
+	v.watch = c.account.Watcher.Watch(ctx)
+	unseen, err := c.scan(v)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	c.tellFlags(v.flags)
+	c.untagged(strconv.Itoa(len(v.uids)), "EXISTS")
+	if !c.rev2 {
+		c.untagged("0 RECENT")
+		if unseen > 0 {
+			c.ok(imap.CodeUnseen, strconv.Itoa(unseen), "first unseen")
+		}
+	}
+	permanent := imap.AppendFlags(nil, nil)
+	if !readOnly && c.account.Flagger != nil {
+		permanent = imap.AppendFlags(nil, append(slices.Clip(v.flags), imap.FlagAny))
+	}
+	c.ok(imap.CodePermanentFlags, string(permanent), "flags that are kept")
+	c.ok(imap.CodeUIDValidity, strconv.FormatUint(uint64(v.uidValidity), 10), "UIDs are valid")
+	c.ok(imap.CodeUIDNext, strconv.FormatUint(uint64(max(v.uidNext, v.last()+1)), 10), "next UID")
+	c.ok(imap.CodeHighestModSeq, strconv.FormatUint(uint64(v.modseq), 10), "highest mod-sequence")
+	if v.ID != "" {
+		c.ok(imap.CodeMailboxID, "("+v.ID+")", "mailbox")
+	}
+	if c.rev2 {
+		b := append(c.bw.AvailableBuffer(), `* LIST () "/" `...)
+		_, _ = c.bw.Write(append(c.appendName(b, v.Name), "\r\n"...))
+	}
+	return v, nil
+}
+
+// scan fills the view, and returns the first message without \Seen.
+func (c *session) scan(v *view) (unseen int, err error) {
+	st, err := v.Mailbox.Status(c.ctx)
+	if err != nil {
+		return 0, err
+	}
+	v.MailboxInfo, v.uidValidity, v.uidNext = st.MailboxInfo, st.UIDValidity, st.UIDNext
+	if v.NoSelect {
+		return 0, fmt.Errorf("%w: it only holds others", imap.ErrNonexistent)
+	}
+	v.modseq = st.HighestModSeq
+	v.uids = make([]imap.UID, 0, max(0, st.Messages))
+	for _, f := range imap.SystemFlags() {
+		v.learn(f)
+	}
+	for m, err := range v.Mailbox.Messages(c.ctx, imap.AllUIDs(), imap.FieldFlags) {
+		if err != nil {
+			return 0, err
+		}
+		v.uids = append(v.uids, m.UID)
+		seen := false
+		for _, f := range m.Flags {
+			seen = seen || f == imap.FlagSeen
+			v.learn(f)
+		}
+		if !seen && unseen == 0 {
+			unseen = len(v.uids)
+		}
+	}
+	return unseen, nil
+}
+
+// learn adds a flag to those that the client knows, and reports whether it was not among them.
+func (v *view) learn(f imap.Flag) bool {
+	if v.keywords[f] {
+		return false
+	}
+	v.keywords[f] = true
+	if lower := imap.Flag(strings.ToLower(string(f))); lower != f {
+		if v.keywords[lower] {
+			return false
+		}
+		v.keywords[lower] = true
+	}
+	v.flags = append(v.flags, f)
+	return true
+}
+
+// announce tells FLAGS anew if there is one among flags that the client does not know (RFC 9051 §7.3.5).
+func (c *session) announce(flags []imap.Flag) {
+	fresh := false
+	for _, f := range flags {
+		fresh = c.box.learn(f) || fresh
+	}
+	if fresh {
+		c.tellFlags(c.box.flags)
+	}
+}
+
+func (c *session) tellFlags(flags []imap.Flag) {
+	b := imap.AppendFlags(append(c.bw.AvailableBuffer(), "* FLAGS "...), flags)
+	_, _ = c.bw.Write(append(b, "\r\n"...))
+}
+
+func (c *session) ok(code imap.Code, args, text string) {
+	c.respond("*", &imap.Status{Type: imap.StatusOK, Code: code, Args: args, Text: text})
+}
+
+// leave deselects the mailbox.
+func (c *session) leave() {
+	if c.box != nil {
+		c.box.cancel()
+		c.box, c.saved = nil, nil
+	}
+}
+
+// closeBox is CLOSE: messages with \Deleted go, and nothing is told of it.
+func (c *session) closeBox() (*imap.Status, error) {
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	v := c.box
+	if e := c.account.Expunger; e != nil && !v.readOnly {
+		if err := c.current(); err != nil {
+			return nil, err
+		}
+		if _, err := e.Expunge(c.ctx, v.Name, imap.AllUIDs(), false); err != nil {
+			return nil, err
+		}
+	}
+	c.leave()
+	return nil, nil
+}
+
+func (c *session) unselect() (*imap.Status, error) {
+	if c.d.EOL(); c.d.Err() == nil {
+		c.leave()
+	}
+	return nil, nil
+}
+
+// last returns the largest UID of the view.
+func (v *view) last() imap.UID {
+	if len(v.uids) == 0 {
+		return 0
+	}
+	return v.uids[len(v.uids)-1]
+}
+
+// seq returns the sequence number of u, 0 if the client does not know it. from is a sequence number to begin at.
+func (v *view) seq(u imap.UID, from int) int {
+	if from > 0 && from < len(v.uids) && v.uids[from] == u { // the next one, mostly
+		return from + 1
+	}
+	i, ok := slices.BinarySearch(v.uids, u)
+	if !ok {
+		return 0
+	}
+	return i + 1
+}
+
+// numbers returns the UIDs that a sequence set of the command means. A range of sequence numbers is the range of their
+// UIDs: between them the client knows no others.
+func (c *session) numbers(set imap.SequenceSet) (imap.UIDSet, error) {
+	v := c.box
+	if c.uid {
+		return c.known(set), nil
+	}
+	n := uint32(len(v.uids))
+	if n == 0 || set.Max() > n { // RFC 9051 §6.4.5, seq-number
+		return nil, badCommand("no message has this number")
+	}
+	var out imap.UIDSet
+	for _, r := range set.Resolve(n) {
+		out.Add(v.uids[r.First-1], v.uids[r.Last-1])
+	}
+	return out, nil
+}
+
+// known returns the UIDs of a set up to the last one that the client knows.
+func (c *session) known(set imap.SequenceSet) imap.UIDSet {
+	last := c.box.last()
+	if last == 0 {
+		return nil
+	}
+	return set.Resolve(uint32(last)).Intersect(imap.UIDSet{{First: 1, Last: last}})
+}
+
+// sequenceSet reads a sequence set or "$", and returns what it means.
+func (c *session) sequenceSet() (imap.UIDSet, error) {
+	if c.d.Accept('$') {
+		return c.saved, nil
+	}
+	set := c.d.SequenceSet()
+	if c.d.Err() != nil {
+		return nil, nil
+	}
+	return c.numbers(set)
+}
+
+// appendSet appends messages as the command names them, by UID or sequence number.
+func (c *session) appendSet(dst []byte, uids imap.UIDSet) []byte {
+	if c.uid {
+		return imap.AppendUIDSet(dst, uids)
+	}
+	return imap.AppendUIDSet(dst, c.box.seqs(uids))
+}
+
+// seqs returns the sequence numbers of the UIDs that the client knows.
+func (v *view) seqs(uids imap.UIDSet) imap.UIDSet {
+	var out imap.UIDSet
+	for _, r := range uids {
+		first, _ := slices.BinarySearch(v.uids, r.First)
+		last, ok := slices.BinarySearch(v.uids, r.Last)
+		if ok {
+			last++
+		}
+		if first < last {
+			out.Add(imap.UID(first+1), imap.UID(last))
+		}
+	}
+	return out
+}
+
+// count returns how many messages of the set the client knows.
+func (v *view) count(uids imap.UIDSet) int64 { return v.seqs(uids).Len() }
+
+// current notices a rename before the mailbox is written to by its name.
+func (c *session) current() error {
+	v := c.box
+	if v.watch != nil && len(v.watch.Take()) > 0 {
+		v.stale = true
+	}
+	if !v.stale {
+		return nil
+	}
+	st, err := v.Mailbox.Status(c.ctx)
+	if err == nil && st.UIDValidity != v.uidValidity {
+		err = imap.ErrNonexistent
+	}
+	if errors.Is(err, imap.ErrNonexistent) {
+		c.over = true
+		c.respond("*", &imap.Status{Type: imap.StatusBye, Text: "the selected mailbox was deleted"})
+		return no(imap.CodeNonexistent, "the selected mailbox was deleted")
+	}
+	if err == nil {
+		v.MailboxInfo = st.MailboxInfo
+	}
+	return err
+}
+
+// writable is asked before the mailbox is changed.
+func (c *session) writable(role bool) error {
+	switch {
+	case c.box.readOnly:
+		return imap.ErrReadOnly
+	case !role:
+		return imap.ErrCannot
+	}
+	return c.current()
+}

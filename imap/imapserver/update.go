@@ -1,0 +1,253 @@
+package imapserver
+
+import (
+	"errors"
+	"slices"
+	"strconv"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// sync tells the client what has happened in the selected mailbox: new messages, flags, and, where sequence numbers
+// may change (RFC 9051 §7.5.1), expunged messages.
+func (c *session) sync(expunge bool) error {
+	v := c.box
+	if v == nil {
+		return nil
+	}
+	if err := c.current(); err != nil {
+		return err
+	}
+	if v.stale {
+		if err := c.pull(); err != nil {
+			return err
+		}
+		v.stale = false
+	}
+	if err := c.tellChanged(); err != nil {
+		return err
+	}
+	if expunge {
+		c.tellGone()
+	}
+	return nil
+}
+
+// pull takes over the changes since v.modseq and tells of new messages.
+func (c *session) pull() error {
+	v := c.box
+	var changes []imap.Change
+	for ch, err := range v.Mailbox.Changes(c.ctx, v.modseq) {
+		if errors.Is(err, imap.ErrModSeqTooOld) {
+			return c.reload()
+		}
+		if err != nil {
+			return err
+		}
+		changes = append(changes, ch)
+	}
+	had := len(v.uids)
+	for _, ch := range changes {
+		v.modseq = max(v.modseq, ch.ModSeq)
+		i, known := slices.BinarySearch(v.uids, ch.UID)
+		switch {
+		case ch.Expunged && known:
+			v.gone.Add(ch.UID, ch.UID)
+		case ch.Expunged:
+		case known:
+			if i < had && !v.mine(ch) {
+				v.changed.Add(ch.UID, ch.UID)
+			}
+		case i >= had: // new ones come by mod-sequence, not by UID
+			v.uids = slices.Insert(v.uids, i, ch.UID)
+		}
+	}
+	v.own = nil
+	c.tellExists(had)
+	return nil
+}
+
+func (c *session) tellExists(had int) {
+	if n := len(c.box.uids); n > had {
+		c.untagged(strconv.Itoa(n), "EXISTS")
+	}
+}
+
+// mine reports a change that this session has made.
+func (v *view) mine(ch imap.Change) bool {
+	for _, o := range v.own {
+		if o.modseq == ch.ModSeq && o.uids.Contains(ch.UID) {
+			return true
+		}
+	}
+	return false
+}
+
+// reload compares the view with the whole mailbox, where the backend has forgotten what happened since.
+func (c *session) reload() error {
+	v := c.box
+	st, err := v.Mailbox.Status(c.ctx)
+	if err != nil {
+		return err
+	}
+	var there, changed imap.UIDSet
+	had := len(v.uids)
+	uids := v.uids
+	for m, err := range v.Mailbox.Messages(c.ctx, imap.AllUIDs(), imap.FieldModSeq) {
+		if err != nil {
+			return err
+		}
+		there.Add(m.UID, m.UID)
+		switch {
+		case m.UID > v.last():
+			uids = append(uids, m.UID)
+		case m.ModSeq > v.modseq:
+			changed.Add(m.UID, m.UID)
+		}
+	}
+	for _, u := range v.uids {
+		if !there.Contains(u) {
+			v.gone.Add(u, u)
+		}
+	}
+	v.uids, v.own, v.changed = uids, nil, v.changed.Union(changed)
+	v.modseq = max(v.modseq, st.HighestModSeq)
+	c.tellExists(had)
+	return nil
+}
+
+// tellChanged sends FETCH with the flags of messages that have changed.
+func (c *session) tellChanged() error {
+	v := c.box
+	if len(v.changed) == 0 {
+		return nil
+	}
+	want := imap.FieldFlags
+	if c.condstore {
+		want |= imap.FieldModSeq
+	}
+	seq := 0
+	for m, err := range v.Mailbox.Messages(c.ctx, v.changed, want) {
+		if err != nil {
+			return err
+		}
+		if n := v.seq(m.UID, seq); n > 0 {
+			seq = n
+			c.tellFetch(n, m, true, true)
+		}
+	}
+	v.changed = nil
+	return nil
+}
+
+// tellFetch sends FETCH with flags and what goes with them.
+func (c *session) tellFetch(seq int, m *imap.Message, uid, flags bool) {
+	if flags {
+		c.announce(m.Flags)
+	}
+	b := append(c.bw.AvailableBuffer(), "* "...)
+	b = append(strconv.AppendInt(b, int64(seq), 10), " FETCH ("...)
+	start := len(b)
+	if uid {
+		b = append(b, "UID "...)
+		b = strconv.AppendUint(b, uint64(m.UID), 10)
+	}
+	if flags {
+		if len(b) > start {
+			b = append(b, ' ')
+		}
+		b = imap.AppendFlags(append(b, "FLAGS "...), m.Flags)
+	}
+	if c.condstore {
+		if len(b) > start {
+			b = append(b, ' ')
+		}
+		b = append(b, "MODSEQ ("...)
+		b = append(strconv.AppendUint(b, uint64(m.ModSeq), 10), ')')
+	}
+	_, _ = c.bw.Write(append(b, ")\r\n"...))
+}
+
+// tellGone sends EXPUNGE for the messages that have gone, from the last to the first, so that each number is the one
+// that the client knows.
+func (c *session) tellGone() {
+	v := c.box
+	if len(v.gone) == 0 {
+		return
+	}
+	var seqs []int
+	kept := v.uids[:0]
+	for i, u := range v.uids {
+		if v.gone.Contains(u) {
+			seqs = append(seqs, i+1)
+		} else {
+			kept = append(kept, u)
+		}
+	}
+	for _, n := range slices.Backward(seqs) {
+		b := append(c.bw.AvailableBuffer(), "* "...)
+		b = strconv.AppendInt(b, int64(n), 10)
+		_, _ = c.bw.Write(append(b, " EXPUNGE\r\n"...))
+	}
+	v.uids, v.gone = kept, nil
+}
+
+// idle is IDLE (RFC 2177): the change feed is told as it comes, until DONE.
+func (c *session) idle() (*imap.Status, error) {
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	if err := c.sync(true); err != nil {
+		return nil, err
+	}
+	_, _ = c.bw.WriteString("+ idling\r\n")
+	if err := c.bw.Flush(); err != nil {
+		return nil, err
+	}
+	// The one goroutine beside the session's waits for a first octet; it ends with it, or with the deadline.
+	input := make(chan error, 1)
+	c.wait(c.idleUntil())
+	go func() {
+		_, err := c.br.Peek(1)
+		input <- err
+	}()
+	var ready <-chan struct{}
+	if c.box != nil {
+		ready = c.box.watch.Ready()
+	}
+	var failed error
+	for {
+		select {
+		case <-ready:
+			err := c.sync(true)
+			if err == nil {
+				err = c.bw.Flush()
+			}
+			if err == nil {
+				continue
+			}
+			failed = err
+			c.wait(longAgo())
+			<-input
+		case err := <-input:
+			if err == nil {
+				err = c.next()
+			}
+			if err != nil {
+				c.over = true
+				c.answered = true
+				if c.soft.Err() != nil {
+					err = errShutdown
+				}
+				c.end(err)
+				return nil, nil
+			}
+			if line := c.d.Line(); !equalFold(line, "DONE") || !c.d.AtEOL() {
+				return nil, badCommand("want DONE")
+			}
+			return &imap.Status{Type: imap.StatusOK, Text: "IDLE terminated"}, nil
+		}
+		c.over = true
+		return nil, failed
+	}
+}

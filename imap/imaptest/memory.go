@@ -1,0 +1,402 @@
+package imaptest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/smtp/message"
+)
+
+// Memory is an imap.Backend in memory with every role. Its fields must not be changed once it is in use.
+type Memory struct {
+	// MaxMessage is how many octets a message has at most; 0: no limit.
+	MaxMessage int64
+	// MaxExpunged is how many expunged messages a mailbox remembers for Changes; 0: 1000.
+	MaxExpunged int
+
+	mu       sync.Mutex
+	accounts map[string]*account
+}
+
+// AddUser makes an account with an INBOX, unless it is there.
+func (b *Memory) AddUser(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.accounts == nil {
+		b.accounts = map[string]*account{}
+	}
+	if b.accounts[name] == nil {
+		a := &account{b: b, boxes: map[string]*box{}, validity: uint32(len(b.accounts) * 1000)}
+		a.create("INBOX", "")
+		b.accounts[name] = a
+	}
+}
+
+// OpenAccount implements imap.Backend.
+func (b *Memory) OpenAccount(_ context.Context, user string) (*imap.Account, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	a := b.accounts[user]
+	if a == nil {
+		return nil, fmt.Errorf("imaptest: user %q: %w", user, imap.ErrNonexistent)
+	}
+	return &imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
+		Copier: a, Mover: a, Searcher: a, Changer: a}, nil
+}
+
+// An account is one user's mail. mu guards everything below; messages are never changed, but replaced.
+type account struct {
+	b    *Memory
+	feed imap.Feed
+
+	mu       sync.Mutex
+	modseq   imap.ModSeq
+	validity uint32 // the last UIDVALIDITY
+	emails   int
+	boxes    map[string]*box
+	changes  []imap.AccountChange // of the mailboxes themselves
+}
+
+type box struct {
+	a    *account
+	info imap.MailboxInfo
+
+	validity uint32
+	next     imap.UID
+	modseq   imap.ModSeq
+	horizon  imap.ModSeq // expunges up to here are forgotten
+	msgs     []*msg      // by UID
+	expunged []*msg      // by modseq, which is that of the expunge
+	deleted  bool
+}
+
+// A msg is one message in one mailbox.
+type msg struct {
+	uid             imap.UID
+	modseq, created imap.ModSeq
+	flags           []imap.Flag
+	internal, saved time.Time
+	*content
+}
+
+// A content is what copies of a message share.
+type content struct {
+	id        string
+	raw       []byte
+	once      sync.Once
+	parsed    *message.Message
+	envelope  *imap.Envelope
+	structure *imap.BodyStructure
+}
+
+func (c *content) parse() *content {
+	c.once.Do(func() {
+		c.parsed = message.Parse(c.raw)
+		c.envelope, c.structure = imap.ParseEnvelope(c.parsed.Root()), imap.ParseBodyStructure(c.parsed.Root())
+	})
+	return c
+}
+
+// Header and Message implement imap.SearchText.
+func (c *content) Header() (*message.Message, error)  { return c.parse().parsed, nil }
+func (c *content) Message() (*message.Message, error) { return c.parse().parsed, nil }
+
+// message returns the wanted fields.
+func (m *msg) message(want imap.Fields) *imap.Message {
+	out := &imap.Message{UID: m.uid}
+	if want&imap.FieldFlags != 0 {
+		out.Flags = slices.Clone(m.flags)
+	}
+	if want&imap.FieldInternalDate != 0 {
+		out.InternalDate = m.internal
+	}
+	if want&imap.FieldSaveDate != 0 {
+		out.SaveDate = m.saved
+	}
+	if want&imap.FieldSize != 0 {
+		out.Size = int64(len(m.raw))
+	}
+	if want&imap.FieldModSeq != 0 {
+		out.ModSeq = m.modseq
+	}
+	if want&imap.FieldIDs != 0 {
+		out.EmailID = m.id
+	}
+	if want&imap.FieldEnvelope != 0 {
+		out.Envelope = m.parse().envelope
+	}
+	if want&imap.FieldStructure != 0 {
+		out.Structure = m.parse().structure
+	}
+	return out
+}
+
+func (m *msg) has(f imap.Flag) bool { return slices.ContainsFunc(m.flags, f.Equal) }
+
+// Mailboxes implements imap.Store.
+func (a *account) Mailboxes(context.Context) iter.Seq2[imap.MailboxInfo, error] {
+	return func(yield func(imap.MailboxInfo, error) bool) {
+		a.mu.Lock()
+		var infos []imap.MailboxInfo
+		for _, b := range a.boxes {
+			infos = append(infos, b.info)
+		}
+		a.mu.Unlock()
+		for _, i := range infos {
+			if !yield(i, nil) {
+				return
+			}
+		}
+	}
+}
+
+// OpenMailbox implements imap.Store.
+func (a *account) OpenMailbox(_ context.Context, name string) (imap.Mailbox, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.find(name)
+}
+
+// find is called with mu held, as everything below whose name is not in the seam.
+func (a *account) find(name string) (*box, error) {
+	if strings.EqualFold(name, "INBOX") {
+		name = "INBOX"
+	}
+	if b := a.boxes[name]; b != nil {
+		return b, nil
+	}
+	return nil, fmt.Errorf("imaptest: mailbox %q: %w", name, imap.ErrNonexistent)
+}
+
+// touch counts a change of the mailbox and tells the feed.
+func (b *box) touch() imap.ModSeq {
+	b.a.modseq++
+	b.modseq = b.a.modseq
+	b.a.feed.Publish(imap.Notice{MailboxID: b.info.ID, ModSeq: b.modseq})
+	return b.modseq
+}
+
+// lock locks the account, and fails if the mailbox has been deleted.
+func (b *box) lock() error {
+	b.a.mu.Lock()
+	if b.deleted {
+		b.a.mu.Unlock()
+		return fmt.Errorf("imaptest: mailbox %s: %w", b.info.ID, imap.ErrNonexistent)
+	}
+	return nil
+}
+
+// Status implements imap.Mailbox.
+func (b *box) Status(context.Context) (imap.MailboxStatus, error) {
+	if err := b.lock(); err != nil {
+		return imap.MailboxStatus{}, err
+	}
+	defer b.a.mu.Unlock()
+	st := imap.MailboxStatus{MailboxInfo: b.info, UIDValidity: b.validity, UIDNext: b.next, HighestModSeq: b.modseq, Messages: len(b.msgs)}
+	for _, m := range b.msgs {
+		if !m.has(imap.FlagSeen) {
+			st.Unseen++
+		}
+		if m.has(imap.FlagDeleted) {
+			st.Deleted++
+		}
+		st.Size += int64(len(m.raw))
+	}
+	return st, nil
+}
+
+// pick returns the messages of the set.
+func (b *box) pick(uids imap.UIDSet) []*msg {
+	var out []*msg
+	for _, r := range uids {
+		i, _ := b.index(r.First)
+		for ; i < len(b.msgs) && b.msgs[i].uid <= r.Last; i++ {
+			out = append(out, b.msgs[i])
+		}
+	}
+	return out
+}
+
+func (b *box) index(u imap.UID) (int, bool) {
+	return slices.BinarySearchFunc(b.msgs, u, func(m *msg, u imap.UID) int { return int(int64(m.uid) - int64(u)) })
+}
+
+// Messages implements imap.Mailbox.
+func (b *box) Messages(_ context.Context, uids imap.UIDSet, want imap.Fields) iter.Seq2[*imap.Message, error] {
+	return func(yield func(*imap.Message, error) bool) {
+		if err := b.lock(); err != nil {
+			yield(nil, err)
+			return
+		}
+		msgs := b.pick(uids)
+		b.a.mu.Unlock()
+		for _, m := range msgs {
+			if !yield(m.message(want), nil) {
+				return
+			}
+		}
+	}
+}
+
+type body struct{ *bytes.Reader }
+
+func (body) Close() error { return nil }
+
+// Body implements imap.Mailbox.
+func (b *box) Body(_ context.Context, uid imap.UID) (imap.Body, error) {
+	if err := b.lock(); err != nil {
+		return nil, err
+	}
+	defer b.a.mu.Unlock()
+	i, ok := b.index(uid)
+	if !ok {
+		return nil, fmt.Errorf("imaptest: message %d: %w", uid, imap.ErrNonexistent)
+	}
+	return body{bytes.NewReader(b.msgs[i].raw)}, nil
+}
+
+// Changes implements imap.Mailbox.
+func (b *box) Changes(_ context.Context, since imap.ModSeq) iter.Seq2[imap.Change, error] {
+	return func(yield func(imap.Change, error) bool) {
+		if err := b.lock(); err != nil {
+			yield(imap.Change{}, err)
+			return
+		}
+		changes, err := b.since(since)
+		b.a.mu.Unlock()
+		if err != nil {
+			yield(imap.Change{}, err)
+			return
+		}
+		for _, c := range changes {
+			if !yield(c.Change, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (b *box) since(since imap.ModSeq) ([]imap.AccountChange, error) {
+	if since < b.horizon {
+		return nil, fmt.Errorf("imaptest: changes since %d: %w", since, imap.ErrModSeqTooOld)
+	}
+	var out []imap.AccountChange
+	add := func(m *msg, gone bool) {
+		if m.modseq > since {
+			out = append(out, imap.AccountChange{MailboxID: b.info.ID, EmailID: m.id,
+				Change: imap.Change{UID: m.uid, ModSeq: m.modseq, Added: m.created > since, Expunged: gone}})
+		}
+	}
+	for _, m := range b.msgs {
+		add(m, false)
+	}
+	for _, m := range b.expunged {
+		add(m, true)
+	}
+	sortChanges(out)
+	return out, nil
+}
+
+func sortChanges(c []imap.AccountChange) {
+	slices.SortStableFunc(c, func(x, y imap.AccountChange) int {
+		if x.ModSeq != y.ModSeq {
+			return int(int64(x.ModSeq) - int64(y.ModSeq))
+		}
+		return int(int64(x.UID) - int64(y.UID))
+	})
+}
+
+// AccountChanges implements imap.Changer.
+func (a *account) AccountChanges(_ context.Context, since imap.ModSeq) iter.Seq2[imap.AccountChange, error] {
+	return func(yield func(imap.AccountChange, error) bool) {
+		a.mu.Lock()
+		var out []imap.AccountChange
+		var err error
+		for _, b := range a.boxes {
+			c, e := b.since(since)
+			out = append(out, c...)
+			if e != nil {
+				err = e
+			}
+		}
+		for _, c := range a.changes {
+			if c.ModSeq > since {
+				out = append(out, c)
+			}
+		}
+		a.mu.Unlock()
+		if err != nil {
+			yield(imap.AccountChange{}, err)
+			return
+		}
+		sortChanges(out)
+		for _, c := range out {
+			if !yield(c, nil) {
+				return
+			}
+		}
+	}
+}
+
+// HighestModSeq implements imap.Changer.
+func (a *account) HighestModSeq(context.Context) (imap.ModSeq, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.modseq, nil
+}
+
+// Append implements imap.Appender.
+func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.AppendMessage) (imap.Appended, error) {
+	var raws [][]byte
+	for _, m := range msgs {
+		r := m.Body
+		if a.b.MaxMessage > 0 {
+			r = io.LimitReader(r, a.b.MaxMessage+1)
+		}
+		raw, err := io.ReadAll(r)
+		if err != nil {
+			return imap.Appended{}, err
+		}
+		if a.b.MaxMessage > 0 && int64(len(raw)) > a.b.MaxMessage {
+			return imap.Appended{}, imap.ErrTooBig
+		}
+		raws = append(raws, raw)
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b, err := a.find(mailbox)
+	if err != nil {
+		return imap.Appended{}, err
+	}
+	out := imap.Appended{UIDValidity: b.validity}
+	for i, m := range msgs {
+		a.emails++
+		c := &content{id: "M" + strconv.Itoa(a.emails), raw: raws[i]}
+		internal := m.InternalDate
+		if internal.IsZero() {
+			internal = time.Now()
+		}
+		x := &msg{flags: applyFlags(nil, imap.FlagChange{Flags: m.Flags}), internal: internal.Truncate(time.Second), content: c}
+		out.UIDs, out.EmailIDs = append(out.UIDs, b.add(x, a.modseq+1)), append(out.EmailIDs, c.id)
+	}
+	out.ModSeq = b.touch()
+	return out, nil
+}
+
+// add puts a copy of m into the mailbox under a new UID.
+func (b *box) add(m *msg, modseq imap.ModSeq) imap.UID {
+	c := *m
+	c.uid, c.modseq, c.created, c.saved = b.next, modseq, modseq, time.Now().Truncate(time.Second)
+	b.next++
+	b.msgs = append(b.msgs, &c)
+	return c.uid
+}

@@ -1,0 +1,282 @@
+package imaptest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// create makes a mailbox that is absent.
+func (a *account) create(name, use string) *box {
+	a.validity++
+	b := &box{a: a, info: imap.MailboxInfo{Name: name, ID: "F" + strconv.FormatUint(uint64(a.validity), 10), SpecialUse: use},
+		validity: a.validity, next: 1}
+	a.boxes[name] = b
+	b.note()
+	return b
+}
+
+// note counts a change of the mailbox itself.
+func (b *box) note() {
+	m := b.touch()
+	b.a.changes = append(b.a.changes, imap.AccountChange{MailboxID: b.info.ID, Change: imap.Change{ModSeq: m, Expunged: b.deleted}})
+}
+
+// Create implements imap.Editor.
+func (a *account) Create(_ context.Context, name string, o imap.CreateOptions) (imap.MailboxInfo, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if err := a.free(name); err != nil {
+		return imap.MailboxInfo{}, err
+	}
+	a.parents(name)
+	return a.create(name, o.SpecialUse).info, nil
+}
+
+// free fails unless a mailbox can get this name.
+func (a *account) free(name string) error {
+	if name == "" || strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") || strings.Contains(name, "//") || len(name) > 1000 {
+		return fmt.Errorf("imaptest: %q: %w", name, imap.ErrInvalidName)
+	}
+	if _, err := a.find(name); err == nil {
+		return fmt.Errorf("imaptest: %q: %w", name, imap.ErrExists)
+	}
+	return nil
+}
+
+// parents makes the mailboxes above name.
+func (a *account) parents(name string) {
+	for i := range len(name) {
+		if name[i] == '/' && a.boxes[name[:i]] == nil {
+			a.create(name[:i], "")
+		}
+	}
+}
+
+// Delete implements imap.Editor.
+func (a *account) Delete(_ context.Context, name string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b, err := a.find(name)
+	if err != nil {
+		return err
+	}
+	if b.info.Name == "INBOX" || len(a.below(b.info.Name)) > 0 {
+		return fmt.Errorf("imaptest: delete %q: %w", name, imap.ErrCannot)
+	}
+	delete(a.boxes, b.info.Name)
+	b.deleted = true
+	b.note()
+	return nil
+}
+
+func (a *account) below(name string) []*box {
+	var out []*box
+	for n, b := range a.boxes {
+		if strings.HasPrefix(n, name+"/") {
+			out = append(out, b)
+		}
+	}
+	return out
+}
+
+// Rename implements imap.Editor.
+func (a *account) Rename(_ context.Context, from, to string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b, err := a.find(from)
+	if err != nil {
+		return err
+	}
+	if err := a.free(to); err != nil {
+		return err
+	}
+	if strings.HasPrefix(to, b.info.Name+"/") {
+		return fmt.Errorf("imaptest: %q into itself: %w", from, imap.ErrCannot)
+	}
+	a.parents(to)
+	if b.info.Name == "INBOX" {
+		a.transfer(b, imap.AllUIDs(), a.create(to, ""), true)
+		return nil
+	}
+	old := b.info.Name
+	for _, x := range append(a.below(old), b) {
+		delete(a.boxes, x.info.Name)
+		x.info.Name = to + x.info.Name[len(old):]
+		a.boxes[x.info.Name] = x
+		x.note()
+	}
+	return nil
+}
+
+// Subscribe implements imap.Editor.
+func (a *account) Subscribe(_ context.Context, name string, on bool) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b, err := a.find(name)
+	if err != nil {
+		return err
+	}
+	if b.info.Subscribed != on {
+		b.info.Subscribed = on
+		b.note()
+	}
+	return nil
+}
+
+// applyFlags returns the flags after a change, each once, in the order in which they came.
+func applyFlags(flags []imap.Flag, c imap.FlagChange) []imap.Flag {
+	var out []imap.Flag
+	if c.Op != imap.FlagsSet {
+		out = slices.Clone(flags)
+	}
+	for _, f := range c.Flags {
+		has := slices.ContainsFunc(out, f.Equal)
+		switch {
+		case c.Op == imap.FlagsRemove && has:
+			out = slices.DeleteFunc(out, f.Equal)
+		case c.Op != imap.FlagsRemove && !has:
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+func sameFlags(a, b []imap.Flag) bool {
+	return len(a) == len(b) && !slices.ContainsFunc(a, func(f imap.Flag) bool { return !slices.ContainsFunc(b, f.Equal) })
+}
+
+// StoreFlags implements imap.Flagger.
+func (a *account) StoreFlags(_ context.Context, mailbox string, uids imap.UIDSet, c imap.FlagChange, unchangedSince imap.ModSeq) (imap.Stored, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b, err := a.find(mailbox)
+	if err != nil {
+		return imap.Stored{}, err
+	}
+	var out imap.Stored
+	for _, m := range b.pick(uids) {
+		flags := applyFlags(m.flags, c)
+		switch {
+		case m.modseq > unchangedSince:
+			out.Modified.Add(m.uid, m.uid)
+		case !sameFlags(flags, m.flags):
+			changed := *m
+			changed.flags, changed.modseq = flags, a.modseq+1
+			i, _ := b.index(m.uid)
+			b.msgs[i] = &changed
+			out.Changed.Add(m.uid, m.uid)
+		}
+	}
+	if len(out.Changed) > 0 {
+		out.ModSeq = b.touch()
+	}
+	return out, nil
+}
+
+// Expunge implements imap.Expunger.
+func (a *account) Expunge(_ context.Context, mailbox string, uids imap.UIDSet, force bool) (imap.UIDSet, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b, err := a.find(mailbox)
+	if err != nil {
+		return nil, err
+	}
+	var gone imap.UIDSet
+	for _, m := range b.pick(uids) {
+		if force || m.has(imap.FlagDeleted) {
+			gone.Add(m.uid, m.uid)
+		}
+	}
+	b.remove(gone)
+	return gone, nil
+}
+
+// remove expunges messages.
+func (b *box) remove(uids imap.UIDSet) {
+	msgs := b.pick(uids)
+	if len(msgs) == 0 {
+		return
+	}
+	modseq := b.touch()
+	for _, m := range msgs {
+		gone := *m
+		gone.modseq = modseq
+		gone.content = &content{id: m.id}
+		b.expunged = append(b.expunged, &gone)
+	}
+	b.msgs = slices.DeleteFunc(b.msgs, func(m *msg) bool { return uids.Contains(m.uid) })
+	most := b.a.b.MaxExpunged
+	if most == 0 {
+		most = 1000
+	}
+	if n := len(b.expunged) - most; n > 0 {
+		b.horizon = b.expunged[n-1].modseq
+		b.expunged = slices.Clone(b.expunged[n:])
+	}
+}
+
+// Copy implements imap.Copier.
+func (a *account) Copy(_ context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
+	return a.between(from, uids, to, false)
+}
+
+// Move implements imap.Mover.
+func (a *account) Move(_ context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
+	return a.between(from, uids, to, true)
+}
+
+func (a *account) between(from string, uids imap.UIDSet, to string, move bool) (imap.Copied, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	src, err := a.find(from)
+	if err != nil {
+		return imap.Copied{}, err
+	}
+	dst, err := a.find(to)
+	if err != nil {
+		return imap.Copied{}, err
+	}
+	return a.transfer(src, uids, dst, move), nil
+}
+
+func (a *account) transfer(src *box, uids imap.UIDSet, dst *box, move bool) imap.Copied {
+	out := imap.Copied{UIDValidity: dst.validity}
+	for _, m := range src.pick(uids) {
+		out.From, out.To = append(out.From, m.uid), append(out.To, dst.add(m, a.modseq+1))
+	}
+	if len(out.From) > 0 {
+		dst.touch()
+		if move {
+			src.remove(imap.UIDs(out.From...))
+		}
+	}
+	return out
+}
+
+// Search implements imap.Searcher. It needs no index, but tests every message.
+func (a *account) Search(_ context.Context, mailbox string, c *imap.SearchCriteria) (imap.UIDSet, bool, error) {
+	a.mu.Lock()
+	b, err := a.find(mailbox)
+	if err != nil {
+		a.mu.Unlock()
+		return nil, false, err
+	}
+	msgs := slices.Clone(b.msgs)
+	a.mu.Unlock()
+	var found imap.UIDSet
+	for _, m := range msgs {
+		ok, err := c.Match(m.message(c.Fields()), m.content)
+		if err != nil {
+			return nil, false, err
+		}
+		if ok {
+			found.Add(m.uid, m.uid)
+		}
+	}
+	return found, true, nil
+}
