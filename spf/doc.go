@@ -32,5 +32,6 @@
 //   - A known modifier with a malformed domain is an error, not an unknown modifier (§6).
 //   - Terms over the limit are a permerror when they are reached, not when the record is read (§4.6.4).
 //
-// Done: RFC 7208, RFC 8616 (internationalised domains are looked up as A-labels). Not done: DNSSEC state.
+// Done: RFC 7208, RFC 8616 (internationalised domains are looked up as A-labels). The DNSSEC state of the answers is
+// kept by package auth, not here.
 package spf
