@@ -158,25 +158,25 @@ func zoneOf(s dkim.Signer, mx string, addrs []netip.Addr, policy dmarc.Record) (
 	domain := strings.TrimSuffix(s.Domain, ".")
 	var b strings.Builder
 	record := func(name, data string) { fmt.Fprintf(&b, "%s. 3600 IN %s\n", name, data) }
-	text := "v=spf1"
+	terms := []string{"v=spf1"}
 	if mx != "" {
 		record(domain, "MX 10 "+mx+".")
-		text += " mx"
+		terms = append(terms, "mx")
 	}
 	for _, a := range addrs {
-		kind, term := "AAAA", " ip6:"
+		kind, term := "AAAA", "ip6:"
 		if a.Is4() {
-			kind, term = "A", " ip4:"
+			kind, term = "A", "ip4:"
 		}
 		if mx == domain || strings.HasSuffix(mx, "."+domain) { // a host of somebody else is not ours to publish
 			record(mx, kind+" "+a.String())
 		}
-		text += term + a.String()
+		terms = append(terms, term+a.String())
 	}
-	if text == "v=spf1" {
+	if len(terms) == 1 {
 		fmt.Fprintln(&b, "; without -mx and -ip nobody may send for the domain")
 	}
-	record(domain, "TXT "+quoted(text+" -all"))
+	record(domain, "TXT "+quoted(strings.Join(append(terms, "-all"), " ")))
 	record(s.Selector+"._domainkey."+domain, "TXT "+quoted(key))
 	record("_dmarc."+domain, "TXT "+quoted(string(policy.Append(nil))))
 	return b.String(), nil
