@@ -35,8 +35,10 @@ func talk(t *testing.T, s *smtpserver.Server) *dialogue {
 		cancel()
 		<-done
 	})
-	return &dialogue{t, ours, bufio.NewReader(ours)}
+	return newDialogue(t, ours)
 }
+
+func newDialogue(t *testing.T, c net.Conn) *dialogue { return &dialogue{t, c, bufio.NewReader(c)} }
 
 // play runs lines "C: text" and "S: text" in order; a server line may end in "*". "C> " sends a group with the next C
 // lines in one write.
