@@ -11,9 +11,7 @@ import (
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/hashcash"
-	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
-	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 )
 
 // Contacts is first contact by capability and postage: what the Gate of a relay asks of unknown senders, what its users
@@ -121,19 +119,4 @@ func newKey(file string) (crypto.Signer, error) {
 		return nil, err
 	}
 	return key, os.Rename(f.Name(), file)
-}
-
-// extensions are what MX offers to those who bring a capability or a stamp (see policy.CapabilityKeyword).
-func (r *Relay) extensions() []smtpserver.Extension {
-	if r.c.Gate == nil {
-		return nil
-	}
-	price := func(*smtp.Peer) (string, bool) {
-		bits := r.c.Gate.Rules.Price(policy.Auth{Domain: r.c.Hostname}, 0) // for an author who is authenticated
-		return fmt.Sprintf("HASHCASH=%d", bits), bits > 0
-	}
-	return []smtpserver.Extension{
-		{Keyword: policy.CapabilityKeyword, RcptParams: []string{policy.CapabilityParam}, Line: len(" CAP=") + 4*capability.MaxToken/3},
-		{Keyword: policy.PostageKeyword, Argument: price, RcptParams: []string{policy.PostageParam}, Line: 512},
-	}
 }

@@ -5,7 +5,10 @@ import "github.com/mailbricks/mailbricks/smtp/smtpserver"
 // MXServer returns a server of MX. It offers no AUTH: users go to Submission.
 func (r *Relay) MXServer() *smtpserver.Server {
 	s := r.server()
-	s.Handler, s.Extensions = r.mx, r.extensions()
+	s.Handler = r.mx
+	if r.c.Gate != nil {
+		s.Extensions = r.c.Gate.Extensions()
+	}
 	return s
 }
 

@@ -12,6 +12,8 @@ import (
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/imap/imapserver"
+	"github.com/mailbricks/mailbricks/imap/pop3"
 	"github.com/mailbricks/mailbricks/jmap/mail"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
@@ -62,6 +64,8 @@ type Server struct {
 	log  *slog.Logger
 	auth sasl.Authenticator
 	lmtp *smtpserver.Server
+	imap *imapserver.Server
+	pop3 *pop3.Server
 
 	mu    sync.Mutex
 	conns int
@@ -96,7 +100,7 @@ func New(c Config) (*Server, error) {
 		ways = append(ways, sasl.Plain(c.Users), sasl.LoginMechanism(c.Users))
 	}
 	s.auth = &sasl.Limiter{Authenticator: sasl.New(ways...)}
-	s.lmtp = s.newLMTP()
+	s.lmtp, s.imap, s.pop3 = s.newLMTP(), s.newIMAP(), s.newPOP3()
 	return s, nil
 }
 

@@ -1,0 +1,21 @@
+package serve
+
+import (
+	"context"
+	"net"
+
+	"github.com/mailbricks/mailbricks/imap/imapserver"
+)
+
+// IMAP serves IMAP4rev2 and IMAP4rev1 (RFC 9051, 3501) on a listener until ctx ends.
+func (s *Server) IMAP(ctx context.Context, ln net.Listener) error { return s.imap.Serve(ctx, ln) }
+
+// IMAPS serves IMAP over implicit TLS (RFC 8314). Config.TLS must be set.
+func (s *Server) IMAPS(ctx context.Context, ln net.Listener) error {
+	return s.overTLS(ctx, ln, s.imap.Serve)
+}
+
+func (s *Server) newIMAP() *imapserver.Server {
+	return &imapserver.Server{Backend: s.c.Store, Authenticator: s.auth, TLS: s.c.TLS, AllowPlaintextAuth: s.c.AllowPlaintextAuth,
+		Limits: imapserver.Limits{Conns: -1, ConnsPerNetwork: -1, Message: s.c.MaxMessage}, Admit: s.admit, Grace: s.c.Grace, Logger: s.c.Logger}
+}
