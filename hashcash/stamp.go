@@ -103,8 +103,8 @@ func parseDate(s string) (time.Time, error) {
 	if len(s) >= len(dateLayouts) || dateLayouts[len(s)] == "" {
 		return time.Time{}, fmt.Errorf("%w: date %q is not YYMMDD, YYMMDDhhmm or YYMMDDhhmmss", ErrSyntax, s)
 	}
-	// A two-digit year is of this century: the format is younger than it.
-	t, err := time.Parse("20"+dateLayouts[len(s)], "20"+s)
+	// A two-digit year is one from 1969 to 2068: 99 was long ago.
+	t, err := time.Parse(dateLayouts[len(s)], s)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("%w: date %q", ErrSyntax, s)
 	}

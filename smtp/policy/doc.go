@@ -34,5 +34,5 @@
 // SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) are verified here. Authentication-Results is that of RFC 8601,
 // refusals of unauthenticated authors carry the codes of RFC 7372. There is no RFC for capabilities and postage; the
 // extension keywords are private. Not here yet: ARC, tokens in addresses, list and forwarder grants, reputation (a hook
-// takes its place), other schemes than hashcash, the binding of stamps to a message, Relations other than in memory.
+// takes its place), other schemes than hashcash, the binding of stamps to a message, Relations and wallets in databases.
 package policy

@@ -118,16 +118,8 @@ func (p *payer) Deliver(ctx context.Context, e smtp.Envelope, body io.Reader) (s
 		}
 	}
 	out := make(smtp.Results, len(e.Recipients))
-	if len(together) > 0 {
-		res, err := s.send(ctx, together, credentials{})
-		if err != nil && (len(together) == len(out) || ctx.Err() != nil) {
-			return nil, err
-		}
-		for k, i := range together {
-			if out[i].Reply = smtp.ReplyOf(err); err == nil {
-				out[i] = res[k]
-			}
-		}
+	if err := s.together(ctx, together, out); err != nil && (len(together) == len(out) || ctx.Err() != nil) {
+		return nil, err
 	}
 	for i := range out {
 		if have[i] != (credentials{}) {
@@ -162,6 +154,33 @@ func (s *sending) have(ctx context.Context, to smtp.Path) (c credentials) {
 	defer s.p.mu.Unlock()
 	c.stamp = s.p.minted[[2]string{s.owner, resource(to)}].String()
 	return c
+}
+
+// together sends the message to those who need nothing. Whom the next hop puts off to another transaction (452 4.5.3, RFC 5321
+// §4.5.3.1.10), as a Gate does, gets one, while there is progress. err is that of the first transaction.
+func (s *sending) together(ctx context.Context, to []int, out smtp.Results) (first error) {
+	for round := 0; len(to) > 0; round++ {
+		res, err := s.send(ctx, to, credentials{})
+		if round == 0 {
+			first = err
+		}
+		var later []int
+		for k, i := range to {
+			if err != nil {
+				out[i] = smtp.Result{Reply: smtp.ReplyOf(err)}
+				continue
+			}
+			out[i] = res[k]
+			if r := res[k].Reply; r.Code == 452 && r.Enhanced == (smtp.EnhancedCode{4, 5, 3}) {
+				later = append(later, i)
+			}
+		}
+		if len(later) == len(to) {
+			break
+		}
+		to = later
+	}
+	return first
 }
 
 // send sends the message to some of its recipients.

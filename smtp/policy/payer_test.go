@@ -210,6 +210,21 @@ func TestPaySeveral(t *testing.T) {
 	}
 }
 
+// TestPayOneByOne: strangers to a Gate are sent one by one, each paid for, in one go.
+func TestPayOneByOne(t *testing.T) {
+	r := newRig(t)
+	p := policy.Payer{MaxBits: price}.Handler(verifierFor{r.h})
+	got := pay(t, p, "From: ann@a.example\r\n\r\nHello.\r\n", bob, "postmaster@example.org", carol, "dave@example.org")
+	if want := slices.Repeat([]string{taken}, 4); !slices.Equal(got, want) || r.count() != 4 {
+		t.Errorf("%q, %d letters", got, r.count())
+	}
+	// A hop that puts off everybody is left to the queue.
+	off := &recorder{response: smtp.NewError(452, smtp.EnhancedCode{4, 5, 3}, "Later")}
+	if got := pay(t, policy.Payer{}.Handler(off), letter, bob, carol); got[0] != "452 4.5.3 Later" || got[1] != got[0] || off.data != 1 {
+		t.Errorf("%q, %d times", got, off.data)
+	}
+}
+
 // unfold returns the value of the first field.
 func unfold(message string) string {
 	_, value, _ := strings.Cut(message, ":")

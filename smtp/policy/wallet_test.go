@@ -3,6 +3,7 @@ package policy_test
 import (
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -203,26 +204,67 @@ func TestOpener(t *testing.T) {
 	})
 }
 
-func TestMemoryRelations(t *testing.T) {
-	m := &policy.MemoryRelations{Max: 2}
-	set := func(who string, r policy.Relation) error { return m.SetRelation(t.Context(), bob, who, r) }
-	known := policy.Relation{State: policy.Known}
-	if err := errors.Join(set("a@x.example", known), set("b@X.example", known), set("a@x.example", known), set("c@x.example", policy.Relation{})); err != nil {
+// TestRelations holds the stores of this package to the rules of Relations.
+func TestRelations(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "relations")
+	open := func() *policy.FileRelations {
+		f := must(policy.OpenRelations(path))
+		t.Cleanup(func() { f.Close() })
+		return f
+	}
+	for name, m := range map[string]policy.Relations{"memory": &policy.MemoryRelations{}, "file": open()} {
+		set := func(who string, r policy.Relation) {
+			t.Helper()
+			if err := m.SetRelation(t.Context(), bob, who, r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		known := policy.Relation{State: policy.Known, Grant: capability.NewID()}
+		set("a@x.example", known)
+		set("b@X.example", known)
+		set("a@x.example", known)
+		set("c@x.example", policy.Relation{})
+		if got := must(m.Relation(t.Context(), "BOB@example.org", "A@x.example")); got != known {
+			t.Errorf("%s: %+v", name, got)
+		}
+		if got := must(m.Relation(t.Context(), carol, "a@x.example")); got != (policy.Relation{}) {
+			t.Errorf("%s: of another: %+v", name, got)
+		}
+		for i, step := range []struct {
+			who  string
+			to   policy.Relation
+			want policy.State // of the domain
+		}{{"a@x.example", policy.Relation{State: policy.Blocked}, policy.Known}, {"b@x.example", policy.Relation{}, policy.Stranger}, {"a@x.example", known, policy.Known}, {"a@x.example", policy.Relation{}, policy.Stranger}} {
+			set(step.who, step.to)
+			if got := must(m.Relation(t.Context(), "BOB@example.org", "x.EXAMPLE")); got.State != step.want {
+				t.Errorf("%s, step %d: %+v", name, i, got)
+			}
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err := m.Relation(ended, bob, "a@x.example"); err == nil {
+			t.Errorf("%s: Relation with an ended context", name)
+		}
+		if err := m.SetRelation(ended, bob, "a@x.example", known); err == nil {
+			t.Errorf("%s: SetRelation with an ended context", name)
+		}
+		for range 30 {
+			set("d@x.example", known)
+		}
+		set("e@x.example", policy.Relation{State: policy.Blocked})
+	}
+	for range 2 { // opened again, and written anew
+		f := open()
+		d, e := must(f.Relation(t.Context(), bob, "d@x.example")), must(f.Relation(t.Context(), bob, "e@x.example"))
+		if d.State != policy.Known || d.Grant == (capability.ID{}) || e.State != policy.Blocked || must(f.Relation(t.Context(), bob, "x.example")).State != policy.Known {
+			t.Errorf("opened again: %+v, %+v", d, e)
+		}
+	}
+	if err := os.WriteFile(path, []byte("no line of ours\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := set("c@x.example", known); err == nil {
-		t.Error("more than Max: no error")
-	}
-	for i, step := range []struct {
-		who  string
-		to   policy.Relation
-		want policy.State // of the domain
-	}{{"a@x.example", policy.Relation{State: policy.Blocked}, policy.Known}, {"b@x.example", policy.Relation{}, policy.Stranger}, {"a@x.example", known, policy.Known}, {"a@x.example", policy.Relation{}, policy.Stranger}} {
-		if err := set(step.who, step.to); err != nil {
-			t.Fatal(err)
-		}
-		if got := must(m.Relation(t.Context(), "BOB@example.org", "x.EXAMPLE")); got.State != step.want {
-			t.Errorf("step %d: %+v", i, got)
-		}
+	if f, err := policy.OpenRelations(path); err == nil {
+		f.Close()
+		t.Error("a file that is none of ours was opened")
 	}
 }
