@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/mailbricks/mailbricks/examples/cli"
@@ -74,16 +75,15 @@ func mint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	m := hashcash.Minter{Bits: *bits, Workers: *workers}
 	if cli.Colour(stderr) {
-		m.Progress = func(p hashcash.Progress) {
-			fmt.Fprintf(stderr, "\r\x1b[K%.1f M attempts/s, %.0f %% of searches are done by now, to go: half within %s, 90 %% within %s",
-				p.Rate/1e6, 100*p.Chance, p.P50.Round(100*time.Millisecond), p.P90.Round(100*time.Millisecond))
-		}
+		m.Progress = func(p hashcash.Progress) { fmt.Fprint(stderr, "\r\x1b[K", progress(p)) }
 		defer fmt.Fprint(stderr, "\r\x1b[K")
 	}
 	s, err := m.Mint(ctx, fs.Arg(0), "")
 	switch {
 	case errors.Is(err, hashcash.ErrResource):
 		return cli.Usagef("%v", err)
+	case errors.Is(err, context.Canceled):
+		return errors.New("stopped before a stamp was found")
 	case err != nil:
 		return err
 	case *header:
@@ -92,6 +92,15 @@ func mint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		_, err = fmt.Fprintln(stdout, s)
 	}
 	return err
+}
+
+// progress tells how a search goes. It has no memory: the time to go does not shrink, so there is no bar from 0 to 100 %.
+func progress(p hashcash.Progress) string {
+	round := func(d time.Duration) time.Duration {
+		return d.Round(max(100*time.Millisecond, d.Truncate(time.Minute)/1000))
+	}
+	return fmt.Sprintf("%.1f M attempts/s, %.0f %% of searches are done by now, to go: half within %s, 90 %% within %s",
+		p.Rate/1e6, 100*p.Chance, round(p.P50), round(p.P90))
 }
 
 func check(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -118,7 +127,12 @@ func check(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		defer store.Close()
 		v.Spent, v.AllowReplay = store, false
 	}
-	_, err := v.Verify(ctx, fs.Arg(0), *resource)
+	// The header field that mint -x prints is taken too.
+	text := strings.Join(strings.Fields(fs.Arg(0)), "")
+	if name, value, _ := strings.Cut(text, ":"); strings.EqualFold(name, hashcash.HeaderName) {
+		text = value
+	}
+	_, err := v.Verify(ctx, text, *resource)
 	switch {
 	case errors.Is(err, hashcash.ErrStore):
 		return cli.Undecided(err)

@@ -2,13 +2,16 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/hashcash"
 )
 
 func stamp(t *testing.T, args ...string) (string, int) {
@@ -35,6 +38,12 @@ func TestMintCheck(t *testing.T) {
 	}{
 		{"valid", cli.StatusDone, []string{"check", "-bits", "10", "-resource", "bob@example.com", "-db", db, s}},
 		{"hashcash: spent", cli.StatusFailed, []string{"check", "-bits", "10", "-resource", "bob@example.com", "-db", db, s}},
+		{"valid", cli.StatusDone, []string{"check", "-bits", "10", "-resource", "bob@example.com", header}},
+		{"expired", cli.StatusFailed, []string{"check", "-bits", "20", "-resource", "foo", "1:20:040806:foo::65f460d0726f420d:13a6b8"}},
+		{"", cli.StatusUsage, []string{"check", "-bits", "10", "-scheme", "equihash", "-resource", "bob@example.com", s}},
+		{"", cli.StatusUsage, []string{"mint", "-scheme", "gold", "a@example.com"}},
+		{"", cli.StatusUsage, []string{"mint", "-bits", "10"}},
+		{"", cli.StatusUsage, []string{"bench", "-seconds", "0"}},
 		{"insufficient bits", cli.StatusFailed, []string{"check", "-bits", "11", "-resource", "bob@example.com", s}},
 		{"stamp is for", cli.StatusFailed, []string{"check", "-bits", "10", "-resource", "eve@example.com", s}},
 		{"not a stamp", cli.StatusFailed, []string{"check", "-bits", "10", "-resource", "eve@example.com", "junk"}},
@@ -50,6 +59,22 @@ func TestMintCheck(t *testing.T) {
 		if status != tt.status || !strings.Contains(out, tt.want) {
 			t.Errorf("%v: %q, status %d; want %q, %d", tt.args, out, status, tt.want, tt.status)
 		}
+	}
+}
+
+// TestInterrupt: a signal ends a search that would last.
+func TestInterrupt(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := run(ctx, []string{"mint", "-bits", "60", "-workers", "1", "bob@example.com"}, io.Discard, io.Discard); cli.Status(err) != cli.StatusFailed {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestProgress(t *testing.T) {
+	got := progress(hashcash.Progress{Attempts: 1 << 20, Rate: 12.34e6, Chance: .632, P50: 58_912 * time.Microsecond, P90: 200 * time.Hour})
+	if want := "12.3 M attempts/s, 63 % of searches are done by now, to go: half within 100ms, 90 % within 200h0m0s"; got != want {
+		t.Errorf("%q", got)
 	}
 }
 
