@@ -2,6 +2,7 @@ package auth
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -167,6 +168,9 @@ func ask[T any](ctx context.Context, v view, qtype, name string, plain func(Reso
 		out, err = plain(v.c.Resolver)
 	default:
 		err = &net.DNSError{Err: "auth: no resolver", Name: name}
+	}
+	if d, ok := errors.AsType[*net.DNSError](err); err != nil && (!ok || !d.IsNotFound) {
+		state = Unknown // there is no answer
 	}
 	answer := make([]string, len(out))
 	for i, r := range out {

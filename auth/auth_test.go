@@ -275,6 +275,27 @@ func TestBudget(t *testing.T) {
 	}
 }
 
+// TestNoAnswer: a failure has no DNSSEC state, and what the resolver says of itself does not leave the house.
+func TestNoAnswer(t *testing.T) {
+	z, key := world(t)
+	z.Sign("example.com")
+	for _, name := range []string{"example.com", "s._domainkey.example.com", "_dmarc.example.com"} {
+		z.Fail(name, dnstest.ServFail)
+	}
+	v := check(t, auth.Checker{ID: "mx.example.org", SecureResolver: z}, from, signed(t, key, "example.com", letter))
+	if got := keywords(v); got != "temperror temperror temperror" || v.Secure("spf") || !v.Undecided() {
+		t.Error(got)
+	}
+	for _, q := range v.Questions {
+		if q.Err == nil || q.DNSSEC != auth.Unknown || strings.Contains(string(v.Field), q.Err.Error()) {
+			t.Errorf("%+v in %s", q, v.Field)
+		}
+	}
+	if strings.Contains(string(v.SPF.AppendReceived(nil, "mx.example.org")), "lookup") {
+		t.Errorf("%s", v.SPF.AppendReceived(nil, "mx.example.org"))
+	}
+}
+
 // silent never answers.
 type silent struct{ *dnstest.Zone }
 

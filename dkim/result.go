@@ -84,7 +84,10 @@ func (r Result) Reason() string {
 // without folding.
 func (r Result) AppendResult(dst []byte) []byte {
 	dst = append(append(dst, "dkim="...), r.Value...)
-	if r.Err != nil {
+	switch {
+	case r.Value == TempError: // what the resolver says may name our own servers
+		dst = append(dst, ` reason="key look-up failed"`...)
+	case r.Err != nil:
 		dst = header.AppendValue(append(dst, " reason="...), r.Reason())
 	}
 	property := func(name, value string) {

@@ -1,6 +1,7 @@
 package spf
 
 import (
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -108,12 +109,23 @@ func (c *Check) Reason() string {
 	return c.Mechanism
 }
 
+// told is Reason for strangers: what the resolver says may name our own servers.
+func (c *Check) told() string {
+	e, ok := errors.AsType[*Error](c.Err)
+	if !ok || e.Code != CodeDNS {
+		return c.Reason()
+	}
+	without := *e
+	without.Err = nil
+	return strings.TrimPrefix(without.Error(), "spf: ")
+}
+
 // AppendResult appends the verdict as a resinfo of Authentication-Results (RFC 8601 §2.2), without separator and
 // without folding.
 func (c *Check) AppendResult(dst []byte) []byte {
 	dst = append(append(dst, "spf="...), c.Result...)
 	if c.Err != nil {
-		dst = header.AppendValue(append(dst, " reason="...), c.Reason())
+		dst = header.AppendValue(append(dst, " reason="...), c.told())
 	}
 	if c.Identity == "mailfrom" {
 		return header.AppendProperty(append(dst, " smtp.mailfrom="...), c.Sender)
@@ -127,7 +139,7 @@ func (c *Check) AppendResult(dst []byte) []byte {
 // AppendReceived appends the Received-SPF field with its final CRLF (RFC 7208 §9.1). receiver is the host that checked.
 func (c *Check) AppendReceived(dst []byte, receiver string) []byte {
 	dst = append(append(dst, "Received-SPF: "...), c.Result...)
-	dst = header.AppendComment(append(dst, ' '), receiver+": "+c.Reason())
+	dst = header.AppendComment(append(dst, ' '), receiver+": "+c.told())
 	pair := func(name, value string) {
 		if value != "" {
 			dst = header.AppendValue(append(append(append(dst, "\r\n "...), name...), '='), value)
