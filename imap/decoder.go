@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"unicode/utf8"
+
+	"github.com/mailbricks/mailbricks/smtp/message"
 )
 
 // DecoderOptions are the limits of a Decoder and what it asks for literals. The zero value is a client's, strict and
@@ -430,8 +432,11 @@ func (d *Decoder) Line() string {
 	return string(b)
 }
 
-// MaxNesting is how deep lists and search keys are nested.
+// MaxNesting is how deep search keys are nested.
 const MaxNesting = 100
+
+// maxValueNesting is how deep lists are nested in a value: the deepest body structure, and what its leaves hold.
+const maxValueNesting = message.MaxDepth + 10
 
 // Value reads any value, nested lists and literals too, and returns it as it is on the wire. That is how a client
 // passes over what it does not know.
@@ -441,8 +446,8 @@ func (d *Decoder) Value() string {
 	for d.err == nil {
 		switch c := d.Peek(); {
 		case c == '(':
-			if depth++; depth > MaxNesting {
-				d.Fail(&LimitError{What: "nesting", Limit: MaxNesting})
+			if depth++; depth > maxValueNesting {
+				d.Fail(&LimitError{What: "nesting", Limit: maxValueNesting})
 			}
 			d.pos++
 			out = append(out, c)

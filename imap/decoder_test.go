@@ -101,7 +101,7 @@ func TestTokens(t *testing.T) {
 		{"value", "(a", "! 2"},
 		{"value", ")", "! 0"},
 		{"value", "~{1}\r\n\x00", "~{1}\r\n\x00"},
-		{"value", strings.Repeat("(", 101), "! 101 nesting"},
+		{"value", strings.Repeat("(", 111), "! 111 nesting"},
 		{"list", "()", "[]"},
 		{"list", "(a b)", "[a b]"},
 		{"list", "(a  b)", "! 3"},
@@ -119,7 +119,7 @@ func TestTokens(t *testing.T) {
 				got = fmt.Sprint("! ", e.Offset)
 			} else {
 				got += " " + strings.TrimSuffix(strings.TrimPrefix(err.Error(), "imap: "), " beyond the limit of 65536")
-				got = strings.TrimSuffix(got, " beyond the limit of 100")
+				got = strings.TrimSuffix(got, " beyond the limit of 110")
 			}
 		}
 		if got != tt.want {

@@ -20,7 +20,7 @@ func (c *session) decodeName(s string) (string, error) {
 	if !c.rev2 {
 		name, err := imap.ParseUTF7(s)
 		if err != nil {
-			return "", fmt.Errorf("%w: %w", imap.ErrInvalidName, err)
+			return "", fmt.Errorf("%w: %v", imap.ErrInvalidName, err)
 		}
 		s = name
 	}

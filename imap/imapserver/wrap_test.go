@@ -1,0 +1,18 @@
+package imapserver_test
+
+import (
+	"context"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// OpenAccount returns a copy of the account, changed.
+func (w wrapped) OpenAccount(ctx context.Context, user string) (*imap.Account, error) {
+	a, err := w.Backend.OpenAccount(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	c := *a
+	w.wrap(&c)
+	return &c, nil
+}

@@ -1,0 +1,16 @@
+package imaptest_test
+
+import (
+	"testing"
+
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/imap/imaptest"
+)
+
+func TestMemory(t *testing.T) {
+	imaptest.TestBackend(t, func(t *testing.T) (imap.Backend, string) {
+		m := &imaptest.Memory{}
+		m.AddUser("alice")
+		return m, "alice"
+	})
+}
