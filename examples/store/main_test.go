@@ -45,7 +45,8 @@ func TestUsage(t *testing.T) {
 // A store is the program with a certificate.
 type store struct {
 	*clitest.Program
-	tls *tls.Config
+	tls  *tls.Config
+	cert string // file
 }
 
 func startStore(t *testing.T, args ...string) *store {
@@ -65,7 +66,7 @@ func startStore(t *testing.T, args ...string) *store {
 	}
 	args = append(args, "-user", "alice@example.com:secret", "-user", "bob:s3cret", "-token", "alice@example.com:@"+token, "-hostname", "mail.example.com",
 		"-lmtp", ":0", "-imap", ":0", "-imaps", ":0", "-pop3", ":0", "-pop3s", ":0", "-jmap", ":0", "-tls-cert", certFile, "-tls-key", keyFile)
-	return &store{clitest.Start(t, "store", run, args...), &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}}
+	return &store{clitest.Start(t, "store", run, args...), &tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}, certFile}
 }
 
 // deliver sends a message by LMTP.
