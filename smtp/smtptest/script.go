@@ -194,18 +194,26 @@ func (p *player) act(arg string) (got string, err error) {
 		}
 		return "", nil
 	case "close":
-		return "", p.c.Close()
+		return "", p.close()
 	case "reset":
 		if t, ok := p.c.(*net.TCPConn); ok {
 			_ = t.SetLinger(0)
 		}
-		return "", p.c.Close()
+		return "", p.close()
 	case "hang":
 		_ = p.c.SetDeadline(time.Time{})
 		_, _ = io.Copy(io.Discard, p.r)
 		return "", nil
 	}
 	return "", errors.New("unknown step")
+}
+
+// close closes the connection, which the end of the test may have done already.
+func (p *player) close() error {
+	if err := p.c.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
 }
 
 // A ScriptServer is a server on loopback that plays one script for each connection.
