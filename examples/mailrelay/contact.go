@@ -15,8 +15,7 @@ import (
 )
 
 // Contacts is first contact by capability and postage: what the Gate of a relay asks of unknown senders, what its users
-// give to those they write to, and what it pays for them. Its state is in files of one directory, but for who is
-// acquainted with whom, which is lost with the process: whoever has no capability pays again then.
+// give to those they write to, and what it pays for them. Its state is in files of one directory.
 type Contacts struct {
 	Gate   *policy.Gate
 	Opener *policy.Opener
@@ -57,7 +56,11 @@ func OpenContacts(dir string) (c *Contacts, err error) {
 		return c, err
 	}
 	c.closers = append(c.closers, wallet.Close)
-	relations := &policy.MemoryRelations{}
+	relations, err := policy.OpenRelations(filepath.Join(dir, "relations"))
+	if err != nil {
+		return c, err
+	}
+	c.closers = append(c.closers, relations.Close)
 	c.Gate = &policy.Gate{
 		Rules:        policy.Transitional(),
 		Capabilities: capability.Verifier{Keys: capability.OneKey(key.Public().(ed25519.PublicKey)), Store: grants},

@@ -43,11 +43,12 @@ type hopping struct {
 }
 
 func (t *hopping) Rcpt(_ context.Context, to smtp.Path, p smtp.RcptParams) error {
-	s := to.Address()
+	var s strings.Builder
+	s.WriteString(to.Address())
 	for _, q := range p.Other {
-		s += " " + q.Keyword
+		s.WriteString(" " + q.Keyword)
 	}
-	t.to = append(t.to, s)
+	t.to = append(t.to, s.String())
 	return nil
 }
 
@@ -228,14 +229,14 @@ func TestPayOneByOne(t *testing.T) {
 // unfold returns the value of the first field.
 func unfold(message string) string {
 	_, value, _ := strings.Cut(message, ":")
-	var out string
+	var out strings.Builder
 	for line := range strings.SplitSeq(value, "\r\n") {
 		if line != "" && line[0] != ' ' {
 			break
 		}
-		out += strings.TrimSpace(line)
+		out.WriteString(strings.TrimSpace(line))
 	}
-	return out
+	return out.String()
 }
 
 // TestPayEnds: minting ends with its time, and with the caller's context.
