@@ -212,10 +212,12 @@ func (s *relationLines) Compact() ([]byte, bool) {
 	return out.Bytes(), s.n > 2*len(s.m.by)+16
 }
 
-// An Opener opens the way back: whoever a user writes to may answer. It stands in front of a Signer, so that what it adds
-// is signed:
+// An Opener opens the way back: whoever a user writes to may answer.
 //
 //	opener.Handler(signer.Handler(queue))
+//
+// What it adds is not signed, because the recipient's Gate takes it away again and signatures must outlast that. A host on the
+// way could put another token there, which opens nothing: the sender then pays once more.
 type Opener struct {
 	// Relations learns whom the users write to; needed.
 	Relations Relations
