@@ -225,3 +225,44 @@ func TestBodyUnchanged(t *testing.T) {
 		t.Errorf("%+v", e)
 	}
 }
+
+// TestOffers: a capability is taken from its issuer alone, authenticated, for the recipient it is meant for.
+func TestOffers(t *testing.T) {
+	r := newRig(t, func(g *policy.Gate) { g.Rules = policy.Open() })
+	offer := func(issuer, scope string) string {
+		tok := must(capability.Issue(capability.Grant{Issuer: issuer, Limits: capability.Limits{Scope: scope}}, r.key))
+		return "Delivery-Capability-Offer: " + tok.String() + "\r\n"
+	}
+	for name, tt := range map[string]struct {
+		message string
+		want    bool
+	}{
+		"to him":            {fromAuthor("ann@a.example", offer("ann@a.example", bob)), true},
+		"to his domain":     {fromAuthor("ann@a.example", offer("ann@a.example", "example.org")), true},
+		"of her domain":     {fromAuthor("ann@a.example", offer("a.example", bob)), true},
+		"to whoever has it": {fromAuthor("ann@a.example", offer("ann@a.example", "")), true},
+		"the second":        {fromAuthor("ann@a.example", "Delivery-Capability-Offer: junk\r\n", offer("ann@a.example", bob)), true},
+		"of another":        {fromAuthor("eve@evil.example", offer("ann@a.example", bob)), false},
+		"to another":        {fromAuthor("ann@a.example", offer("ann@a.example", carol)), false},
+		"not authenticated": {"From: ann@a.example\r\n" + offer("ann@a.example", bob) + "\r\n", false},
+		"behind too many":   {fromAuthor("ann@a.example", strings.Repeat("Delivery-Capability-Offer: junk\r\n", 32), offer("ann@a.example", bob)), false},
+	} {
+		wallet := &policy.MemoryWallet{}
+		r.gate.Wallet = wallet
+		r.h = r.gate.Handler(r.inbox)
+		if got := r.one("", "", tt.message); got != taken {
+			t.Errorf("%s: %s", name, got)
+		}
+		if _, ok, err := wallet.Get(t.Context(), bob, "ann@a.example"); ok != tt.want || err != nil {
+			t.Errorf("%s: kept %v, %v", name, ok, err)
+		}
+		if m, _ := r.inbox.last(); strings.Contains(m, "Delivery-Capability-Offer") {
+			t.Errorf("%s: %q", name, m)
+		}
+	}
+	r.gate.Wallet = down{}
+	r.h = r.gate.Handler(r.inbox)
+	if got := r.one("", "", fromAuthor("ann@a.example", offer("ann@a.example", bob))); got != taken {
+		t.Errorf("wallet down: %s", got)
+	}
+}

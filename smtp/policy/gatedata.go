@@ -36,7 +36,7 @@ func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error)
 	if err != nil {
 		return nil, err
 	}
-	in := &ending{t: t, ctx: ctx, r: br, size: int64(len(section)), sum: sha256.New(), sender: s}
+	in := &ending{t: t, ctx: ctx, r: br, size: int64(len(section)), sum: sha256.New(), sender: s, section: section}
 	in.sum.Write(stable(section))
 	top := t.field(decision)
 	res, err := t.tx.Data(ctx, io.MultiReader(bytes.NewReader(top),
@@ -53,7 +53,6 @@ func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error)
 	if err != nil {
 		return nil, err
 	}
-	t.collect(ctx, section, s, res)
 	return res, nil
 }
 
@@ -155,9 +154,11 @@ type ending struct {
 	size   int64
 	sum    hash.Hash
 	sender from
-	err    error    // io.EOF: the message is whole and may be taken
-	digest [32]byte // of the message, at io.EOF
-	spent  []string
+
+	section []byte   // the header
+	err     error    // io.EOF: the message is whole and may be taken
+	digest  [32]byte // of the message, at io.EOF
+	spent   []string
 }
 
 // Read implements io.Reader.
@@ -183,7 +184,8 @@ func (in *ending) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// finish looks once more whether the capabilities stand, and spends the stamp of a stranger.
+// finish looks once more whether the capabilities stand, spends the stamp of a stranger, and takes what is offered: the
+// recipient may answer as soon as the message is there.
 func (in *ending) finish() error {
 	t := in.t
 	for _, r := range t.guests {
@@ -201,6 +203,7 @@ func (in *ending) finish() error {
 			return d.refusal(r.to)
 		}
 	}
+	in.collect()
 	return nil
 }
 
@@ -285,18 +288,19 @@ func (t *gating) settle(ctx context.Context, in *ending, res smtp.Results, err e
 }
 
 // collect puts the capabilities that an authenticated author offers into the wallet.
-func (t *gating) collect(ctx context.Context, section []byte, s from, res smtp.Results) {
+func (in *ending) collect() {
+	t, s := in.t, in.sender
 	if t.g.Wallet == nil || s.auth.Domain == "" {
 		return
 	}
-	for token := range tokens(section, OfferField) {
-		for i, r := range t.guests {
+	for token := range tokens(in.section, OfferField) {
+		for _, r := range t.guests {
 			// The author gives for itself, to this recipient.
 			q := capability.Request{Sender: r.address, Domain: r.address[strings.LastIndexByte(r.address, '@')+1:], Recipient: s.address}
-			if !res[i].Reply.OK() || token.Grant().Admits(q, t.g.Now()) != nil {
+			if token.Grant().Admits(q, t.g.Now()) != nil {
 				continue
 			}
-			if err := t.g.Wallet.Put(context.WithoutCancel(ctx), r.address, token); err != nil {
+			if err := t.g.Wallet.Put(in.ctx, r.address, token); err != nil {
 				t.g.Logger.Warn("capability not kept", "owner", r.address, "from", s.address, "err", err)
 			}
 		}
