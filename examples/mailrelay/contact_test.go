@@ -75,7 +75,7 @@ func newSide(t *testing.T, zone *dnstest.Zone, domain string, other func() strin
 	}}
 	s.relay, err = mailrelay.New(mailrelay.Config{
 		Hostname: "mx." + domain, Local: []string{domain}, Deliver: s.store, Next: next, Spool: spool, Resolver: zone,
-		Keys: []dkim.Signer{{Domain: domain, Selector: "s", Key: key}}, Retry: []time.Duration{time.Hour},
+		Keys: policy.KeyRing(dkim.Signer{Domain: domain, Selector: "s", Key: key}), Retry: []time.Duration{time.Hour},
 		Gate: s.contacts.Gate, Opener: s.contacts.Opener, Payer: s.contacts.Payer,
 	})
 	if err != nil {

@@ -40,7 +40,7 @@ func (d dispatcher) way(from smtp.Path, local bool) smtp.Handler {
 	switch {
 	case local:
 		return d.r.c.Deliver
-	case from.IsNull() && len(d.r.c.Keys) > 0:
+	case from.IsNull() && d.r.c.Keys != nil:
 		return d.signer.Handler(d.next)
 	}
 	return d.next

@@ -41,8 +41,8 @@ type Config struct {
 	Gate   *policy.Gate
 	Opener *policy.Opener
 	Payer  *policy.Payer
-	// Keys sign the mail of users, and notifications, by author domain.
-	Keys []dkim.Signer
+	// Keys finds what signs the mail of users, and notifications, as policy.Signer does; nil: nothing. See policy.KeyRing.
+	Keys func(ctx context.Context, domain string) ([]dkim.Signer, error)
 
 	// Retry, Expire and Warn are those of queue.Config.
 	Retry        []time.Duration
@@ -131,7 +131,7 @@ func New(c Config) (*Relay, error) {
 func (r *Relay) assemble() {
 	c := &r.c
 	limits := policy.Limits{Message: c.MaxSize}
-	signer := policy.Signer{Keys: policy.KeyRing(c.Keys...), Limits: limits}
+	signer := policy.Signer{Keys: c.Keys, Limits: limits}
 	if c.Deliver != nil {
 		c.Deliver = r.observe(Deliver, c.Deliver)
 	}

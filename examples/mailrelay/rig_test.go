@@ -16,6 +16,7 @@ import (
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
 	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/queue"
 )
 
@@ -125,7 +126,7 @@ func newRig(t *testing.T, change func(*mailrelay.Config)) *rig {
 	r.zone.AddTXT("s._domainkey.b.example", string(record))
 	c := mailrelay.Config{
 		Hostname: "mx.b.example", Local: []string{"b.example", "bücher.example"}, Deliver: r.store, Next: r.world, Spool: spool,
-		Resolver: r.zone, Keys: []dkim.Signer{{Domain: "b.example", Selector: "s", Key: key}},
+		Resolver: r.zone, Keys: policy.KeyRing(dkim.Signer{Domain: "b.example", Selector: "s", Key: key}),
 		OnEvent: func(ev mailrelay.Event) { r.mu.Lock(); defer r.mu.Unlock(); r.events = append(r.events, ev) },
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
+	"github.com/mailbricks/mailbricks/smtp/policy"
 )
 
 const usage = `relay takes mail for its own domains from everybody, and for all domains from its users.
@@ -86,13 +87,15 @@ func (o *options) config(log *slog.Logger) (c mailrelay.Config, closeAll func() 
 	if c.Authenticator, err = authenticator(&o.users); err != nil {
 		return c, closeAll, err
 	}
+	var keys []dkim.Signer
 	for _, s := range o.dkim {
 		signer, err := signer(s)
 		if err != nil {
 			return c, closeAll, err
 		}
-		c.Keys = append(c.Keys, signer)
+		keys = append(keys, signer)
 	}
+	c.Keys = policy.KeyRing(keys...)
 	dns, err := cli.OpenResolver(o.resolver)
 	if err != nil {
 		return c, closeAll, err
