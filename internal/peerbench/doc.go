@@ -12,5 +12,7 @@
 // time, so a busy machine does little harm. A ratio is taken within one round; the table gives the median over the
 // rounds and the range of the middle half, the plot the median and the whole range.
 //
+// A server runs in a process of its own, so that the client that loads it does not count.
+//
 // A family adds its rows with a file of its own: a function that returns []row, named in families.
 package main

@@ -15,6 +15,13 @@ import (
 const timeLimit = 100 * time.Second
 
 func main() {
+	if name := os.Getenv(serveEnv); name != "" {
+		if err := serve(name); err != nil {
+			fmt.Fprintln(os.Stderr, "peerbench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if err := run(os.Args[1:], os.Stdout); err != nil {
 		fmt.Fprintln(os.Stderr, "peerbench:", err)
 		os.Exit(1)

@@ -44,6 +44,13 @@ func processCPU() (time.Duration, error) {
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano()), nil
 }
 
+// processMemory returns the allocations of this process so far.
+func processMemory() (mallocs, size uint64, err error) {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Mallocs, m.TotalAlloc, nil
+}
+
 // measure runs all rows for so many rounds, or until ctx is done; the first round is always whole.
 func measure(ctx context.Context, rows []row, rounds int) ([]result, error) {
 	results := make([]result, len(rows))
@@ -84,6 +91,9 @@ func begin(im impl) (*running, error) {
 	if im.cpu == nil {
 		im.cpu = processCPU
 	}
+	if im.memory == nil {
+		im.memory = processMemory
+	}
 	op, err := im.start()
 	if err != nil {
 		return nil, err
@@ -108,8 +118,10 @@ func begin(im impl) (*running, error) {
 // sample does the operations of one sample.
 func (w *running) sample() (sample, error) {
 	runtime.GC()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+	mallocs0, size0, err := w.memory()
+	if err != nil {
+		return sample{}, err
+	}
 	t0, err := w.cpu()
 	if err != nil {
 		return sample{}, err
@@ -123,12 +135,15 @@ func (w *running) sample() (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	runtime.ReadMemStats(&after)
+	mallocs1, size1, err := w.memory()
+	if err != nil {
+		return sample{}, err
+	}
 	n := float64(w.n)
 	return sample{
 		cpu:    (t1 - t0).Seconds() / n,
-		allocs: float64(after.Mallocs-before.Mallocs) / n,
-		bytes:  float64(after.TotalAlloc-before.TotalAlloc) / n,
+		allocs: float64(mallocs1-mallocs0) / n,
+		bytes:  float64(size1-size0) / n,
 	}, nil
 }
 

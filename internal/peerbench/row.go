@@ -22,13 +22,15 @@ type impl struct {
 	start func() (op func() error, err error)
 	// cpu is the CPU time used so far by whoever does the work; nil: this process. A peer that is a program has its own.
 	cpu func() (time.Duration, error)
+	// memory is the allocations and octets so far of whoever does the work; nil: this process.
+	memory func() (mallocs, size uint64, err error)
 	// stop ends what start began; nil: nothing.
 	stop func()
 }
 
 // families are the functions that make the rows, one a family.
 func families() []func() ([]row, error) {
-	return []func() ([]row, error){dkimRows, authresRows}
+	return []func() ([]row, error){dkimRows, authresRows, smtpRows}
 }
 
 // version returns "name vX" for a Go module that this program is built with.

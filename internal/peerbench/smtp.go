@@ -1,0 +1,259 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"time"
+
+	gosmtp "github.com/emersion/go-smtp"
+
+	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/smtpserver"
+)
+
+// serveEnv makes this program a server instead: it names which.
+const serveEnv = "PEERBENCH_SERVE"
+
+// smtpServers are the servers, each of which reads messages and throws them away. They run in processes of their own,
+// so that what the client costs does not count.
+var smtpServers = map[string]func(net.Listener) error{
+	"mailbricks": func(ln net.Listener) error {
+		return (&smtpserver.Server{Handler: sink{}, Hostname: "bench.test"}).Serve(context.Background(), ln)
+	},
+	"go-smtp": func(ln net.Listener) error {
+		s := gosmtp.NewServer(gosmtp.BackendFunc(func(*gosmtp.Conn) (gosmtp.Session, error) { return gosink{}, nil }))
+		s.Domain = "bench.test"
+		return s.Serve(ln)
+	},
+}
+
+// A sink is a Handler that reads messages and throws them away.
+type sink struct{}
+
+func (sink) Mail(context.Context, *smtp.Peer, smtp.Path, smtp.MailParams) (smtp.Transaction, error) {
+	return new(sinking), nil
+}
+
+type sinking struct{ n int }
+
+func (s *sinking) Rcpt(context.Context, smtp.Path, smtp.RcptParams) error { s.n++; return nil }
+func (s *sinking) Close() error                                           { return nil }
+func (s *sinking) Data(_ context.Context, body io.Reader) (smtp.Results, error) {
+	if _, err := io.Copy(io.Discard, body); err != nil {
+		return nil, err
+	}
+	return smtp.SameResult(s.n, smtp.NewReply(250, smtp.EnhancedCode{2, 0, 0}, "Taken")), nil
+}
+
+type gosink struct{}
+
+func (gosink) Reset()                                 {}
+func (gosink) Logout() error                          { return nil }
+func (gosink) Mail(string, *gosmtp.MailOptions) error { return nil }
+func (gosink) Rcpt(string, *gosmtp.RcptOptions) error { return nil }
+func (gosink) Data(r io.Reader) error {
+	_, err := io.Copy(io.Discard, r)
+	return err
+}
+
+// serve is the process of a server: it says its address, and then, for each line of its input, what it has used so far.
+func serve(name string) error {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	go func() { _ = smtpServers[name](ln) }()
+	fmt.Println(ln.Addr())
+	in := bufio.NewReader(os.Stdin)
+	for {
+		if _, err := in.ReadString('\n'); err != nil {
+			return nil
+		}
+		cpu, err := processCPU()
+		if err != nil {
+			return err
+		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		fmt.Println(int64(cpu), m.Mallocs, m.TotalAlloc)
+	}
+}
+
+// A child is the process of a server.
+type child struct {
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	out  *bufio.Reader
+	addr string
+}
+
+func startChild(name string) (*child, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c := &child{cmd: exec.Command(exe)}
+	c.cmd.Env = append(os.Environ(), serveEnv+"="+name)
+	c.cmd.Stderr = os.Stderr
+	if c.in, err = c.cmd.StdinPipe(); err != nil {
+		return nil, err
+	}
+	out, err := c.cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	c.out = bufio.NewReader(out)
+	if err := c.cmd.Start(); err != nil {
+		return nil, err
+	}
+	addr, err := c.out.ReadString('\n')
+	c.addr = strings.TrimSpace(addr)
+	return c, err
+}
+
+// used returns what the process has used so far.
+func (c *child) used() (cpu time.Duration, mallocs, size uint64, err error) {
+	if _, err = io.WriteString(c.in, "\n"); err == nil {
+		_, err = fmt.Fscanln(c.out, &cpu, &mallocs, &size)
+	}
+	return cpu, mallocs, size, err
+}
+
+func (c *child) stop() {
+	_ = c.in.Close()
+	_ = c.cmd.Wait()
+}
+
+// A load is how a message is sent.
+type load struct {
+	name      string
+	size      int
+	pipelined bool // MAIL, RCPT and DATA in one write
+	connect   bool // one connection a message
+}
+
+// smtpRows send to servers over loopback.
+func smtpRows() ([]row, error) {
+	var rows []row
+	for _, l := range []load{
+		{name: "4 KiB, kept", size: 4 << 10},
+		{name: "4 KiB, pipelined", size: 4 << 10, pipelined: true},
+		{name: "100 KiB, kept", size: 100 << 10},
+		{name: "100 KiB, pipelined", size: 100 << 10, pipelined: true},
+		{name: "4 KiB, one connection each", size: 4 << 10, connect: true},
+	} {
+		rows = append(rows, row{"smtp server " + l.name, []impl{
+			smtpImpl("mailbricks", "mailbricks", l),
+			smtpImpl(version("go-smtp", "github.com/emersion/go-smtp"), "go-smtp", l),
+		}})
+	}
+	return rows, nil
+}
+
+func smtpImpl(title, name string, l load) impl {
+	var c *child
+	im := impl{name: title}
+	im.start = func() (func() error, error) {
+		var err error
+		if c, err = startChild(name); err != nil {
+			return nil, err
+		}
+		cl := &loadClient{addr: c.addr, load: l, letter: append(dkimLetter(l.size, plainLine), ".\r\n"...)}
+		return cl.send, nil
+	}
+	im.cpu = func() (time.Duration, error) {
+		cpu, _, _, err := c.used()
+		return cpu, err
+	}
+	im.memory = func() (mallocs, size uint64, err error) {
+		_, mallocs, size, err = c.used()
+		return mallocs, size, err
+	}
+	im.stop = func() {
+		if c != nil {
+			c.stop()
+		}
+	}
+	return im
+}
+
+// A loadClient sends one message after the other.
+type loadClient struct {
+	load
+	addr   string
+	letter []byte
+	c      net.Conn
+	r      *bufio.Reader
+}
+
+var (
+	benchMail = []byte("MAIL FROM:<a@bench.test>\r\n")
+	benchRcpt = []byte("RCPT TO:<b@bench.test>\r\n")
+	benchData = []byte("DATA\r\n")
+	benchAll  = bytes.Join([][]byte{benchMail, benchRcpt, benchData}, nil)
+)
+
+// send sends one message.
+func (l *loadClient) send() error {
+	if l.c == nil {
+		if err := l.dial(); err != nil {
+			return err
+		}
+	}
+	if l.pipelined {
+		if err := l.say(benchAll, "250", "250", "354"); err != nil {
+			return err
+		}
+	} else if err := errors.Join(l.say(benchMail, "250"), l.say(benchRcpt, "250"), l.say(benchData, "354")); err != nil {
+		return err
+	}
+	if err := l.say(l.letter, "250"); err != nil || !l.connect {
+		return err
+	}
+	err := l.say([]byte("QUIT\r\n"), "221")
+	_ = l.c.Close()
+	l.c = nil
+	return err
+}
+
+func (l *loadClient) dial() (err error) {
+	if l.c, err = net.Dial("tcp", l.addr); err != nil {
+		return err
+	}
+	l.r = bufio.NewReader(l.c)
+	if err := l.say(nil, "220"); err != nil {
+		return err
+	}
+	return l.say([]byte("EHLO client.test\r\n"), "250")
+}
+
+// say sends b and reads replies with these codes.
+func (l *loadClient) say(b []byte, codes ...string) error {
+	if len(b) > 0 {
+		if _, err := l.c.Write(b); err != nil {
+			return err
+		}
+	}
+	for _, code := range codes {
+		for more := true; more; {
+			line, err := l.r.ReadSlice('\n')
+			if err != nil {
+				return err
+			}
+			if len(line) < 4 || string(line[:3]) != code {
+				return fmt.Errorf("%q, want %s", line, code)
+			}
+			more = line[3] == '-'
+		}
+	}
+	return nil
+}
