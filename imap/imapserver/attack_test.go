@@ -209,11 +209,3 @@ func TestPipeline(t *testing.T) {
 		p.want("a OK NOOP completed")
 	}
 }
-
-// wrapped is a backend whose accounts pass through a function.
-type wrapped struct {
-	imap.Backend
-	wrap func(*imap.Account)
-}
-
-func wrap(b imap.Backend, f func(*imap.Account)) imap.Backend { return wrapped{b, f} }

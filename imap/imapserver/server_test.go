@@ -201,6 +201,10 @@ func TestDialogues(t *testing.T) {
 				t.Fatal(err)
 			}
 			dialogue(t, server(t), string(text))
+			// The same without an index: the server tests every message itself.
+			s := server(t)
+			s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Searcher = nil }}
+			dialogue(t, s, string(text))
 		})
 	}
 }

@@ -129,6 +129,7 @@ func (c *session) end(err error) {
 		if !errors.Is(err, io.EOF) {
 			c.log.Debug("connection lost", "err", err)
 		}
+		_ = c.bw.Flush() // the peer may have closed its side alone
 		return
 	}
 	c.respond("*", &bye)
@@ -193,7 +194,7 @@ func (c *session) command() {
 
 // finish sends the tagged response.
 func (c *session) finish(name string, st *imap.Status, err error) {
-	if c.answered {
+	if c.answered || c.lost(err) {
 		return
 	}
 	if err != nil {
@@ -210,6 +211,16 @@ func (c *session) finish(name string, st *imap.Status, err error) {
 		c.over = true
 		c.respond("*", &imap.Status{Type: imap.StatusBye, Text: "too many bad commands"})
 	}
+}
+
+// lost reports an error of the connection. The next read ends the session with it.
+func (c *session) lost(err error) bool {
+	if err == nil || c.d.Err() == nil || !errors.Is(err, c.d.Err()) || isLimit(err) {
+		return false
+	}
+	_, syntax := errors.AsType[*imap.SyntaxError](err)
+	_, status := errors.AsType[*imap.Status](err)
+	return !syntax && !status
 }
 
 func lookup(name string, uid bool) (handler, state) {

@@ -289,6 +289,9 @@ func (b *appendBody) end() error {
 
 // storable leaves out \Recent, and fails for flags that only a server may use.
 func storable(d *imap.Decoder, flags []imap.Flag) []imap.Flag {
+	if d.Err() != nil {
+		return nil
+	}
 	system := imap.SystemFlags()
 	return slices.DeleteFunc(flags, func(f imap.Flag) bool {
 		switch {

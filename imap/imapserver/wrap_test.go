@@ -6,6 +6,12 @@ import (
 	"github.com/mailbricks/mailbricks/imap"
 )
 
+// wrapped is a backend whose accounts pass through a function.
+type wrapped struct {
+	imap.Backend
+	wrap func(*imap.Account)
+}
+
 // OpenAccount returns a copy of the account, changed.
 func (w wrapped) OpenAccount(ctx context.Context, user string) (*imap.Account, error) {
 	a, err := w.Backend.OpenAccount(ctx, user)
