@@ -13,7 +13,7 @@ import (
 
 // capabilities lists them separated by spaces, as they are before or after the login.
 func (c *session) capabilities() string {
-	b := []byte("IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID")
+	b := []byte("IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE")
 	add := func(ok bool, name string) {
 		if ok {
 			b = append(append(b, ' '), name...)
@@ -28,7 +28,7 @@ func (c *session) capabilities() string {
 		}
 		return string(b)
 	}
-	add(true, "ENABLE IDLE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE OBJECTID")
+	add(true, "NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE OBJECTID")
 	add(a.Expunger != nil, "UIDPLUS")
 	add(a.Mover != nil, "MOVE")
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")

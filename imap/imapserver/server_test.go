@@ -73,6 +73,10 @@ func start(t testing.TB, s *imapserver.Server) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return startOn(t, s, ln)
+}
+
+func startOn(t testing.TB, s *imapserver.Server, ln net.Listener) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ctx, ln) }()
