@@ -130,6 +130,17 @@ func ExampleRules_Decide() {
 	// accept trusted 0 0  - the recipient has written to this author
 }
 
+// How does a store obey? It reads the field that the Gate has put on top.
+func ExampleParseNote() {
+	note, err := policy.ParseNote(" class=request; postage=20")
+	fmt.Println(note.Class == policy.ClassRequest, note.Postage, err)
+	_, err = policy.ParseNote(" class=best")
+	fmt.Println(err)
+	// Output:
+	// true 20 <nil>
+	// policy: Mailbricks-Decision: class "best"
+}
+
 // What does a refusal cost?
 func ExampleParsePrices() {
 	reply, err := smtp.ParseReply([]byte("550-5.7.1 Unknown sender, capability not established\r\n" +

@@ -2,8 +2,11 @@ package policy
 
 import (
 	"fmt"
+	"strconv"
 
+	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/internal/header"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
@@ -85,6 +88,56 @@ const (
 	ClassRequest    Class = "request"    // a request for contact
 	ClassQuarantine Class = "quarantine" // put aside
 )
+
+// A Note is what DecisionField tells those behind a Gate or a Verifier. It is believed only behind a border that takes away
+// what others wrote.
+type Note struct {
+	Class Class
+	// Channel is the capability that let the message in, zero if none or several.
+	Channel capability.ID
+	// Postage is what was paid, in bits.
+	Postage int
+}
+
+// ParseNote parses the value of DecisionField. Tags that are not known are skipped; the error is for what is no list of tags, has
+// no class of this package, or a malformed tag.
+func ParseNote(value string) (Note, error) {
+	tags, err := header.ParseTags(value)
+	if err != nil {
+		return Note{}, fmt.Errorf("policy: %s: %w", DecisionField, err)
+	}
+	var n Note
+	class, _ := tags.Get("class")
+	switch n.Class = Class(class); n.Class {
+	case ClassTrusted, ClassOpen, ClassRequest, ClassQuarantine:
+	default:
+		return Note{}, fmt.Errorf("policy: %s: class %.40q", DecisionField, class)
+	}
+	if id, ok := tags.Get("channel"); ok {
+		if n.Channel, err = capability.ParseID(id); err != nil {
+			return Note{}, fmt.Errorf("policy: %s: channel: %w", DecisionField, err)
+		}
+	}
+	if bits, ok := tags.Get("postage"); ok {
+		n.Postage, err = strconv.Atoi(bits)
+		if err != nil || strconv.Itoa(n.Postage) != bits || n.Postage < 1 || n.Postage > maxPrice {
+			return Note{}, fmt.Errorf("policy: %s: postage %.40q", DecisionField, bits)
+		}
+	}
+	return n, nil
+}
+
+// appendField appends DecisionField.
+func (n Note) appendField(dst []byte) []byte {
+	dst = fmt.Appendf(dst, "%s: class=%s", DecisionField, n.Class)
+	if n.Channel != (capability.ID{}) {
+		dst = fmt.Appendf(dst, "; channel=%s", n.Channel)
+	}
+	if n.Postage > 0 {
+		dst = fmt.Appendf(dst, "; postage=%d", n.Postage)
+	}
+	return append(dst, "\r\n"...)
+}
 
 // A Decision is what Rules make of Evidence.
 type Decision struct {

@@ -38,7 +38,7 @@ func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error)
 	}
 	in := &ending{t: t, ctx: ctx, r: br, size: int64(len(section)), sum: sha256.New(), sender: s, section: section}
 	in.sum.Write(stable(section))
-	top := t.field(decision)
+	top := t.note(decision).appendField(nil)
 	res, err := t.tx.Data(ctx, io.MultiReader(bytes.NewReader(top),
 		bytes.NewReader(t.stripped(section)), in))
 	switch {
@@ -122,16 +122,13 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	})
 }
 
-// field writes DecisionField.
-func (t *gating) field(d Decision) []byte {
-	b := fmt.Appendf(nil, "%s: class=%s", DecisionField, d.Class)
+// note is what is told to next.
+func (t *gating) note(d Decision) Note {
+	n := Note{Class: d.Class, Postage: d.Bits}
 	if r := t.guests[0]; r.use != nil && len(t.guests) == 1 {
-		b = fmt.Appendf(b, "; channel=%s", r.use.Grant.ID)
+		n.Channel = r.use.Grant.ID
 	}
-	if d.Bits > 0 {
-		b = fmt.Appendf(b, "; postage=%d", d.Bits)
-	}
-	return append(b, "\r\n"...)
+	return n
 }
 
 // stripped returns a header section without what is for the Gate alone: decisions of others, tokens, and the stamps that let
@@ -333,9 +330,8 @@ func sender(section []byte, id string) from {
 		}
 	}
 	for _, v := range fieldValues(section, DecisionField) {
-		tags, err := header.ParseTags(v)
-		class, _ := tags.Get("class")
-		f.quarantine = f.quarantine || err == nil && Class(class) == ClassQuarantine
+		n, err := ParseNote(v)
+		f.quarantine = f.quarantine || err == nil && n.Class == ClassQuarantine
 	}
 	for _, v := range fieldValues(section, authres.Name) {
 		if field, err := authres.Parse(v); err == nil && id != "" && strings.EqualFold(field.ID, id) {

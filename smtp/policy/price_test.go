@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/smtp"
 )
@@ -118,6 +119,47 @@ func TestCredentials(t *testing.T) {
 			t.Errorf("%s twice: no error", keyword)
 		}
 	}
+}
+
+func TestNote(t *testing.T) {
+	id := capability.NewID()
+	for text, want := range map[string]Note{
+		"class=trusted; channel=" + id.String(): {Class: ClassTrusted, Channel: id},
+		"class=request; postage=20":             {Class: ClassRequest, Postage: 20},
+		"class=open":                            {Class: ClassOpen},
+	} {
+		if got := string(want.appendField(nil)); got != DecisionField+": "+text+"\r\n" {
+			t.Errorf("%q, want %q", got, text)
+		}
+		if got, err := ParseNote(text); err != nil || got != want {
+			t.Errorf("%q: %+v, %v", text, got, err)
+		}
+	}
+	if got, err := ParseNote("\r\n class=quarantine ;\r\n later=x"); err != nil || got != (Note{Class: ClassQuarantine}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	for _, text := range []string{"", "class", "class=", "class=best", "class=TRUSTED", "class=open; class=trusted", "class=open; channel=x", "class=request; postage=0",
+		"class=request; postage=+1", "class=request; postage=49", "class=request; postage=99999999999999999999", "channel=" + id.String()} {
+		if n, err := ParseNote(text); err == nil {
+			t.Errorf("%q: %+v", text, n)
+		}
+	}
+}
+
+func FuzzParseNote(f *testing.F) {
+	for _, s := range []string{"class=trusted; channel=" + capability.ID{1}.String(), "class=request; postage=20", " class = open ; x=y"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := ParseNote(s)
+		if err != nil {
+			return
+		}
+		field := string(n.appendField(nil))
+		if again, err := ParseNote(strings.TrimPrefix(field, DecisionField+":")); err != nil || again != n {
+			t.Fatalf("%q: %+v came back as %+v, %v", s, n, again, err)
+		}
+	})
 }
 
 func FuzzParsePrices(f *testing.F) {

@@ -38,7 +38,8 @@ type Relation struct {
 }
 
 // Relations remembers whom its owners have to do with. Addresses are compared without regard to case, domains in A-labels.
-// Its methods are called by several goroutines at once; an error is temporary.
+// Its methods are called by several goroutines at once; an error is temporary. Package policytest has the suite that an
+// implementation passes.
 type Relations interface {
 	// Relation returns what is known of an owner and a correspondent; the zero Relation for nothing. A correspondent
 	// without "@" is a domain: Known if any address in it is.

@@ -48,8 +48,9 @@ type Report struct {
 	Quarantine bool
 }
 
-// DecisionField is the field that tells those behind what was decided about a message, as a tag list of RFC 6376 §3.2:
-// class=quarantine. There is none where there is nothing to tell. Those that a message brings are taken away.
+// DecisionField is the field that tells those behind what was decided about a message, as a tag list of RFC 6376 §3.2 that
+// ParseNote reads: class=quarantine. A Verifier writes none where there is nothing to tell. Those that a message brings are
+// taken away.
 const DecisionField = "Mailbricks-Decision"
 
 // verifierSize is how much a Verifier may add to a message, for SIZE.

@@ -14,7 +14,8 @@ import (
 )
 
 // A Wallet keeps the capabilities that others gave to its owners, one of each issuer. Addresses are compared as
-// by Relations. Its methods are called by several goroutines at once.
+// by Relations. Its methods are called by several goroutines at once. Package policytest has the suite that an
+// implementation passes.
 type Wallet interface {
 	// Get returns an owner's token for a recipient: one that the recipient issued, else one of the recipient's whole
 	// domain. ok is false where there is none, or only one that has expired.
