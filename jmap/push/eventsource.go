@@ -217,7 +217,11 @@ func (s *stream) write(event string) error {
 	if _, err := s.w.Write([]byte(event)); err != nil {
 		return err
 	}
-	return s.rc.Flush()
+	if err := s.rc.Flush(); err != nil {
+		return err
+	}
+	_ = s.rc.SetWriteDeadline(time.Time{}) // over HTTP/2 a deadline that passes ends even a stream that has nothing to write
+	return nil
 }
 
 // id is an event id: the states themselves, so that any server of the same store can go on from it.

@@ -60,8 +60,16 @@ func (f *feed) set(typ string, st jmap.State) {
 
 // recorder is a ResponseWriter that may be read while it is written.
 type recorder struct {
-	mu sync.Mutex
+	mu       sync.Mutex
+	deadline time.Time
 	*httptest.ResponseRecorder
+}
+
+func (r *recorder) SetWriteDeadline(t time.Time) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deadline = t
+	return nil
 }
 
 func (r *recorder) Write(b []byte) (int, error) {
@@ -132,6 +140,22 @@ func TestEvents(t *testing.T) {
 		expect(t, w, "event: state\nid\ndata: {\"@type\":\"StateChange\",\"changed\":{\"A\":{\"Mailbox\":\"3\"}}}\n\n")
 		if got := w.Result().Header.Get("Content-Type"); got != "text/event-stream; charset=utf-8" {
 			t.Errorf("Content-Type %s", got)
+		}
+	})
+}
+
+// TestIdle: no deadline is left behind while there is nothing to write, since HTTP/2 ends the stream when it passes.
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFeed()
+		w, stop := connect(source(f), "types=*&closeafter=no&ping=0")
+		defer stop()
+		f.set("Email", "2")
+		synctest.Wait()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if !w.deadline.IsZero() {
+			t.Errorf("deadline in %v", time.Until(w.deadline))
 		}
 	})
 }
