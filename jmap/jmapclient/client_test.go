@@ -272,6 +272,37 @@ func TestEventsResume(t *testing.T) {
 	}
 }
 
+// TestEventsReset: a stream that the server resets is made again, as a connection that ends is.
+func TestEventsReset(t *testing.T) {
+	n := 0
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == jmap.WellKnown {
+			io.WriteString(w, `{"eventSourceUrl":"/events?t={types}&c={closeafter}&p={ping}"}`)
+			return
+		}
+		n++
+		fmt.Fprintf(w, "event: state\ndata: {\"@type\":\"StateChange\",\"changed\":{\"A\":{\"Email\":\"%d\"}}}\n\n", n)
+		http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	server.EnableHTTP2 = true
+	server.StartTLS()
+	defer server.Close()
+	c := &jmapclient.Client{URL: server.URL, HTTP: server.Client()}
+	var got []string
+	for change, err := range c.Events(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got = append(got, string(change.Changed["A"]["Email"])); len(got) == 3 {
+			break
+		}
+	}
+	if want := []string{"", "1", "2"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
 // transport answers requests by a handler, without a network.
 type transport struct{ http.Handler }
 

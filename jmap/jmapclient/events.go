@@ -152,7 +152,9 @@ func (e *events) read(r io.Reader, sign func()) error {
 			e.lastID = value
 		}
 	}
-	if err := lines.Err(); err != nil {
+	if err := lines.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
+		return fmt.Errorf("jmapclient: events: %w: %w", io.ErrUnexpectedEOF, err) // whatever broke it, another connection may last
+	} else if err != nil {
 		return err
 	}
 	return io.EOF
