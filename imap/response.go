@@ -1,0 +1,238 @@
+package imap
+
+import (
+	"bytes"
+	"strings"
+)
+
+// PeekKeyword returns the atom that is next in upper case, "" if there is none, and passes nothing.
+func (d *Decoder) PeekKeyword() string {
+	b := d.rest()
+	n := 0
+	for n < len(b) && isAtomChar(b[n]) {
+		n++
+	}
+	return upper(b[:n])
+}
+
+// A Listing is one LIST or LSUB response (RFC 9051 §7.3.1).
+type Listing struct {
+	// Name is as the server has it, decoded by ParseUTF7 unless the session is in UTF-8; INBOX in capitals.
+	Name  string
+	Delim byte     // between levels; 0: the name has none
+	Attrs []string // with their backslashes, as in the response
+	// OldName is what the mailbox was called before, "" if that is not told (RFC 9051 §6.3.9.7).
+	OldName string
+}
+
+// Has reports whether an attribute was told; ASCII case does not matter.
+func (l *Listing) Has(attr string) bool {
+	for _, a := range l.Attrs {
+		if strings.EqualFold(a, attr) {
+			return true
+		}
+	}
+	return false
+}
+
+// Listing reads a LIST response behind its keyword and a space. utf8 says that names are in UTF-8, as in IMAP4rev2.
+func (d *Decoder) Listing(utf8 bool) *Listing {
+	l := &Listing{}
+	d.List(func() {
+		if len(l.Attrs) == MaxFlags {
+			d.Fail(&LimitError{What: "attributes", Limit: MaxFlags})
+		}
+		l.Attrs = append(l.Attrs, string(d.Flag()))
+	})
+	d.SP()
+	switch s, ok := d.Nstring(); {
+	case d.err != nil:
+	case ok && len(s) == 1:
+		l.Delim = s[0]
+	case ok && (s != "" || !d.o.Lenient):
+		d.Want("a separator of one octet or NIL")
+	}
+	d.SP()
+	l.Name = d.Mailbox(utf8)
+	if d.Accept(' ') && d.Peek() == '(' {
+		d.List(func() {
+			name := d.Astring()
+			d.SP()
+			if !strings.EqualFold(name, "OLDNAME") || d.Peek() != '(' {
+				_ = d.Value()
+				return
+			}
+			d.List(func() { l.OldName = d.Mailbox(utf8) })
+		})
+	}
+	return l
+}
+
+// Mailbox reads the name of a mailbox in a response. A name that is not modified UTF-7 is taken as it is by a lenient
+// Decoder.
+func (d *Decoder) Mailbox(utf8 bool) string {
+	start := d.pos
+	name := d.Astring()
+	if d.err == nil && !utf8 {
+		decoded, err := ParseUTF7(name)
+		switch {
+		case err == nil:
+			name = decoded
+		case !d.o.Lenient:
+			d.Fail(&SyntaxError{Offset: start, Want: "a name in modified UTF-7"})
+		}
+	}
+	if strings.EqualFold(name, "INBOX") {
+		name = "INBOX"
+	}
+	return name
+}
+
+// StatusData reads a STATUS response behind its keyword and a space: the Name of the mailbox and the counters that are
+// told (RFC 9051 §7.3.4). RECENT and what is unknown is passed over.
+func (d *Decoder) StatusData(utf8 bool) *MailboxStatus {
+	s := &MailboxStatus{}
+	s.Name = d.Mailbox(utf8)
+	d.SP()
+	d.List(func() {
+		item := StatusItem(d.Keyword())
+		d.SP()
+		switch item {
+		case StatusMessages:
+			s.Messages = int(d.Number())
+		case StatusUnseen:
+			s.Unseen = int(d.Number())
+		case StatusDeleted:
+			s.Deleted = int(d.Number())
+		case StatusUIDNext:
+			s.UIDNext = UID(d.Number())
+		case StatusUIDValidity:
+			s.UIDValidity = d.Number()
+		case StatusSize:
+			s.Size = d.Number64()
+		case StatusHighestModSeq:
+			s.HighestModSeq = ModSeq(d.Number64())
+		case StatusMailboxID:
+			d.List(func() { s.ID = d.Atom() })
+		default:
+			_ = d.Value()
+		}
+	})
+	d.EOL()
+	return s
+}
+
+// A SearchData is a SEARCH or ESEARCH response (RFC 9051 §7.3.3, RFC 3501 §7.2.5). Numbers are UIDs or sequence numbers,
+// as the command was.
+type SearchData struct {
+	Tag    string // of ESEARCH, "" if it has none
+	UID    bool   // ESEARCH says that these are UIDs
+	All    UIDSet // SEARCH, or ALL
+	Min    uint32
+	Max    uint32
+	Count  uint32
+	ModSeq ModSeq
+}
+
+// SearchNumbersData reads a SEARCH response behind its keyword: numbers, and perhaps (MODSEQ n).
+func (d *Decoder) SearchNumbersData() *SearchData {
+	s := &SearchData{}
+	var numbers []UID
+	for d.err == nil && !d.AtEOL() {
+		if d.SP(); d.o.Lenient && d.AtEOL() {
+			break
+		}
+		if d.Accept('(') {
+			if d.Keyword() != "MODSEQ" {
+				d.Want("MODSEQ")
+			}
+			d.SP()
+			s.ModSeq = ModSeq(d.Number64())
+			d.Expect(')')
+			continue
+		}
+		if n := d.NzNumber(); d.err == nil {
+			numbers = append(numbers, UID(n))
+		}
+	}
+	s.All = UIDs(numbers...)
+	return s
+}
+
+// ESearchData reads an ESEARCH response behind its keyword.
+func (d *Decoder) ESearchData() *SearchData {
+	s := &SearchData{}
+	for d.err == nil && d.Accept(' ') {
+		if d.Accept('(') {
+			if d.Keyword() != "TAG" {
+				d.Want("TAG")
+			}
+			d.SP()
+			s.Tag = d.IString()
+			d.Expect(')')
+			continue
+		}
+		switch d.Keyword() {
+		case "UID":
+			s.UID = true
+		case "ALL":
+			d.SP()
+			s.All = d.SequenceSet().Resolve(0)
+		case "MIN":
+			d.SP()
+			s.Min = d.Number()
+		case "MAX":
+			d.SP()
+			s.Max = d.Number()
+		case "COUNT":
+			d.SP()
+			s.Count = d.Number()
+		case "MODSEQ":
+			d.SP()
+			s.ModSeq = ModSeq(d.Number64())
+		default:
+			d.SP()
+			_ = d.Value()
+		}
+	}
+	d.EOL()
+	return s
+}
+
+// ParseAppendUID reads the arguments of APPENDUID (RFC 9051 §7.1): where the messages are, at most limit of them.
+func ParseAppendUID(args string, limit int) (*Appended, error) {
+	validity, uids, _ := bytes.Cut([]byte(args), []byte{' '})
+	v, n := parseSeq(validity)
+	if n == 0 || n != len(validity) || v == 0 {
+		return nil, &SyntaxError{Want: "a UIDVALIDITY"}
+	}
+	list, err := ParseUIDs(uids, limit)
+	if err != nil {
+		return nil, err
+	}
+	return &Appended{UIDValidity: v, UIDs: list}, nil
+}
+
+// ParseCopyUID reads the arguments of COPYUID (RFC 9051 §7.1), at most limit messages.
+func ParseCopyUID(args string, limit int) (*Copied, error) {
+	fields := strings.Split(args, " ")
+	if len(fields) != 3 {
+		return nil, &SyntaxError{Want: "a UIDVALIDITY and two uid-sets"}
+	}
+	v, n := parseSeq([]byte(fields[0]))
+	if n == 0 || n != len(fields[0]) || v == 0 {
+		return nil, &SyntaxError{Want: "a UIDVALIDITY"}
+	}
+	from, err := ParseUIDs([]byte(fields[1]), limit)
+	if err != nil {
+		return nil, err
+	}
+	to, err := ParseUIDs([]byte(fields[2]), limit)
+	if err != nil {
+		return nil, err
+	}
+	if len(from) != len(to) {
+		return nil, &SyntaxError{Want: "uid-sets of the same size"}
+	}
+	return &Copied{UIDValidity: v, From: from, To: to}, nil
+}
