@@ -96,8 +96,7 @@ func Dovecot(t testing.TB) *DovecotServer {
 		<-ended
 	})
 	for deadline := time.Now().Add(20 * time.Second); ; {
-		if c, err := net.Dial("tcp", s.POP3); err == nil {
-			_ = c.Close()
+		if listens(s.POP3) && listens(s.IMAP) {
 			return s
 		}
 		select {
@@ -201,6 +200,15 @@ service stats {
   chroot =
 }
 `, dir, internal, login, owner.Uid, owner.Gid, imapPort, pop3Port)
+}
+
+func listens(addr string) bool {
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
 }
 
 func freeAddr(t testing.TB) string {
