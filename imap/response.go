@@ -236,3 +236,19 @@ func ParseCopyUID(args string, limit int) (*Copied, error) {
 	}
 	return &Copied{UIDValidity: v, From: from, To: to}, nil
 }
+
+// FetchDataItem reads the name of an item of a FETCH response: what stands before its value. An unknown name is
+// returned as it is, in upper case.
+func (d *Decoder) FetchDataItem() FetchItem {
+	name := d.fetchAtt()
+	if d.Peek() != '[' {
+		return FetchItem{Att: FetchAtt(name)}
+	}
+	it := FetchItem{Att: FetchAtt(name + "[]"), Section: d.Section()}
+	switch it.Att {
+	case FetchBody, FetchBinary, FetchBinarySize:
+	default:
+		d.Want("an item of FETCH")
+	}
+	return it
+}
