@@ -1,0 +1,311 @@
+package imapclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// maxCopied is how many UIDs of APPENDUID and COPYUID are kept.
+const maxCopied = 1_000_000
+
+// Store changes the flags of messages in one command. Messages whose modseq is above unchangedSince are left alone and
+// returned in Stored.Modified, which needs CONDSTORE; imap.NoUnchangedSince tests nothing. Stored.ModSeq is the highest that
+// the server told; Stored.Changed is left empty.
+func (c *Client) Store(ctx context.Context, uids imap.UIDSet, change imap.FlagChange, unchangedSince imap.ModSeq) (*imap.Stored, error) {
+	args := imap.AppendUIDSet([]byte{' '}, uids)
+	if unchangedSince != imap.NoUnchangedSince {
+		if !c.caps.Has("CONDSTORE") && !c.caps.Has("QRESYNC") {
+			return nil, ErrUnsupported
+		}
+		args = append(args, " (UNCHANGEDSINCE "...)
+		args = append(strconv.AppendUint(args, uint64(unchangedSince), 10), ')')
+	}
+	switch change.Op {
+	case imap.FlagsSet:
+		args = append(args, " FLAGS.SILENT "...)
+	case imap.FlagsAdd:
+		args = append(args, " +FLAGS.SILENT "...)
+	case imap.FlagsRemove:
+		args = append(args, " -FLAGS.SILENT "...)
+	default:
+		return nil, ErrArgument
+	}
+	if len(uids) == 0 || !validFlags(change.Flags) {
+		return nil, ErrArgument
+	}
+	args = imap.AppendFlags(args, change.Flags)
+	cmd, err := c.begin(ctx, "UID STORE")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	stored := &imap.Stored{}
+	status, err := cmd.run(args, func(r response) bool {
+		if r.kind != "FETCH" {
+			return false
+		}
+		m := &Message{Seq: r.number, cmd: cmd}
+		if m.parse(false); m.err == nil {
+			stored.ModSeq = max(stored.ModSeq, m.ModSeq)
+			c.event(Event{Kind: EventFetch, Message: m})
+		}
+		return true
+	})
+	if e, ok := errors.AsType[*Error](err); ok && e.Status.Code == imap.CodeModified {
+		status, err = e.Status, nil // RFC 7162 §3.1.3: NO where some have gone too
+	}
+	if err != nil {
+		return nil, err
+	}
+	if status.Code == imap.CodeModified {
+		if stored.Modified, err = imap.ParseUIDSet([]byte(status.Args)); err != nil {
+			return nil, fmt.Errorf("imapclient: UID STORE: %w", err)
+		}
+	}
+	return stored, nil
+}
+
+func validFlags(flags []imap.Flag) bool {
+	for _, f := range flags {
+		if !f.Valid() {
+			return false
+		}
+	}
+	return true
+}
+
+// Expunge removes the messages of uids that have \Deleted, which needs UIDPLUS; with imap.AllUIDs all that have it. What
+// has gone is told to Options.Unilateral.
+func (c *Client) Expunge(ctx context.Context, uids imap.UIDSet) error {
+	switch {
+	case len(uids) == 0:
+		return ErrArgument
+	case len(uids) == 1 && uids[0] == imap.AllUIDs()[0]:
+		_, err := c.simple(ctx, "EXPUNGE", nil)
+		return err
+	case !c.uidPlus():
+		return ErrUnsupported
+	}
+	_, err := c.simple(ctx, "UID EXPUNGE", imap.AppendUIDSet([]byte{' '}, uids))
+	return err
+}
+
+func (c *Client) uidPlus() bool { return c.caps.Has("UIDPLUS") || c.rev2() }
+
+// Copy copies messages to another mailbox. Where the server has no UIDPLUS the result is empty.
+func (c *Client) Copy(ctx context.Context, uids imap.UIDSet, to string) (*imap.Copied, error) {
+	return c.copyTo(ctx, "UID COPY", uids, to)
+}
+
+// Move moves messages to another mailbox, in one step with MOVE (RFC 6851), else with COPY, STORE and UID EXPUNGE, which
+// needs UIDPLUS.
+func (c *Client) Move(ctx context.Context, uids imap.UIDSet, to string) (*imap.Copied, error) {
+	switch {
+	case c.caps.Has("MOVE") || c.rev2():
+		return c.copyTo(ctx, "UID MOVE", uids, to)
+	case !c.uidPlus():
+		return nil, ErrUnsupported
+	}
+	copied, err := c.Copy(ctx, uids, to)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := c.Store(ctx, uids, imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, imap.NoUnchangedSince); err != nil {
+		return copied, err
+	}
+	return copied, c.Expunge(ctx, uids)
+}
+
+func (c *Client) copyTo(ctx context.Context, command string, uids imap.UIDSet, to string) (*imap.Copied, error) {
+	if _, err := c.name(to); err != nil || len(uids) == 0 {
+		return nil, ErrArgument
+	}
+	cmd, err := c.begin(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	code := ""
+	status, err := cmd.run(c.appendName(imap.AppendUIDSet([]byte{' '}, uids), to), func(r response) bool {
+		if r.kind != "OK" { // RFC 6851 §4.3: MOVE tells COPYUID before the messages go
+			return false
+		}
+		s := c.d.Status()
+		if s.Code == imap.CodeCopyUID {
+			code = s.Args
+		}
+		c.codes(&s)
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if status.Code == imap.CodeCopyUID {
+		code = status.Args
+	}
+	if code == "" {
+		return &imap.Copied{}, nil
+	}
+	copied, err := imap.ParseCopyUID(code, maxCopied)
+	if err != nil {
+		return nil, fmt.Errorf("imapclient: %s: COPYUID: %w", command, err)
+	}
+	return copied, nil
+}
+
+// Search returns the UIDs of the messages that match.
+func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
+	keys, err := imap.AppendSearchKeys(nil, criteria)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArgument, err)
+	}
+	var args []byte
+	if c.caps.Has("ESEARCH") || c.rev2() {
+		args = append(args, " RETURN (ALL)"...)
+	}
+	for _, b := range keys {
+		if b >= 0x80 && !c.inUTF8() { // RFC 9755 §3 has no CHARSET once UTF-8 is enabled
+			args = append(args, " CHARSET UTF-8"...)
+			break
+		}
+	}
+	cmd, err := c.begin(ctx, "UID SEARCH")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var found imap.UIDSet
+	_, err = cmd.run(append(append(args, ' '), keys...), func(r response) bool {
+		var s *imap.SearchData
+		switch r.kind {
+		case "SEARCH":
+			_ = c.d.Keyword()
+			s = c.d.SearchNumbersData()
+		case "ESEARCH":
+			_ = c.d.Keyword()
+			s = c.d.ESearchData()
+		default:
+			return false
+		}
+		if c.d.Err() == nil && (s.Tag == "" || s.Tag == cmd.tag) {
+			found = found.Union(s.All)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
+// multiAppend is how many messages one APPEND adds at most.
+const multiAppend = 100
+
+// Append adds messages to a mailbox, in one step with MULTIAPPEND if there are no more than 100, else one after the other.
+// Their Size must be right: a Body of another length loses the connection, and nothing is added. Bodies are read once,
+// when the server has asked for them. Where the server has no UIDPLUS the result is empty.
+func (c *Client) Append(ctx context.Context, mailbox string, msgs ...imap.AppendMessage) (*imap.Appended, error) {
+	if _, err := c.name(mailbox); err != nil || len(msgs) == 0 {
+		return nil, ErrArgument
+	}
+	for i := range msgs {
+		if msgs[i].Size < 0 || msgs[i].Body == nil || !validFlags(msgs[i].Flags) {
+			return nil, ErrArgument
+		}
+	}
+	step := 1
+	if c.caps.Has("MULTIAPPEND") {
+		step = multiAppend
+	}
+	all := &imap.Appended{}
+	for len(msgs) > 0 {
+		n := min(step, len(msgs))
+		a, err := c.appendTo(ctx, mailbox, msgs[:n])
+		if err != nil {
+			return all, err
+		}
+		all.UIDValidity, all.UIDs = a.UIDValidity, append(all.UIDs, a.UIDs...)
+		msgs = msgs[n:]
+	}
+	return all, nil
+}
+
+func (c *Client) appendTo(ctx context.Context, mailbox string, msgs []imap.AppendMessage) (*imap.Appended, error) {
+	cmd, err := c.begin(ctx, "APPEND")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	if err := cmd.write(c.appendName([]byte(cmd.tag+" APPEND"), mailbox), true, false); err != nil {
+		return nil, err
+	}
+	for i := range msgs {
+		if cmd.done == nil {
+			if err := cmd.appendMessage(&msgs[i]); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if cmd.done == nil {
+		if err := cmd.put([]byte("\r\n"), true, true); err != nil {
+			return nil, err
+		}
+	}
+	status, err := cmd.wait(nil)
+	switch {
+	case err != nil:
+		return nil, err
+	case status.Code != imap.CodeAppendUID:
+		return &imap.Appended{}, nil
+	}
+	a, err := imap.ParseAppendUID(status.Args, maxCopied)
+	if err != nil {
+		return nil, fmt.Errorf("imapclient: APPEND: APPENDUID: %w", err)
+	}
+	return a, nil
+}
+
+// maxUnasked is how long a message is that is sent without asking whether the server takes it.
+const maxUnasked = 1 << 20
+
+func (cmd *command) appendMessage(m *imap.AppendMessage) error {
+	b := []byte{' '}
+	if len(m.Flags) > 0 {
+		b = append(imap.AppendFlags(b, m.Flags), ' ')
+	}
+	if !m.InternalDate.IsZero() {
+		b = append(imap.AppendDateTime(b, m.InternalDate), ' ')
+	}
+	unasked := cmd.c.nonSync(m.Size, maxUnasked)
+	if err := cmd.put(imap.AppendLiteralHeader(b, m.Size, false, unasked), true, !unasked); err != nil {
+		return err
+	}
+	if !unasked {
+		if err := cmd.goAhead(); err != nil || cmd.done != nil {
+			return err
+		}
+	}
+	buf := make([]byte, min(m.Size+1, 32<<10))
+	for left := m.Size; ; {
+		n, err := m.Body.Read(buf)
+		if left -= int64(n); left < 0 || err == io.EOF && left > 0 {
+			return cmd.lose(fmt.Errorf("imapclient: APPEND: a body is not of the %d octets that it was said to have", m.Size))
+		}
+		if n > 0 {
+			if err := cmd.put(buf[:n], true, false); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return cmd.lose(fmt.Errorf("imapclient: APPEND: reading a body: %w", err))
+		}
+	}
+}

@@ -1,0 +1,429 @@
+package imapclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// TestSession is a session from the greeting to LOGOUT, with the data of RFC 9051 §8.
+func TestSession(t *testing.T) {
+	var events []string
+	o := plain
+	o.Unilateral = func(e Event) { events = append(events, fmt.Sprint(e.Kind, " ", e.Number)) }
+	c := connect(t, o, "LITERAL- IDLE UIDPLUS MOVE", `
+		C: a2 LOGIN mrc "sec\"ret"
+		S: * CAPABILITY IMAP4rev1 LITERAL- IDLE UIDPLUS MOVE UNSELECT
+		S: a2 OK LOGIN completed
+		C: a3 SELECT INBOX
+		S: * 18 EXISTS
+		S: * FLAGS (\Answered \Flagged \Deleted \Seen \Draft $Junk)
+		S: * OK [UIDVALIDITY 3857529045] UIDs valid
+		S: * OK [UIDNEXT 4392] Predicted next UID
+		S: * OK [UNSEEN 12] Message 12 is first unseen
+		S: * OK [PERMANENTFLAGS (\Deleted \Seen \*)] Limited
+		S: a3 OK [READ-WRITE] SELECT completed
+		C: a4 UID FETCH 4391:4392 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)
+		S: * 18 FETCH (UID 4391 FLAGS (\Seen) INTERNALDATE "17-Jul-1996 02:44:25 -0700" RFC822.SIZE 4286 ENVELOPE ("Wed, 17 Jul 1996 02:23:25 -0700 (PDT)" "IMAP4rev2 WG mtg summary and minutes" (("Terry Gray" NIL "gray" "cac.washington.edu")) (("Terry Gray" NIL "gray" "cac.washington.edu")) (("Terry Gray" NIL "gray" "cac.washington.edu")) ((NIL NIL "imap" "cac.washington.edu")) ((NIL NIL "minutes" "CNRI.Reston.VA.US") ("John Klensin" NIL "KLENSIN" "MIT.EDU")) NIL NIL "<B27397-0100000@cac.washington.edu>") BODYSTRUCTURE ("TEXT" "PLAIN" ("CHARSET" "US-ASCII") NIL NIL "7BIT" 3028 92 NIL NIL NIL NIL))
+		S: * 19 EXISTS
+		S: a4 OK FETCH completed
+		C: a5 UID STORE 4391 +FLAGS.SILENT (\Deleted)
+		S: * 18 FETCH (UID 4391 FLAGS (\Seen \Deleted))
+		S: a5 OK +FLAGS completed
+		C: a6 UID EXPUNGE 4391
+		S: * 18 EXPUNGE
+		S: a6 OK
+		C: a7 UNSELECT
+		S: a7 OK
+		C: a8 LOGOUT
+		S: * BYE IMAP4rev2 server terminating connection
+		S: a8 OK LOGOUT completed`)
+	ctx := t.Context()
+	if err := c.Login(ctx, "mrc", `sec"ret`); err != nil {
+		t.Fatal(err)
+	}
+	s, err := c.Select(ctx, "INBOX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := fmt.Sprint(*s); got != `{INBOX false 18 12 3857529045 4392 0  [\Answered \Flagged \Deleted \Seen \Draft $Junk] [\Deleted \Seen \*]}` {
+		t.Errorf("selected %s", got)
+	}
+	n := 0
+	for m, err := range c.Fetch(ctx, imap.UIDSet{{First: 4391, Last: 4392}}, imap.FieldFlags|imap.FieldInternalDate|imap.FieldSize|imap.FieldEnvelope|imap.FieldStructure|imap.FieldModSeq|imap.FieldIDs) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		n++
+		if m.Seq != 18 || m.UID != 4391 || !slices.Equal(m.Flags, []imap.Flag{imap.FlagSeen}) || m.Size != 4286 || m.InternalDate.Unix() != 837596665 ||
+			m.Envelope.From[0].Mailbox != "gray" || len(m.Envelope.Cc) != 2 || m.Structure.Lines != 92 {
+			t.Errorf("got %+v", m.Message)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d messages", n)
+	}
+	if _, err := c.Store(ctx, imap.UIDs(4391), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, imap.NoUnchangedSince); err != nil {
+		t.Error(err)
+	}
+	if err := c.Expunge(ctx, imap.UIDs(4391)); err != nil {
+		t.Error(err)
+	}
+	if got := c.Selected().Messages; got != 18 {
+		t.Errorf("%d messages", got)
+	}
+	if err := c.Unselect(ctx); err != nil || c.Selected() != nil {
+		t.Error(err)
+	}
+	if err := c.Logout(ctx); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(events, ", "); got != "1 19, 4 0, 2 18" {
+		t.Errorf("events %s", got)
+	}
+}
+
+// TestBodies fetches pieces that are kept, pieces that are streamed, and pieces that nobody reads.
+func TestBodies(t *testing.T) {
+	big := strings.Repeat("0123456789", 10_000)
+	dialogue := `
+		C: a2 UID FETCH 1:9 (UID FLAGS BODY.PEEK[HEADER.FIELDS (From)] BODY.PEEK[] BODY.PEEK[7.1])
+		S> * 1 FETCH (UID 1 BODY[HEADER.FIELDS (FROM)] {11}\r\nFrom: a\r\n\r\n BODY[] {100000}\r\n` + big + ` BODY[7.1] NIL FLAGS (\Seen))\r\n
+		S> * 2 FETCH (UID 2 BODY[] {100000}\r\n` + big + ` BODY[HEADER.FIELDS (FROM)] "" BODY[7.1] {100000}\r\n` + big + ` FLAGS (\Flagged))\r\n
+		S: * 7 EXPUNGE
+		S> * 3 FETCH (BODY[] {0}\r\n UID 3 FLAGS ())\r\n
+		S: a2 OK
+		C: a3 NOOP
+		S: a3 OK`
+	items := []imap.FetchItem{HeaderFields("From"), Body(""), Body("7.1")}
+	for _, read := range []string{"all", "nothing", "half of each", "the second only"} {
+		c := connect(t, plain, "", dialogue)
+		var got []string
+		for m, err := range c.Fetch(t.Context(), imap.UIDSet{{First: 1, Last: 9}}, imap.FieldFlags, items...) {
+			if err != nil {
+				t.Fatal(read, err)
+			}
+			if read == "nothing" {
+				continue
+			}
+			i := 0
+			for p := range m.Bodies() {
+				i++
+				want := p.Size
+				if read == "half of each" {
+					want /= 2
+				}
+				if read == "the second only" && i != 2 {
+					continue
+				}
+				b, err := io.ReadAll(io.LimitReader(p, want))
+				if err != nil || int64(len(b)) != want || len(b) > 1000 && string(b) != big[:want] {
+					t.Errorf("%s: %d of %d octets, %v", read, len(b), want, err)
+				}
+				got = append(got, fmt.Sprint(m.Seq, " ", string(imap.AppendSection(nil, &p.Item.Section)), " ", len(b), " ", p.Absent))
+			}
+			got = append(got, fmt.Sprint(m.UID, m.Flags))
+		}
+		want := map[string]string{
+			"all": `1 [HEADER.FIELDS (FROM)] 11 false, 1 [] 100000 false, 1 [7.1] 0 true, 1 [\Seen], 2 [] 100000 false, 2 [HEADER.FIELDS (FROM)] 0 false, ` +
+				`2 [7.1] 100000 false, 2 [\Flagged], 3 [] 0 false, 3 []`,
+			"nothing": "",
+			"half of each": `1 [HEADER.FIELDS (FROM)] 5 false, 1 [] 50000 false, 1 [7.1] 0 true, 1 [\Seen], 2 [] 50000 false, 2 [HEADER.FIELDS (FROM)] 0 false, ` +
+				`2 [7.1] 50000 false, 2 [\Flagged], 3 [] 0 false, 3 []`,
+			"the second only": `1 [] 100000 false, 1 [\Seen], 2 [HEADER.FIELDS (FROM)] 0 false, 2 [\Flagged], 3 []`,
+		}[read]
+		if s := strings.Join(got, ", "); s != want {
+			t.Errorf("%s: got %s", read, s)
+		}
+		if err := c.Noop(t.Context()); err != nil {
+			t.Errorf("%s: the connection is not at the next command: %v", read, err)
+		}
+	}
+}
+
+// TestBreak leaves loops in the middle, and uses the connection further.
+func TestBreak(t *testing.T) {
+	big := strings.Repeat("x", 100_000)
+	c := connect(t, plain, "", `
+		C: a2 UID FETCH 1:9 (UID BODY.PEEK[])
+		S> * 1 FETCH (UID 1 BODY[] {100000}\r\n`+big+`)\r\n
+		S> * 2 FETCH (UID 2 BODY[] {100000}\r\n`+big+`)\r\n
+		S: a2 OK
+		C: a3 LIST "" "*"
+		S: * LIST () "/" INBOX
+		S: * LIST () "/" b
+		S: a3 OK
+		C: a4 NOOP
+		S: a4 OK`)
+	ctx := t.Context()
+	for m, err := range c.Fetch(ctx, imap.UIDSet{{First: 1, Last: 9}}, 0, Body("")) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Noop(ctx); !errors.Is(err, ErrBusy) {
+			t.Errorf("a method within the loop: %v", err)
+		}
+		p := m.Body()
+		if _, err := io.CopyN(io.Discard, p, 10); err != nil {
+			t.Error(err)
+		}
+		defer func() {
+			if _, err := p.Read(make([]byte, 1)); err == nil {
+				t.Error("a piece was read after the loop")
+			}
+		}()
+		break
+	}
+	for l, err := range c.List(ctx, "*") {
+		if err != nil || l.Name != "INBOX" {
+			t.Error(l, err)
+		}
+		break
+	}
+	if err := c.Noop(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestItemErrors checks that a message with a bad item is told of, and the others come all the same.
+func TestItemErrors(t *testing.T) {
+	const good = `("TEXT" "PLAIN" NIL NIL NIL "7BIT" 5 1)`
+	for _, tt := range []struct{ bad, item string }{
+		{`BODYSTRUCTURE (garbage`, "BODYSTRUCTURE"},
+		{`BODYSTRUCTURE (("TEXT" "PLAIN") "MIXED")`, "BODYSTRUCTURE"},
+		{`BODYSTRUCTURE ` + strings.Repeat("(", 300), "BODYSTRUCTURE"},
+		{`ENVELOPE ("x" "unclosed`, "ENVELOPE"},
+		{`ENVELOPE ("d" {4}\r\nabcd NIL NIL NIL NIL NIL NIL NIL)`, "ENVELOPE"},
+		{`INTERNALDATE "yesterday"`, "INTERNALDATE"},
+		{`FLAGS (\Seen \)`, "FLAGS"},
+		{`RFC822.SIZE 99999999999999999999`, "RFC822.SIZE"},
+		{`BODY[HEADER.FIELDS (] {5}\r\na b c`, "BODY[]"},
+		{`BODY[] {x}`, "BODY[]"},
+		{`MODSEQ 5`, "MODSEQ"},
+	} {
+		c := connect(t, plain, "", `
+			C: a2 UID FETCH 1:9 (UID ENVELOPE BODYSTRUCTURE)
+			S: * 1 FETCH (UID 1 BODYSTRUCTURE `+good+`)
+			S> * 2 FETCH (UID 2 `+tt.bad+`)\r\n
+			S: * 3 FETCH (UID 3 BODYSTRUCTURE `+good+` X-NEW (a "b)" {3}\r\n)(" c))
+			S: a2 OK
+			C: a3 NOOP
+			S: a3 OK`)
+		var got []string
+		for m, err := range c.Fetch(t.Context(), imap.UIDSet{{First: 1, Last: 9}}, imap.FieldEnvelope|imap.FieldStructure) {
+			if e, ok := errors.AsType[*ItemError](err); ok && m != nil {
+				got = append(got, fmt.Sprint("bad ", e.Seq, " ", e.UID, " ", e.Item, " ", m.UID, " ", m.Structure))
+			} else if err != nil {
+				t.Errorf("%.40s: %v", tt.bad, err)
+			} else {
+				got = append(got, fmt.Sprint(m.UID, m.Structure != nil, len(m.Unknown)))
+			}
+		}
+		if want := "1 true 0, bad 2 2 " + tt.item + " 2 <nil>, 3 true 1"; strings.Join(got, ", ") != want {
+			t.Errorf("%.40s: got %q, want %q", tt.bad, got, want)
+		}
+		if err := c.Noop(t.Context()); err != nil {
+			t.Errorf("%.40s: the connection is lost: %v", tt.bad, err)
+		}
+	}
+}
+
+// TestCommands checks what is sent and what becomes of the answer, a command each.
+func TestCommands(t *testing.T) {
+	set := imap.UIDs(1, 2, 3, 7)
+	day := time.Date(2026, 11, 25, 0, 0, 0, 0, time.UTC)
+	deleted := imap.FlagChange{Op: imap.FlagsRemove, Flags: []imap.Flag{imap.FlagDeleted}}
+	message := imap.AppendMessage{Flags: []imap.Flag{imap.FlagSeen}, InternalDate: day, Size: 5}
+	for _, tt := range []struct {
+		name, caps, dialogue string
+		do                   func(c *Client) (any, error)
+		want                 string
+	}{
+		{"status", "CONDSTORE STATUS=SIZE", "C: a2 STATUS Sent (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE HIGHESTMODSEQ)\nS: * STATUS Sent (MESSAGES 3 UNSEEN 1 UIDNEXT 9 UIDVALIDITY 7 SIZE 10 HIGHESTMODSEQ 5)\nS: a2 OK",
+			func(c *Client) (any, error) { return c.StatusOf(t.Context(), "Sent") }, "&{{Sent   false false} 7 9 5 3 1 0 10}"},
+		{"status of one item", "", "C: a2 STATUS Entw&APw-rfe (UNSEEN)\nS: * STATUS Entw&APw-rfe (UNSEEN 1)\nS: a2 OK",
+			func(c *Client) (any, error) { return c.StatusOf(t.Context(), "Entwürfe", imap.StatusUnseen) }, "&{{Entwürfe   false false} 0 0 0 0 1 0 0}"},
+		{"status of nothing", "", "C: a2 STATUS x (UNSEEN)\nS: a2 NO [NONEXISTENT] no such mailbox",
+			func(c *Client) (any, error) {
+				s, err := c.StatusOf(t.Context(), "x", imap.StatusUnseen)
+				if !errors.Is(err, &imap.Status{Code: imap.CodeNonexistent}) {
+					t.Error(err)
+				}
+				return s, err
+			}, "! imapclient: STATUS: imap: NO [NONEXISTENT] no such mailbox"},
+		{"list", "", "C: a2 LIST \"\" \"%\"\nS: * LIST (\\HasChildren) \"/\" INBOX\nS: * LIST (\\Noselect) NIL \"a b\"\nS: a2 OK",
+			func(c *Client) (any, error) { return listed(c.List(t.Context(), "%")) }, `INBOX/[\HasChildren] a b-[\Noselect]`},
+		{"list-extended", "LIST-EXTENDED SPECIAL-USE", "C: a2 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)\nS: * LIST (\\Subscribed \\Sent) \".\" Sent\nS: a2 OK",
+			func(c *Client) (any, error) { return listed(c.List(t.Context(), "*")) }, `Sent.[\Subscribed \Sent]`},
+		{"lsub", "", "C: a2 LSUB \"\" \"*\"\nS: * LSUB () \"/\" x\nS: a2 OK",
+			func(c *Client) (any, error) { return listed(c.Subscribed(t.Context(), "*")) }, `x/[]`},
+		{"list-status", "LIST-STATUS", "C: a2 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN STATUS (UNSEEN))\nS: * LIST () \"/\" a\nS: * STATUS a (UNSEEN 4)\nS: * LIST (\\Noselect) \"/\" b\nS: a2 OK",
+			func(c *Client) (any, error) { return counted(c.ListStatus(t.Context(), "*", imap.StatusUnseen)) }, "a 4 b -"},
+		{"list-status without", "", "C: a2 LIST \"\" \"*\"\nS: * LIST () \"/\" a\nS: * LIST (\\Noselect) \"/\" b\nS: a2 OK\nC: a3 STATUS a (UNSEEN)\nS: * STATUS a (UNSEEN 4)\nS: a3 OK",
+			func(c *Client) (any, error) { return counted(c.ListStatus(t.Context(), "*", imap.StatusUnseen)) }, "a 4 b -"},
+		{"create", "CREATE-SPECIAL-USE", "C: a2 CREATE \"My Sent\" (USE (\\Sent))\nS: a2 OK",
+			func(c *Client) (any, error) {
+				return nil, c.Create(t.Context(), "My Sent", imap.CreateOptions{SpecialUse: `\Sent`})
+			}, "<nil>"},
+		{"rename, delete, subscribe, unsubscribe", "", "C: a2 RENAME a &AH8-\nS: a2 OK\nC: a3 DELETE \"NIL\"\nS: a3 OK\nC: a4 SUBSCRIBE \"\\\\\"\nS: a4 OK\nC: a5 UNSUBSCRIBE a\nS: a5 OK",
+			func(c *Client) (any, error) {
+				return nil, errors.Join(c.Rename(t.Context(), "a", "\x7f"), c.Delete(t.Context(), "NIL"), c.Subscribe(t.Context(), `\`, true), c.Subscribe(t.Context(), "a", false))
+			}, "<nil>"},
+		{"copy", "UIDPLUS", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK [COPYUID 5 1:3,7 10:13] done",
+			func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") }, "&{5 [1 2 3 7] [10 11 12 13]}"},
+		{"copy, told nothing", "", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK", func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") }, "&{0 [] []}"},
+		{"copy to nowhere", "", "C: a2 UID COPY 1:3,7 Archive\nS: a2 NO [TRYCREATE] x", func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") },
+			"! imapclient: UID COPY: imap: NO [TRYCREATE] x"},
+		{"move", "MOVE", "C: a2 UID MOVE 1:3,7 Archive\nS: * OK [COPYUID 5 1:3,7 10:13] x\nS: * 1 EXPUNGE\nS: a2 OK",
+			func(c *Client) (any, error) { return c.Move(t.Context(), set, "Archive") }, "&{5 [1 2 3 7] [10 11 12 13]}"},
+		{"move without MOVE", "UIDPLUS", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK [COPYUID 5 1:3,7 10:13] x\nC: a3 UID STORE 1:3,7 +FLAGS.SILENT (\\Deleted)\nS: a3 OK\nC: a4 UID EXPUNGE 1:3,7\nS: a4 OK",
+			func(c *Client) (any, error) { return c.Move(t.Context(), set, "Archive") }, "&{5 [1 2 3 7] [10 11 12 13]}"},
+		{"expunge", "", "C: a2 EXPUNGE\nS: a2 OK", func(c *Client) (any, error) { return nil, c.Expunge(t.Context(), imap.AllUIDs()) }, "<nil>"},
+		{"store with modseq", "CONDSTORE", "C: a2 UID STORE 1:3,7 (UNCHANGEDSINCE 9) -FLAGS.SILENT (\\Deleted)\nS: * 1 FETCH (UID 1 MODSEQ (12))\nS: a2 OK [MODIFIED 3,7] x",
+			func(c *Client) (any, error) { return c.Store(t.Context(), set, deleted, 9) }, "&{12  3,7}"},
+		{"search", "", "C: a2 UID SEARCH CHARSET UTF-8 SINCE 25-Nov-2026 TEXT {4}\nS: + \nC: gr\xc3\xbc NOT (SEEN)\nS: * SEARCH 5 3 4\nS: * SEARCH 9\nS: a2 OK",
+			func(c *Client) (any, error) {
+				return c.Search(t.Context(), &imap.SearchCriteria{Since: day, Text: []string{"grü"}, Not: []imap.SearchCriteria{{Flags: []imap.Flag{imap.FlagSeen}}}})
+			}, "3:5,9"},
+		{"esearch", "ESEARCH LITERAL+", "C: a2 UID SEARCH RETURN (ALL) CHARSET UTF-8 HEADER Subject {2+}\nC: \xc3\xbc\nS: * ESEARCH (TAG \"a1\") UID ALL 77\nS: * ESEARCH (TAG \"a2\") UID ALL 1:3,9\nS: a2 OK",
+			func(c *Client) (any, error) {
+				return c.Search(t.Context(), &imap.SearchCriteria{Header: []imap.HeaderCriterion{{Name: "Subject", Value: "ü"}}})
+			}, "1:3,9"},
+		{"append", "UIDPLUS", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5}\nS: + go\nC: abc\nC:\nS: a2 OK [APPENDUID 7 9] x",
+			func(c *Client) (any, error) { return appendOne(c, message, "abc\r\n") }, "&{7 [9] [] 0}"},
+		{"append unasked", "LITERAL+", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5+}\nC: abc\nC:\nS: a2 OK",
+			func(c *Client) (any, error) { return appendOne(c, message, "abc\r\n") }, "&{0 [] [] 0}"},
+		{"append refused before", "", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5}\nS: a2 NO [TRYCREATE] no\nC: a3 NOOP\nS: a3 OK",
+			func(c *Client) (any, error) {
+				_, err := appendOne(c, message, "abc\r\n")
+				return nil, errors.Join(err, c.Noop(t.Context()))
+			}, "! imapclient: APPEND: imap: NO [TRYCREATE] no"},
+		{"append several", "MULTIAPPEND", "C: a2 APPEND INBOX {1}\nS: + \nC: a {1}\nS: + \nC: b\nS: a2 OK [APPENDUID 7 9:10] x",
+			func(c *Client) (any, error) {
+				return c.Append(t.Context(), "INBOX", imap.AppendMessage{Size: 1, Body: strings.NewReader("a")}, imap.AppendMessage{Size: 1, Body: strings.NewReader("b")})
+			}, "&{7 [9 10] [] 0}"},
+		{"append too short", "LITERAL+", "",
+			func(c *Client) (any, error) { return appendOne(c, message, "abc") }, "! imapclient: APPEND: a body is not of the 5 octets that it was said to have"},
+		{"append too long", "LITERAL+", "",
+			func(c *Client) (any, error) { return appendOne(c, message, "abcdefg") }, "! imapclient: APPEND: a body is not of the 5 octets that it was said to have"},
+		{"enable", "ENABLE", "C: a2 ENABLE UTF8=ACCEPT\nS: * ENABLED UTF8=ACCEPT\nS: a2 OK\nC: a3 DELETE {2}\nS: + \nC: \xc3\xbc\nS: a3 OK",
+			func(c *Client) (any, error) {
+				on, err := c.Enable(t.Context(), "UTF8=ACCEPT")
+				return on, errors.Join(err, c.Delete(t.Context(), "ü"))
+			}, "[UTF8=ACCEPT]"},
+		{"id", "ID", "C: a2 ID (\"name\" \"x\")\nS: * ID (\"name\" \"Server\" \"version\" NIL)\nS: a2 OK",
+			func(c *Client) (any, error) { return c.ID(t.Context(), map[string]string{"name": "x"}) }, "map[name:Server version:]"},
+		{"id of nothing", "ID", "C: a2 ID NIL\nS: * ID NIL\nS: a2 OK", func(c *Client) (any, error) { return c.ID(t.Context(), nil) }, "map[]"},
+		{"changed since", "CONDSTORE", "C: a2 UID FETCH 1:3,7 (UID FLAGS MODSEQ) (CHANGEDSINCE 5)\nS: * 1 FETCH (UID 1 FLAGS () MODSEQ (6))\nS: * VANISHED (EARLIER) 2:3\nS: a2 OK",
+			func(c *Client) (any, error) {
+				return fetched(c.FetchSince(t.Context(), set, 5, imap.FieldFlags|imap.FieldModSeq))
+			}, "1"},
+		{"fetch by number", "", "C: a2 FETCH 1,* (UID BODY[1.2.MIME]<0.10>)\nS: * 1 FETCH (UID 5 BODY[1.2.MIME]<0> \"x\")\nS: * 1 FETCH (FLAGS ())\nS: a2 OK",
+			func(c *Client) (any, error) {
+				return fetched(c.FetchSeq(t.Context(), imap.SequenceSet{{First: 1, Last: 1}, {}}, 0, imap.FetchItem{Att: imap.FetchBody,
+					Section: imap.Section{Part: []uint32{1, 2}, Specifier: imap.SectionMIME, Partial: true, Length: 10}}))
+			}, "5"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c := connect(t, plain, tt.caps, tt.dialogue)
+			v, err := tt.do(c)
+			got := fmt.Sprint(v)
+			if err != nil {
+				got = "! " + err.Error()
+			}
+			if got != tt.want {
+				t.Errorf("got %s, want %s", got, tt.want)
+			}
+		})
+	}
+}
+
+func listed(seq func(func(*imap.Listing, error) bool)) (string, error) {
+	var out []string
+	for l, err := range seq {
+		if err != nil {
+			return "", err
+		}
+		out = append(out, fmt.Sprint(l.Name, string(max(l.Delim, '-')), l.Attrs))
+	}
+	return strings.Join(out, " "), nil
+}
+
+func counted(list []ListedStatus, err error) (string, error) {
+	var out []string
+	for _, l := range list {
+		if n := "-"; l.Status == nil {
+			out = append(out, l.Name+" "+n)
+		} else {
+			out = append(out, fmt.Sprint(l.Name, " ", l.Status.Unseen))
+		}
+	}
+	return strings.Join(out, " "), err
+}
+
+func fetched(seq func(func(*Message, error) bool)) (string, error) {
+	var out []string
+	for m, err := range seq {
+		if err != nil {
+			return "", err
+		}
+		out = append(out, fmt.Sprint(m.UID))
+	}
+	return strings.Join(out, " "), nil
+}
+
+func appendOne(c *Client, m imap.AppendMessage, body string) (any, error) {
+	m.Body = strings.NewReader(body)
+	return c.Append(context.Background(), "INBOX", m)
+}
+
+// TestArguments checks that nothing of the caller's becomes a command of its own.
+func TestArguments(t *testing.T) {
+	c := connect(t, plain, "CONDSTORE ENABLE UIDPLUS CREATE-SPECIAL-USE", "")
+	ctx := t.Context()
+	evil := imap.Flag("x)\r\na9 DELETE y")
+	body := strings.NewReader("x")
+	first := func(seq func(func(*Message, error) bool)) error { _, err := fetched(seq); return err }
+	for i, err := range []error{
+		second(c.Store(ctx, imap.UIDs(1), imap.FlagChange{Flags: []imap.Flag{evil}}, imap.NoUnchangedSince)),
+		second(c.Store(ctx, nil, imap.FlagChange{}, imap.NoUnchangedSince)),
+		second(c.Append(ctx, "x", imap.AppendMessage{Size: 1, Body: body, Flags: []imap.Flag{evil}})),
+		second(c.Append(ctx, "x", imap.AppendMessage{Size: -1, Body: body})),
+		second(c.Append(ctx, "x")),
+		second(c.Enable(ctx, string(evil))),
+		second(c.StatusOf(ctx, "x", imap.StatusItem(evil))),
+		second(c.StatusOf(ctx, "")),
+		second(c.Search(ctx, &imap.SearchCriteria{Flags: []imap.Flag{evil}})),
+		second(c.Search(ctx, &imap.SearchCriteria{EmailID: string(evil)})),
+		c.Create(ctx, "x", imap.CreateOptions{SpecialUse: string(evil)}),
+		first(c.Fetch(ctx, nil, 0)),
+		first(c.Fetch(ctx, imap.UIDs(1), 0, imap.FetchItem{Att: imap.FetchAtt(evil)})),
+		first(c.Fetch(ctx, imap.UIDs(1), 0, imap.FetchItem{Att: imap.FetchAtt("BODY[x" + evil)})),
+		first(c.Fetch(ctx, imap.UIDs(1), 0, HeaderFields(string(evil)))),
+		first(c.Fetch(ctx, imap.UIDs(1), 0, Body(string(evil)))),
+		first(c.Fetch(ctx, imap.UIDs(1), 0, Body("1.0"))),
+		c.Expunge(ctx, nil),
+		second(c.Copy(ctx, nil, "x")),
+		second(c.Move(ctx, imap.UIDs(1), "")),
+	} {
+		if !errors.Is(err, ErrArgument) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	if err := c.Login(ctx, "a", "b\x00"); !errors.Is(err, sasl.ErrMalformed) {
+		t.Error(err)
+	}
+	if c.tags != 1 {
+		t.Errorf("%d commands", c.tags)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }

@@ -1,0 +1,220 @@
+package imapclient
+
+import (
+	"bufio"
+	"strconv"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// EventKind says what an Event is about.
+type EventKind uint8
+
+const (
+	// EventExists: the mailbox has Number messages now; more of them are new ones.
+	EventExists EventKind = iota + 1
+	// EventExpunge: the message with the sequence number Number has gone, and those behind it have moved up.
+	EventExpunge
+	// EventVanished: the messages UIDs have gone (RFC 7162 §3.2.10).
+	EventVanished
+	// EventFetch: Message has what the server told, flags most often.
+	EventFetch
+	// EventAlert: Text is to be shown to the user (RFC 9051 §7.1).
+	EventAlert
+)
+
+// An Event is something that the server said unasked.
+type Event struct {
+	Kind    EventKind
+	Number  uint32
+	UIDs    imap.UIDSet
+	Message *Message
+	Text    string
+}
+
+func (c *Client) event(e Event) {
+	switch {
+	case c.sink != nil:
+		c.sink(e)
+	case c.o.Unilateral != nil:
+		c.o.Unilateral(e)
+	}
+}
+
+// Selected is the mailbox that is selected, as the server has described it so far.
+type Selected struct {
+	Name           string
+	ReadOnly       bool
+	Messages       uint32
+	FirstUnseen    uint32 // sequence number; 0: not told
+	UIDValidity    uint32
+	UIDNext        imap.UID // 0: not told
+	HighestModSeq  imap.ModSeq
+	ID             string      // MAILBOXID of RFC 8474, "" if not told
+	Flags          []imap.Flag // known there
+	PermanentFlags []imap.Flag // that can be changed; imap.FlagAny among them: new keywords too
+}
+
+// Selected returns a copy of what is known of the selected mailbox, nil if there is none. Messages follows what the
+// server says during any method.
+func (c *Client) Selected() *Selected {
+	if c.selected == nil {
+		return nil
+	}
+	s := *c.selected
+	return &s
+}
+
+// Capabilities is the set of what a server can do, in upper case: "IDLE", "AUTH=PLAIN".
+type Capabilities map[string]bool
+
+// Has reports whether name, in upper case, is there.
+func (c Capabilities) Has(name string) bool { return c[name] }
+
+// rev2 reports whether the session is IMAP4rev2. A server that offers both revisions wants that enabled (RFC 9051 §6.3.1).
+func (c *Client) rev2() bool {
+	return c.caps.Has("IMAP4REV2") && (!c.caps.Has("IMAP4REV1") || c.enabled.Has("IMAP4REV2"))
+}
+
+// inUTF8 reports whether names of mailboxes are in UTF-8.
+func (c *Client) inUTF8() bool { return c.rev2() || c.enabled.Has("UTF8=ACCEPT") }
+
+// mechanisms returns the SASL mechanisms.
+func (c Capabilities) mechanisms() []string {
+	var out []string
+	for name := range c {
+		if m, ok := strings.CutPrefix(name, "AUTH="); ok {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// maxCapabilities is how many capabilities are kept.
+const maxCapabilities = 1000
+
+func parseCapabilities(s string) Capabilities {
+	caps := Capabilities{}
+	for f := range strings.FieldsSeq(strings.ToUpper(s)) {
+		if len(caps) < maxCapabilities {
+			caps[f] = true
+		}
+	}
+	return caps
+}
+
+// untagged takes in a response that no command asked for.
+func (cmd *command) untagged(r response) {
+	c, d := cmd.c, cmd.c.d
+	switch r.kind {
+	case "EXISTS":
+		if c.selected != nil {
+			c.selected.Messages = r.number
+		}
+		c.event(Event{Kind: EventExists, Number: r.number})
+	case "EXPUNGE":
+		if c.selected != nil && c.selected.Messages > 0 {
+			c.selected.Messages--
+		}
+		c.event(Event{Kind: EventExpunge, Number: r.number})
+	case "VANISHED":
+		cmd.vanished()
+	case "FETCH":
+		m := &Message{Seq: r.number, cmd: cmd}
+		if m.parse(false); m.err == nil {
+			c.event(Event{Kind: EventFetch, Message: m})
+		}
+	case "CAPABILITY":
+		_ = d.Keyword()
+		c.caps, c.told = parseCapabilities(d.Line()), true
+	case "FLAGS":
+		_ = d.Keyword()
+		d.SP()
+		if flags := d.FlagList(); c.selected != nil && d.Err() == nil {
+			c.selected.Flags = flags
+		}
+	case "OK", "NO", "BAD", "BYE":
+		s := d.Status()
+		if d.Err() != nil {
+			return
+		}
+		if s.Type == imap.StatusBye {
+			c.bye = &s
+		}
+		if s.Code == imap.CodeAlert {
+			c.event(Event{Kind: EventAlert, Text: s.Text})
+		}
+		c.codes(&s)
+	case "":
+		d.Want("a response")
+	}
+}
+
+// vanished takes in VANISHED (RFC 7162 §3.2.10). With EARLIER the messages do not count as EXPUNGE does.
+func (cmd *command) vanished() {
+	c, d := cmd.c, cmd.c.d
+	_ = d.Keyword()
+	d.SP()
+	earlier := d.Accept('(')
+	if earlier {
+		_ = d.Keyword()
+		d.Expect(')')
+		d.SP()
+	}
+	uids := d.SequenceSet().Resolve(0)
+	if d.Err() != nil {
+		return
+	}
+	if n := uids.Len(); c.selected != nil && !earlier {
+		c.selected.Messages -= uint32(min(n, int64(c.selected.Messages)))
+	}
+	c.event(Event{Kind: EventVanished, UIDs: uids})
+}
+
+// codes takes in a response code.
+func (c *Client) codes(s *imap.Status) {
+	if s.Code == imap.CodeCapability {
+		c.caps, c.told = parseCapabilities(s.Args), true
+		return
+	}
+	m := c.selected
+	if m == nil {
+		return
+	}
+	switch s.Code {
+	case imap.CodeClosed: // RFC 7162 §3.2.11: what came before was about the mailbox before
+		*m = Selected{Name: m.Name, ReadOnly: m.ReadOnly}
+	case imap.CodeReadOnly:
+		m.ReadOnly = true
+	case imap.CodeReadWrite:
+		m.ReadOnly = false
+	case imap.CodeUnseen:
+		m.FirstUnseen = number32(s.Args)
+	case imap.CodeUIDValidity:
+		m.UIDValidity = number32(s.Args)
+	case imap.CodeUIDNext:
+		m.UIDNext = imap.UID(number32(s.Args))
+	case imap.CodeHighestModSeq:
+		n, _ := strconv.ParseUint(s.Args, 10, 63)
+		m.HighestModSeq = imap.ModSeq(n)
+	case imap.CodeMailboxID:
+		m.ID = strings.Trim(s.Args, "()")
+	case imap.CodePermanentFlags:
+		if d := decoder(s.Args); d.Next() == nil {
+			if flags := d.FlagList(); d.Err() == nil {
+				m.PermanentFlags = flags
+			}
+		}
+	}
+}
+
+func number32(s string) uint32 {
+	n, _ := strconv.ParseUint(s, 10, 32)
+	return uint32(n)
+}
+
+// decoder reads the arguments of a response code.
+func decoder(args string) *imap.Decoder {
+	return imap.NewDecoder(bufio.NewReader(strings.NewReader(args+"\r\n")), imap.DecoderOptions{MaxLine: len(args) + 2, Lenient: true})
+}

@@ -1,0 +1,24 @@
+// Package imapclient is the client side of IMAP: one connection, used by one goroutine at a time, without goroutines
+// of its own. Every method takes a context, whose end ends the method.
+//
+//	C: a1 STARTTLS                              Dial: no way around TLS unless Options say so
+//	C: a2 AUTHENTICATE PLAIN AGJv…              Authenticate(ctx, sasl.Credentials)
+//	C: a3 SELECT INBOX                          Select
+//	C: a4 UID FETCH 1:* (UID FLAGS BODY.PEEK[]) for m, err := range Fetch(ctx, uids, fields, Body(""))
+//	S: * 1 FETCH (UID 7 FLAGS () BODY[] {9000000}
+//	   …                                        m.Body(): an io.Reader on the connection, nothing is kept
+//	S: * 2 FETCH (BODYSTRUCTURE (garbage        an *ItemError for this message, and on with the next
+//	S: * 9 EXPUNGE                              Options.Unilateral
+//	C: a5 IDLE                                  for event, err := range Idle(ctx)
+//
+// Messages are named by UID. Names of mailboxes are UTF-8, whatever the server writes. What a server may send is
+// bounded by Limits and by time: a server that sends one octet a minute, a line without end, or a literal of 2^63 octets
+// gets a typed error and is left.
+//
+// Done: RFC 9051 and RFC 3501 as a client needs them, RFC 2177 (IDLE), 2971 (ID), 3502 (MULTIAPPEND), 3691 (UNSELECT),
+// 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 5161 (ENABLE), 5258 and 5819 (LIST-EXTENDED, LIST-STATUS), 6154
+// (SPECIAL-USE), 6851 (MOVE), 7162 (CONDSTORE; the VANISHED of QRESYNC is understood), 7888 (LITERAL+ and LITERAL-),
+// 8314 (TLS), 8438 (STATUS=SIZE), 8474 (OBJECTID), 8514 (SAVEDATE), 9755 (UTF8=ACCEPT).
+//
+// Not done: the parameters of QRESYNC for SELECT, SORT and THREAD, NOTIFY, METADATA, QUOTA, ACL, COMPRESS, referrals.
+package imapclient

@@ -1,0 +1,177 @@
+package imapclient
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// Body is the item that fetches a piece of a message without setting \Seen: "" is all of it, "HEADER" its header,
+// "TEXT" its body, "1.2" a part, "1.2.MIME" the header of a part. Other items are made from imap.FetchItem.
+func Body(section string) imap.FetchItem {
+	it := imap.FetchItem{Att: imap.FetchBody, Peek: true}
+	for section != "" {
+		number, rest, _ := strings.Cut(section, ".")
+		n, err := strconv.ParseUint(number, 10, 32)
+		if err != nil {
+			it.Section.Specifier = imap.Specifier(strings.ToUpper(section))
+			break
+		}
+		it.Section.Part = append(it.Section.Part, uint32(n))
+		section = rest
+	}
+	return it
+}
+
+// HeaderFields is the item that fetches fields of a message's header without setting \Seen.
+func HeaderFields(names ...string) imap.FetchItem {
+	return imap.FetchItem{Att: imap.FetchBody, Peek: true, Section: imap.Section{Specifier: imap.SectionFields, Fields: names}}
+}
+
+// Fetch yields what the server tells of the messages of uids that exist, in the order in which it does. fields are
+// filled in, those left out that the server does not know (FieldModSeq without CONDSTORE, FieldIDs without OBJECTID,
+// FieldSaveDate without SAVEDATE); items are in Message.Bodies.
+//
+// A *Message is valid until the next one; its fields may be kept, its bodies not. With an *ItemError comes the message
+// as far as it was read, and the loop may go on; any other error comes with a nil Message and is the last. The loop may
+// be left at any time: the rest is passed over, up to Limits.Discard.
+func (c *Client) Fetch(ctx context.Context, uids imap.UIDSet, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
+	return c.FetchSince(ctx, uids, 0, fields, items...)
+}
+
+// FetchSince is Fetch for the messages that have changed after since (RFC 7162 §3.1.4.1). It needs CONDSTORE unless
+// since is 0.
+func (c *Client) FetchSince(ctx context.Context, uids imap.UIDSet, since imap.ModSeq, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
+	args := imap.AppendUIDSet([]byte{' '}, uids)
+	args, err := c.appendItems(args, fields, items)
+	switch {
+	case len(uids) == 0:
+		err = ErrArgument
+	case since > 0 && !c.caps.Has("CONDSTORE") && !c.caps.Has("QRESYNC"):
+		err = ErrUnsupported
+	case since > 0:
+		args = append(args, " (CHANGEDSINCE "...)
+		args = append(strconv.AppendUint(args, uint64(since), 10), ')')
+	}
+	return c.fetch(ctx, "UID FETCH", args, err, func(m *Message) bool { return m.UID != 0 && uids.Contains(m.UID) })
+}
+
+// FetchSeq is Fetch by sequence numbers, 0 being "*", the last message: for the newest of a large mailbox. The numbers are
+// those of Selected.Messages, and move with every EventExpunge.
+func (c *Client) FetchSeq(ctx context.Context, seqs imap.SequenceSet, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
+	args := imap.AppendSequenceSet([]byte{' '}, seqs)
+	args, err := c.appendItems(args, fields, items)
+	last := uint32(0)
+	if c.selected != nil {
+		last = c.selected.Messages
+	}
+	if len(seqs) == 0 {
+		err = ErrArgument
+	}
+	wanted := seqs.Resolve(last)
+	return c.fetch(ctx, "FETCH", args, err, func(m *Message) bool { return wanted.Contains(imap.UID(m.Seq)) && m.UID != 0 })
+}
+
+// appendItems appends what FETCH is to ask for: the UID always.
+func (c *Client) appendItems(dst []byte, fields imap.Fields, items []imap.FetchItem) ([]byte, error) {
+	dst = append(dst, " (UID"...)
+	condstore := c.caps.Has("CONDSTORE") || c.caps.Has("QRESYNC")
+	for _, f := range [...]struct {
+		field imap.Fields
+		att   string
+		known bool
+	}{
+		{imap.FieldFlags, "FLAGS", true},
+		{imap.FieldInternalDate, "INTERNALDATE", true},
+		{imap.FieldSize, "RFC822.SIZE", true},
+		{imap.FieldModSeq, "MODSEQ", condstore},
+		{imap.FieldSaveDate, "SAVEDATE", c.caps.Has("SAVEDATE")},
+		{imap.FieldIDs, "EMAILID THREADID", c.caps.Has("OBJECTID")},
+		{imap.FieldEnvelope, "ENVELOPE", true},
+		{imap.FieldStructure, "BODYSTRUCTURE", true},
+	} {
+		if fields&f.field != 0 && f.known {
+			dst = append(append(dst, ' '), f.att...)
+		}
+	}
+	for i := range items {
+		if !validItem(&items[i]) {
+			return nil, ErrArgument
+		}
+		dst = imap.AppendFetchItem(append(dst, ' '), &items[i])
+	}
+	return append(dst, ')'), nil
+}
+
+// validItem reports whether an item is one that can be asked for: text of the caller's must not become another command.
+func validItem(it *imap.FetchItem) bool {
+	if i := strings.IndexByte(string(it.Att), '['); i >= 0 && it.Att != imap.FetchBody && it.Att != imap.FetchBinary && it.Att != imap.FetchBinarySize ||
+		i < 0 && !imap.Flag(it.Att).Valid() {
+		return false
+	}
+	s := &it.Section
+	switch s.Specifier {
+	case imap.SectionAll, imap.SectionHeader, imap.SectionText, imap.SectionMIME:
+	case imap.SectionFields, imap.SectionFieldsNot:
+		if len(s.Fields) == 0 || slices.ContainsFunc(s.Fields, func(f string) bool { return !imap.Flag(f).Valid() }) {
+			return false
+		}
+	default:
+		return false
+	}
+	return !slices.Contains(s.Part, 0) && (!s.Partial || s.Offset >= 0 && s.Length > 0)
+}
+
+func (c *Client) fetch(ctx context.Context, name string, args []byte, bad error, wanted func(*Message) bool) iter.Seq2[*Message, error] {
+	return func(yield func(*Message, error) bool) {
+		if bad != nil {
+			yield(nil, bad)
+			return
+		}
+		cmd, err := c.begin(ctx, name)
+		if err == nil {
+			defer cmd.end()
+			err = cmd.send(args, "")
+		}
+		left := false // by the caller
+		if err == nil {
+			_, err = cmd.wait(func(r response) bool {
+				if r.kind != "FETCH" {
+					return false
+				}
+				m := &Message{Seq: r.number, cmd: cmd}
+				m.parse(!left)
+				if c.err != nil || left {
+					return true
+				}
+				itemErr, partial := errors.AsType[*ItemError](m.err)
+				if !wanted(m) && !m.open && !partial {
+					c.event(Event{Kind: EventFetch, Message: m})
+					return true
+				}
+				var yielded error
+				if partial {
+					yielded = itemErr
+				}
+				if left = !cmd.pause(func() bool { return yield(m, yielded) }); left {
+					cmd.abandon()
+				}
+				m.finish()
+				return true
+			})
+		}
+		if err != nil && !left {
+			yield(nil, err)
+		}
+	}
+}
+
+// abandon bounds what is still read of a command that nobody listens to any more.
+func (cmd *command) abandon() {
+	cmd.discard = cmd.c.in.n + cmd.c.o.Limits.Discard
+}

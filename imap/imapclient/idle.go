@@ -1,0 +1,152 @@
+package imapclient
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"time"
+)
+
+// Idle yields what happens in the selected mailbox until ctx ends or the loop is left; both leave the connection ready
+// for more. It renews IDLE (RFC 2177) before servers give up on it, and asks every now and then with NOOP where there is
+// no IDLE. Other methods must wait until the loop is left. An error is the last that is yielded.
+func (c *Client) Idle(ctx context.Context) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		if c.err != nil || c.cmd != nil {
+			_, err := c.begin(ctx, "IDLE")
+			yield(Event{}, err)
+			return
+		}
+		w := &watch{c: c, ctx: ctx, yield: yield}
+		defer func() { c.sink = nil }()
+		c.sink = w.event
+		var err error
+		for err == nil && !w.left && ctx.Err() == nil {
+			if c.caps.Has("IDLE") || c.rev2() {
+				err = w.idle()
+			} else {
+				err = w.poll()
+			}
+		}
+		if err != nil && !w.left {
+			yield(Event{}, err)
+		}
+	}
+}
+
+// watch is one Idle.
+type watch struct {
+	c     *Client
+	ctx   context.Context
+	yield func(Event, error) bool
+	cmd   *command
+	left  bool
+}
+
+// event gives an event to the loop, or to the usual place once that is left.
+func (w *watch) event(e Event) {
+	if w.left {
+		if w.c.o.Unilateral != nil {
+			w.c.o.Unilateral(e)
+		}
+		return
+	}
+	ok := true
+	give := func() bool { ok = w.yield(e, nil); return ok }
+	if w.cmd != nil {
+		w.cmd.pause(give)
+	} else {
+		give()
+	}
+	w.left = !ok
+}
+
+// idle is one IDLE. The end of ctx ends it in good order, so the command has a context of its own.
+func (w *watch) idle() error {
+	c := w.c
+	cmd, err := c.begin(context.WithoutCancel(w.ctx), "IDLE")
+	if err != nil {
+		return err
+	}
+	defer cmd.end()
+	w.cmd = cmd
+	if err := cmd.send(nil, ""); err != nil {
+		return err
+	}
+	if err := cmd.goAhead(); err != nil {
+		return err
+	}
+	for renew := time.Now().Add(c.o.Timeouts.Idle); cmd.done == nil && !w.left; {
+		some, err := w.await(renew)
+		if err != nil {
+			return cmd.lose(cmd.fault(err))
+		}
+		cmd.until = time.Now().Add(c.o.Timeouts.Command)
+		if !some {
+			break
+		}
+		r, err := cmd.read()
+		if err == nil && r.plus {
+			continue // there are servers that say it twice
+		}
+		if err == nil {
+			err = cmd.handle(r, nil)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if cmd.done == nil {
+		if err := cmd.put([]byte("DONE\r\n"), true, true); err != nil {
+			return err
+		}
+	}
+	_, err = cmd.wait(nil)
+	return err
+}
+
+// await waits for the next response. It is false once there is none by then, or ctx has ended.
+func (w *watch) await(until time.Time) (bool, error) {
+	c := w.c
+	if c.r.Buffered() > 0 {
+		return true, nil
+	}
+	_ = c.conn.SetReadDeadline(until)
+	fired := make(chan struct{})
+	stop := context.AfterFunc(w.ctx, func() {
+		defer close(fired)
+		_ = c.conn.SetReadDeadline(time.Unix(1, 0))
+	})
+	_, err := c.r.Peek(1) // which takes nothing from a line that begins as the time is over
+	if !stop() {
+		<-fired
+	}
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return false, nil
+	}
+	return false, err
+}
+
+// poll waits a while and asks.
+func (w *watch) poll() error {
+	t := time.NewTimer(w.c.o.Timeouts.Poll)
+	defer t.Stop()
+	select {
+	case <-w.ctx.Done():
+		return nil
+	case <-t.C:
+	}
+	cmd, err := w.c.begin(context.WithoutCancel(w.ctx), "NOOP")
+	if err != nil {
+		return fmt.Errorf("imapclient: IDLE: %w", err)
+	}
+	defer cmd.end()
+	w.cmd = cmd
+	_, err = cmd.run(nil, nil)
+	return err
+}

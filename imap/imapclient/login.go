@@ -1,0 +1,251 @@
+package imapclient
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// hidden stands in a trace for a secret.
+const hidden = "****"
+
+// simple runs a command without data of its own.
+func (c *Client) simple(ctx context.Context, name string, args []byte) (*imap.Status, error) {
+	cmd, err := c.begin(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	return cmd.run(args, nil)
+}
+
+// Capabilities returns what the server has announced for the present state of the session.
+func (c *Client) Capabilities() Capabilities { return maps.Clone(c.caps) }
+
+// needCapabilities asks for the capabilities if the server has not told them.
+func (c *Client) needCapabilities(ctx context.Context) error {
+	if c.caps != nil {
+		return nil
+	}
+	if _, err := c.simple(ctx, "CAPABILITY", nil); err != nil {
+		return err
+	}
+	if c.caps == nil {
+		c.caps = Capabilities{}
+	}
+	return nil
+}
+
+// Login authenticates with LOGIN. It fails with sasl.ErrEncryption without TLS, unless Options.AllowPlaintextAuth is
+// set. Wrong credentials are an *Error, with CodeAuthFailed from most servers.
+func (c *Client) Login(ctx context.Context, user, password string) error {
+	switch {
+	case c.tls == nil && !c.o.AllowPlaintextAuth:
+		return sasl.ErrEncryption
+	case c.caps.Has("LOGINDISABLED"):
+		return ErrUnsupported
+	case strings.IndexByte(user+password, 0) >= 0:
+		return sasl.ErrMalformed
+	}
+	cmd, err := c.begin(ctx, "LOGIN")
+	if err != nil {
+		return err
+	}
+	defer cmd.end()
+	args := imap.AppendAString([]byte{' '}, user)
+	args = imap.AppendAString(append(args, ' '), password)
+	c.told = false
+	if err := cmd.send(args, " "+hidden+" "+hidden); err != nil {
+		return err
+	}
+	if _, err := cmd.wait(nil); err != nil {
+		return err
+	}
+	cmd.end()
+	return c.newCapabilities(ctx)
+}
+
+// newCapabilities asks for the capabilities after a login, if the server has not told them with it.
+func (c *Client) newCapabilities(ctx context.Context) error {
+	if !c.told {
+		c.caps = nil
+	}
+	return c.needCapabilities(ctx)
+}
+
+// Authenticate authenticates with the best mechanism that the server offers and the credentials allow, else with
+// LOGIN. The error is sasl.ErrEncryption or sasl.ErrMechanism where nothing fits.
+func (c *Client) Authenticate(ctx context.Context, credentials sasl.Credentials) error {
+	if credentials.Host == "" {
+		credentials.Host = c.host
+	}
+	credentials.AllowPlaintext = credentials.AllowPlaintext || c.o.AllowPlaintextAuth
+	mechanism, err := credentials.Client(c.caps.mechanisms(), c.tls)
+	if errors.Is(err, sasl.ErrMechanism) && credentials.Password != "" && credentials.Identity == "" && !c.caps.Has("LOGINDISABLED") {
+		return c.Login(ctx, credentials.Username, credentials.Password)
+	}
+	if err != nil {
+		return err
+	}
+	name, response, err := mechanism.Start()
+	if err != nil {
+		return err
+	}
+	cmd, err := c.begin(ctx, "AUTHENTICATE")
+	if err != nil {
+		return err
+	}
+	defer cmd.end()
+	c.told = false
+	args, shown := " "+name, " "+name
+	if response != nil && c.caps.Has("SASL-IR") { // RFC 4959
+		args, shown, response = args+" "+encodeInitial(response), shown+" "+hidden, nil
+	}
+	if err := cmd.send([]byte(args), shown); err != nil {
+		return err
+	}
+	if err := cmd.exchange(mechanism, response); err != nil {
+		return err
+	}
+	cmd.end()
+	return c.newCapabilities(ctx)
+}
+
+func encodeInitial(b []byte) string {
+	if len(b) == 0 {
+		return "="
+	}
+	return base64.StdEncoding.EncodeToString(b)
+}
+
+// exchange answers challenges until the command is over. response is the initial one if it has not been sent.
+func (cmd *command) exchange(mechanism interface{ Next([]byte) ([]byte, error) }, response []byte) error {
+	for {
+		if err := cmd.goAhead(); err != nil {
+			return err
+		}
+		if cmd.done != nil {
+			_, err := cmd.wait(nil)
+			return err
+		}
+		text := strings.TrimSpace(cmd.c.d.Line())
+		challenge, err := base64.StdEncoding.DecodeString(text)
+		if err != nil {
+			return cmd.broken("a challenge that is not base64", err)
+		}
+		if response == nil || len(challenge) > 0 {
+			if response, err = mechanism.Next(challenge); err != nil {
+				if err := cmd.write([]byte("*\r\n"), true, true); err == nil {
+					_, _ = cmd.wait(nil)
+				}
+				return fmt.Errorf("imapclient: AUTHENTICATE: %w", err)
+			}
+		}
+		if cmd.c.o.Trace != nil {
+			cmd.c.o.Trace(true, []byte(hidden+"\r\n"))
+		}
+		if err := cmd.write([]byte(base64.StdEncoding.EncodeToString(response)+"\r\n"), false, true); err != nil {
+			return err
+		}
+		response = nil
+	}
+}
+
+// Enable switches extensions on (RFC 5161) and returns those that the server has switched on. With IMAP4REV2 or
+// UTF8=ACCEPT names are in UTF-8 from then on.
+func (c *Client) Enable(ctx context.Context, extensions ...string) ([]string, error) {
+	var args []byte
+	for _, e := range extensions {
+		if !imap.Flag(e).Valid() {
+			return nil, ErrArgument
+		}
+		args = append(append(args, ' '), e...)
+	}
+	if args == nil {
+		return nil, ErrArgument
+	}
+	cmd, err := c.begin(ctx, "ENABLE")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var on []string
+	_, err = cmd.run(args, func(r response) bool {
+		if r.kind != "ENABLED" {
+			return false
+		}
+		_ = c.d.Keyword()
+		on = append(on, slices.Sorted(maps.Keys(parseCapabilities(c.d.Line())))...)
+		return true
+	})
+	for _, e := range on {
+		if c.enabled == nil {
+			c.enabled = Capabilities{}
+		}
+		c.enabled[e] = true
+	}
+	return on, err
+}
+
+// maxID is how many fields ID has at most (RFC 2971 §3.3).
+const maxID = 30
+
+// ID tells the server who the client is, nil for nothing, and returns who the server is (RFC 2971): "name", "version".
+func (c *Client) ID(ctx context.Context, fields map[string]string) (map[string]string, error) {
+	args := []byte(" NIL")
+	if len(fields) > 0 {
+		args = []byte(" (")
+		for i, k := range slices.Sorted(maps.Keys(fields)) {
+			if i > 0 {
+				args = append(args, ' ')
+			}
+			if strings.IndexByte(k+fields[k], 0) >= 0 || i == maxID {
+				return nil, ErrArgument
+			}
+			args = imap.AppendString(args, k)
+			args = imap.AppendNString(append(args, ' '), fields[k])
+		}
+		args = append(args, ')')
+	}
+	cmd, err := c.begin(ctx, "ID")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	server := map[string]string{}
+	_, err = cmd.run(args, func(r response) bool {
+		if r.kind != "ID" {
+			return false
+		}
+		_ = c.d.Keyword()
+		c.d.SP()
+		if c.d.Peek() == '(' {
+			c.d.List(func() {
+				k := c.d.IString()
+				c.d.SP()
+				v, _ := c.d.Nstring()
+				if len(server) < maxID {
+					server[strings.ToLower(k)] = v
+				}
+			})
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return server, nil
+}
+
+// Noop does nothing, and lets the server tell what is new.
+func (c *Client) Noop(ctx context.Context) error {
+	_, err := c.simple(ctx, "NOOP", nil)
+	return err
+}

@@ -1,0 +1,307 @@
+package imapclient
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// appendName appends a space and the name of a mailbox as the server wants it.
+func (c *Client) appendName(dst []byte, name string) []byte {
+	if !c.inUTF8() {
+		name = string(imap.AppendUTF7(nil, name))
+	}
+	return imap.AppendAString(append(dst, ' '), name)
+}
+
+// name returns a command's only argument, a mailbox.
+func (c *Client) name(name string) ([]byte, error) {
+	if name == "" || strings.IndexByte(name, 0) >= 0 {
+		return nil, ErrArgument
+	}
+	return c.appendName(nil, name), nil
+}
+
+// Select opens a mailbox for reading and writing; Selected.ReadOnly says if that is not to be. With CONDSTORE it asks
+// for modseqs. If it fails no mailbox is selected.
+func (c *Client) Select(ctx context.Context, mailbox string) (*Selected, error) {
+	return c.open(ctx, "SELECT", mailbox)
+}
+
+// Examine opens a mailbox for reading only.
+func (c *Client) Examine(ctx context.Context, mailbox string) (*Selected, error) {
+	return c.open(ctx, "EXAMINE", mailbox)
+}
+
+func (c *Client) open(ctx context.Context, command, mailbox string) (*Selected, error) {
+	args, err := c.name(mailbox)
+	if err != nil {
+		return nil, err
+	}
+	if c.caps.Has("CONDSTORE") || c.caps.Has("QRESYNC") {
+		args = append(args, " (CONDSTORE)"...)
+	}
+	cmd, err := c.begin(ctx, command)
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	c.selected = &Selected{Name: mailbox, ReadOnly: command == "EXAMINE"}
+	_, err = cmd.run(args, func(r response) bool {
+		if r.kind == "EXISTS" { // no news
+			c.selected.Messages = r.number
+		}
+		return r.kind == "EXISTS"
+	})
+	if err != nil {
+		c.selected = nil
+		return nil, err
+	}
+	return c.Selected(), nil
+}
+
+// Unselect closes the selected mailbox and removes nothing (RFC 3691).
+func (c *Client) Unselect(ctx context.Context) error {
+	if !c.caps.Has("UNSELECT") && !c.rev2() {
+		return ErrUnsupported
+	}
+	return c.closeMailbox(ctx, "UNSELECT")
+}
+
+// CloseMailbox closes the selected mailbox and removes its messages with \Deleted, unless it is read-only.
+func (c *Client) CloseMailbox(ctx context.Context) error { return c.closeMailbox(ctx, "CLOSE") }
+
+func (c *Client) closeMailbox(ctx context.Context, command string) error {
+	_, err := c.simple(ctx, command, nil)
+	if err == nil {
+		c.selected = nil
+	}
+	return err
+}
+
+// StatusOf returns the counters of a mailbox: items, or all that the server knows if there are none.
+func (c *Client) StatusOf(ctx context.Context, mailbox string, items ...imap.StatusItem) (*imap.MailboxStatus, error) {
+	args, err := c.name(mailbox)
+	if err != nil {
+		return nil, err
+	}
+	if args, err = c.appendStatusItems(args, items); err != nil {
+		return nil, err
+	}
+	cmd, err := c.begin(ctx, "STATUS")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var status *imap.MailboxStatus
+	_, err = cmd.run(args, func(r response) bool {
+		if r.kind != "STATUS" {
+			return false
+		}
+		status = c.status()
+		return true
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case status == nil:
+		return nil, &ProtocolError{Command: "STATUS", What: "no STATUS response that can be read"}
+	}
+	return status, nil
+}
+
+// status reads a STATUS response, nil if it cannot be.
+func (c *Client) status() *imap.MailboxStatus {
+	_ = c.d.Keyword()
+	c.d.SP()
+	if s := c.d.StatusData(c.inUTF8()); c.d.Err() == nil {
+		return s
+	}
+	return nil
+}
+
+func (c *Client) appendStatusItems(dst []byte, items []imap.StatusItem) ([]byte, error) {
+	if len(items) == 0 {
+		items = c.statusItems()
+	}
+	for i, it := range items {
+		if !imap.Flag(it).Valid() {
+			return nil, ErrArgument
+		}
+		dst = append(dst, ' ')
+		if i == 0 {
+			dst = append(dst, '(')
+		}
+		dst = append(dst, it...)
+	}
+	return append(dst, ')'), nil
+}
+
+// statusItems returns the items that the server knows.
+func (c *Client) statusItems() []imap.StatusItem {
+	items := []imap.StatusItem{imap.StatusMessages, imap.StatusUIDNext, imap.StatusUIDValidity, imap.StatusUnseen}
+	if c.rev2() {
+		items = append(items, imap.StatusDeleted)
+	}
+	if c.caps.Has("STATUS=SIZE") || c.rev2() {
+		items = append(items, imap.StatusSize)
+	}
+	if c.caps.Has("CONDSTORE") {
+		items = append(items, imap.StatusHighestModSeq)
+	}
+	if c.caps.Has("OBJECTID") {
+		items = append(items, imap.StatusMailboxID)
+	}
+	return items
+}
+
+// List yields the mailboxes whose names match pattern, in which "*" stands for anything and "%" for anything within
+// one level; "*" alone is all of them. Attributes tell what is subscribed, has children, or is special, as far as the
+// server can say. The loop may be left at any time.
+func (c *Client) List(ctx context.Context, pattern string) iter.Seq2[*imap.Listing, error] {
+	args := c.appendName([]byte(` ""`), pattern)
+	extended := c.caps.Has("LIST-EXTENDED") || c.rev2()
+	if extended {
+		args = append(args, " RETURN (SUBSCRIBED CHILDREN"...)
+		if c.caps.Has("SPECIAL-USE") || c.rev2() {
+			args = append(args, " SPECIAL-USE"...)
+		}
+		args = append(args, ')')
+	}
+	return c.list(ctx, "LIST", args, nil)
+}
+
+// Subscribed yields the mailboxes that are subscribed and match pattern, with LSUB.
+func (c *Client) Subscribed(ctx context.Context, pattern string) iter.Seq2[*imap.Listing, error] {
+	return c.list(ctx, "LSUB", c.appendName([]byte(` ""`), pattern), nil)
+}
+
+func (c *Client) list(ctx context.Context, command string, args []byte, status func(*imap.MailboxStatus)) iter.Seq2[*imap.Listing, error] {
+	return func(yield func(*imap.Listing, error) bool) {
+		cmd, err := c.begin(ctx, command)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer cmd.end()
+		left := false
+		_, err = cmd.run(args, func(r response) bool {
+			switch {
+			case r.kind == "STATUS" && status != nil:
+				if s := c.status(); s != nil {
+					status(s)
+				}
+				return true
+			case r.kind != command:
+				return false
+			case left:
+				return true
+			}
+			_ = c.d.Keyword()
+			c.d.SP()
+			l := c.d.Listing(c.inUTF8())
+			if c.d.Err() == nil && !cmd.pause(func() bool { return yield(l, nil) }) {
+				left = true
+				cmd.abandon()
+			}
+			return true
+		})
+		if err != nil && !left {
+			yield(nil, err)
+		}
+	}
+}
+
+// A ListedStatus is a mailbox with its counters.
+type ListedStatus struct {
+	*imap.Listing
+	Status *imap.MailboxStatus // nil for one that cannot be selected
+}
+
+// ListStatus is List with the counters of each mailbox: in one command with LIST-STATUS (RFC 5819), else in one for each.
+func (c *Client) ListStatus(ctx context.Context, pattern string, items ...imap.StatusItem) ([]ListedStatus, error) {
+	together := c.caps.Has("LIST-STATUS") || c.rev2()
+	listing := c.List(ctx, pattern)
+	statuses := map[string]*imap.MailboxStatus{}
+	if together {
+		args := append(c.appendName([]byte(` ""`), pattern), " RETURN (SUBSCRIBED CHILDREN STATUS"...)
+		args, err := c.appendStatusItems(args, items)
+		if err != nil {
+			return nil, err
+		}
+		listing = c.list(ctx, "LIST", append(args, ')'), func(s *imap.MailboxStatus) { statuses[s.Name] = s })
+	}
+	var out []ListedStatus
+	for l, err := range listing {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, ListedStatus{Listing: l})
+	}
+	for i := range out {
+		l := &out[i]
+		switch {
+		case together:
+			l.Status = statuses[l.Name]
+		case !l.Has(`\Noselect`) && !l.Has(`\NonExistent`):
+			var err error
+			if l.Status, err = c.StatusOf(ctx, l.Name, items...); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// Create makes a mailbox.
+func (c *Client) Create(ctx context.Context, mailbox string, o imap.CreateOptions) error {
+	args, err := c.name(mailbox)
+	switch {
+	case err != nil:
+		return err
+	case o.SpecialUse != "" && !c.caps.Has("CREATE-SPECIAL-USE"):
+		return ErrUnsupported
+	case o.SpecialUse != "" && !imap.Flag(o.SpecialUse).Valid():
+		return ErrArgument
+	case o.SpecialUse != "": // RFC 6154 §3
+		args = append(args, " (USE ("+o.SpecialUse+"))"...)
+	}
+	_, err = c.simple(ctx, "CREATE", args)
+	return err
+}
+
+// Delete removes a mailbox and its messages.
+func (c *Client) Delete(ctx context.Context, mailbox string) error {
+	return c.onMailbox(ctx, "DELETE", mailbox)
+}
+
+// Subscribe sets or clears the subscription of a mailbox.
+func (c *Client) Subscribe(ctx context.Context, mailbox string, on bool) error {
+	if on {
+		return c.onMailbox(ctx, "SUBSCRIBE", mailbox)
+	}
+	return c.onMailbox(ctx, "UNSUBSCRIBE", mailbox)
+}
+
+func (c *Client) onMailbox(ctx context.Context, command, mailbox string) error {
+	args, err := c.name(mailbox)
+	if err == nil {
+		_, err = c.simple(ctx, command, args)
+	}
+	return err
+}
+
+// Rename renames a mailbox and those below it.
+func (c *Client) Rename(ctx context.Context, from, to string) error {
+	args, err := c.name(from)
+	if err != nil {
+		return err
+	}
+	if _, err = c.name(to); err != nil {
+		return err
+	}
+	_, err = c.simple(ctx, "RENAME", c.appendName(args, to))
+	return err
+}

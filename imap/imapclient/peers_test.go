@@ -1,0 +1,240 @@
+package imapclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/internal/suites"
+)
+
+// letters are messages for exchanges with others, with CRLF line ends.
+func letters(t testing.TB) []string {
+	t.Helper()
+	out := []string{
+		"Subject: dots\r\n\r\n.\r\n..\r\n",
+		"Subject: 8-bit\r\n\r\nGr\xfc\xdfe\r\n",
+		"Subject: large\r\n\r\n" + strings.Repeat(strings.Repeat("0123456789", 7)+"\r\n", 30_000),
+		"Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nFrom: \"Bob \\\"B\\\" B.\" <bob@example.com>\r\n\r\nx",
+	}
+	files, err := filepath.Glob(filepath.Join(suites.Dir(t, "mime/cpython-email"), "msg_*.txt"))
+	if err != nil || len(files) == 0 {
+		t.Fatal("no messages")
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, strings.NewReplacer("\r\n", "\r\n", "\r", "", "\n", "\r\n").Replace(string(b)))
+	}
+	return out
+}
+
+// dial logs in to a server that offers STARTTLS.
+func dial(t testing.TB, d *suites.DovecotServer, o Options) *Client {
+	t.Helper()
+	o.TLSConfig = &tls.Config{RootCAs: d.Roots}
+	c, err := Dial(t.Context(), d.IMAP, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if err := c.Authenticate(t.Context(), sasl.Credentials{Username: d.User, Password: d.Password}); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// TestDovecot does all that the Client can with a real server.
+func TestDovecot(t *testing.T) {
+	d := suites.Dovecot(t)
+	ctx := t.Context()
+	c := dial(t, d, Options{})
+	all := letters(t)
+	var msgs []imap.AppendMessage
+	day := time.Date(2026, 11, 25, 1, 2, 3, 0, time.UTC)
+	for _, l := range all {
+		msgs = append(msgs, imap.AppendMessage{Size: int64(len(l)), Body: strings.NewReader(l), InternalDate: day, Flags: []imap.Flag{imap.FlagSeen, "$Label"}})
+	}
+	appended, err := c.Append(ctx, "INBOX", msgs...)
+	if err != nil || len(appended.UIDs) != len(all) {
+		t.Fatalf("%+v, %v", appended, err)
+	}
+	s, err := c.Select(ctx, "INBOX")
+	if err != nil || s.ReadOnly || s.Messages != uint32(len(all)) || s.UIDValidity != appended.UIDValidity || s.HighestModSeq == 0 {
+		t.Fatalf("%+v, %v", s, err)
+	}
+	n := 0
+	for m, err := range c.Fetch(ctx, imap.AllUIDs(), imap.FieldFlags|imap.FieldSize|imap.FieldInternalDate|imap.FieldModSeq|imap.FieldSaveDate|imap.FieldEnvelope|imap.FieldStructure,
+		HeaderFields("Subject"), Body("")) {
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		want := all[n]
+		if m.UID != appended.UIDs[n] || m.Size != int64(len(want)) || !m.InternalDate.Equal(day) || !slices.Contains(m.Flags, "$Label") || m.ModSeq == 0 ||
+			m.Envelope == nil || m.Structure == nil {
+			t.Errorf("message %d: %+v", n, m.Message)
+		}
+		i := 0
+		for p := range m.Bodies() {
+			b, err := io.ReadAll(p)
+			if err != nil || i == 1 && string(b) != want {
+				t.Errorf("message %d, piece %d: %d octets, %v", n, i, len(b), err)
+			}
+			i++
+		}
+		if i != 2 {
+			t.Errorf("message %d: %d pieces", n, i)
+		}
+		n++
+	}
+	if n != len(all) {
+		t.Errorf("%d messages", n)
+	}
+	found, err := c.Search(ctx, &imap.SearchCriteria{Header: []imap.HeaderCriterion{{Name: "Subject", Value: "Grüße"}}, Flags: []imap.Flag{imap.FlagSeen, "$Label"}})
+	if err != nil || found.String() != imap.UIDs(appended.UIDs[3]).String() {
+		t.Errorf("found %s, %v", found, err)
+	}
+	t.Run("mailboxes", func(t *testing.T) { testMailboxes(t, c) })
+	t.Run("changes", func(t *testing.T) { testChanges(t, c, appended.UIDs) })
+	t.Run("idle", func(t *testing.T) { testIdle(t, c, dial(t, d, Options{})) })
+	if id, err := c.ID(ctx, map[string]string{"name": "mailbricks"}); err != nil || id["name"] != "Dovecot" {
+		t.Errorf("%v, %v", id, err)
+	}
+	if err := c.Logout(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
+func testMailboxes(t *testing.T, c *Client) {
+	ctx := t.Context()
+	name := "Entwürfe & mehr/日本語"
+	if err := errors.Join(c.Create(ctx, name, imap.CreateOptions{}), c.Subscribe(ctx, name, true), c.Rename(ctx, name, name+"2")); err != nil {
+		t.Error(err)
+	}
+	if err := c.Create(ctx, name+"2", imap.CreateOptions{}); !errors.Is(err, &imap.Status{Code: imap.CodeAlreadyExists}) {
+		t.Errorf("created twice: %v", err)
+	}
+	list, err := c.ListStatus(ctx, "*")
+	if err != nil {
+		t.Error(err)
+	}
+	var got []string
+	for _, l := range list {
+		if got = append(got, l.Name); (l.Status == nil) != (l.Has(`\Noselect`) || l.Has(`\NonExistent`)) || l.Delim != '/' {
+			t.Errorf("%+v, %+v", l.Listing, l.Status)
+		}
+	}
+	if slices.Sort(got); fmt.Sprint(got) != "[Entwürfe & mehr Entwürfe & mehr/日本語2 INBOX]" {
+		t.Errorf("listed %q", got)
+	}
+	if err := c.Delete(ctx, name+"2"); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.StatusOf(ctx, name+"2"); err == nil {
+		t.Error("deleted, but it has a status")
+	}
+}
+
+func testChanges(t *testing.T, c *Client, uids []imap.UID) {
+	ctx := t.Context()
+	if err := c.Create(ctx, "Archive", imap.CreateOptions{}); err != nil {
+		t.Error(err)
+	}
+	before := c.Selected()
+	stored, err := c.Store(ctx, imap.UIDs(uids[0], uids[1]), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}, imap.NoUnchangedSince)
+	if err != nil || stored.ModSeq <= before.HighestModSeq {
+		t.Errorf("%+v, %v", stored, err)
+	}
+	stored, err = c.Store(ctx, imap.UIDs(uids[0], uids[2]), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagAnswered}}, before.HighestModSeq)
+	if err != nil || stored.Modified.String() != imap.UIDs(uids[0]).String() {
+		t.Errorf("%+v, %v", stored, err)
+	}
+	var changed []imap.UID
+	for m, err := range c.FetchSince(ctx, imap.AllUIDs(), before.HighestModSeq, imap.FieldFlags) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		changed = append(changed, m.UID)
+	}
+	if !slices.Equal(changed, uids[:3]) {
+		t.Errorf("changed: %v", changed)
+	}
+	copied, err := c.Copy(ctx, imap.UIDs(uids[0], uids[1]), "Archive")
+	if err != nil || !slices.Equal(copied.From, uids[:2]) || len(copied.To) != 2 {
+		t.Errorf("%+v, %v", copied, err)
+	}
+	if _, err := c.Copy(ctx, imap.UIDs(uids[0]), "Nowhere"); !errors.Is(err, &imap.Status{Code: imap.CodeTryCreate}) {
+		t.Error(err)
+	}
+	moved, err := c.Move(ctx, imap.UIDs(uids[2]), "Archive")
+	if err != nil || len(moved.To) != 1 {
+		t.Errorf("%+v, %v", moved, err)
+	}
+	if _, err := c.Store(ctx, imap.UIDs(uids[0], uids[1]), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, imap.NoUnchangedSince); err != nil {
+		t.Error(err)
+	}
+	if err := c.Expunge(ctx, imap.UIDs(uids[0])); err != nil {
+		t.Error(err)
+	}
+	if got := c.Selected().Messages; got != before.Messages-2 {
+		t.Errorf("%d messages, want %d", got, before.Messages-2)
+	}
+	if err := c.Expunge(ctx, imap.AllUIDs()); err != nil {
+		t.Error(err)
+	}
+	if s, err := c.StatusOf(ctx, "Archive"); err != nil || s.Messages != 3 {
+		t.Errorf("%+v, %v", s, err)
+	}
+	if got := c.Selected().Messages; got != before.Messages-3 {
+		t.Errorf("%d messages, want %d", got, before.Messages-3)
+	}
+}
+
+// testIdle waits for what another connection does.
+func testIdle(t *testing.T, c, other *Client) {
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	before := c.Selected().Messages
+	done := make(chan error, 1)
+	started := make(chan struct{})
+	go func() {
+		<-started
+		_, err := other.Append(ctx, "INBOX", imap.AppendMessage{Size: 4, Body: strings.NewReader("\r\nx\n")})
+		done <- err
+	}()
+	close(started)
+	for e, err := range c.Idle(ctx) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e.Kind == EventExists && e.Number == before+1 {
+			break
+		}
+	}
+	if err := <-done; err != nil || ctx.Err() != nil {
+		t.Error(err, ctx.Err())
+	}
+	short, stop := context.WithTimeout(ctx, 50*time.Millisecond)
+	defer stop()
+	for _, err := range c.Idle(short) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	if err := c.Noop(ctx); err != nil {
+		t.Errorf("after Idle: %v", err)
+	}
+}
