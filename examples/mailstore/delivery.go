@@ -4,19 +4,27 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
 	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/policy"
 )
 
 var _ smtp.Handler = (*Store)(nil)
 
+// RequestsMailbox is where mail goes that asks for contact. It is made with the first such message.
+const RequestsMailbox = "Requests"
+
 // Mail opens a transaction of final delivery (RFC 5321 §4.4): the message goes into INBOX of each recipient, with
-// Return-Path on top. A recipient is the account named by the whole address, or else by its local part; case is
+// Return-Path on top; or, where policy.DecisionField says so, into the mailbox for \Junk (ClassQuarantine) or into
+// RequestsMailbox (ClassRequest). Who delivers here is believed: a border takes away what others wrote. A recipient is the account named by the whole address, or else by its local part; case is
 // ignored. An account named twice gets one copy. All recipients share one commit.
 //
 // Replies: 250 2.1.5 durable; 550 5.1.1 no such user; 552 5.3.4 too big; 452 4.3.1 disk full.
@@ -58,7 +66,7 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 	now := d.s.o.Now()
 	x := &incoming{Draft: d.s.draft(), internal: now.Unix()}
 	defer x.Close()
-	err := deliverable(x, body, d.from)
+	class, err := deliverable(x, body, d.from)
 	if err == nil {
 		err = x.finish()
 	}
@@ -70,7 +78,7 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 	accounts = slices.Compact(accounts)
 	err = d.s.db.write(context.WithoutCancel(ctx), func(t *tx) error {
 		for _, a := range accounts {
-			row, b, err := t.named(a.id, "INBOX")
+			row, b, err := t.place(a.id, class, now)
 			if err != nil {
 				return err
 			}
@@ -84,6 +92,31 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 		return nil, deliveryError(err)
 	}
 	return smtp.SameResult(len(d.to), smtp.NewReply(250, smtp.EnhancedCode{2, 1, 5}, "Delivered")), nil
+}
+
+// place returns the mailbox for a message of that class.
+func (t *tx) place(account int64, class policy.Class, now time.Time) (*accountRow, *boxRow, error) {
+	switch class {
+	case policy.ClassQuarantine:
+		var name string
+		err := t.row([]any{&name}, `SELECT name FROM mailbox WHERE account = ? AND special = '\Junk' COLLATE NOCASE`, account)
+		if err == nil {
+			return t.named(account, name)
+		} else if !errors.Is(err, sql.ErrNoRows) {
+			return nil, nil, err
+		}
+	case policy.ClassRequest:
+		row, b, err := t.named(account, RequestsMailbox)
+		if !errors.Is(err, imap.ErrNonexistent) {
+			return row, b, err
+		}
+		if row, err = t.account(account); err != nil {
+			return nil, nil, err
+		}
+		b, err = t.create(row, t.next(row), RequestsMailbox, "", now)
+		return row, b, err
+	}
+	return t.named(account, "INBOX")
 }
 
 // Close ends the transaction.
@@ -100,14 +133,14 @@ func deliveryError(err error) error {
 }
 
 // deliverable copies a message as it is delivered: Return-Path on top, and none further down in the header, so that
-// there is exactly one (RFC 5321 §4.4).
-func deliverable(w io.Writer, body io.Reader, from smtp.Path) error {
+// there is exactly one (RFC 5321 §4.4). The class is that of the topmost policy.DecisionField, "" if there is none.
+func deliverable(w io.Writer, body io.Reader, from smtp.Path) (class policy.Class, err error) {
 	trace, err := smtp.AppendPath([]byte("Return-Path: "), from)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if _, err := w.Write(append(trace, "\r\n"...)); err != nil {
-		return err
+		return "", err
 	}
 	r := bufio.NewReaderSize(body, 4096)
 	var skip, within bool // this field is left out; this line goes on
@@ -117,25 +150,29 @@ func deliverable(w io.Writer, body io.Reader, from smtp.Path) error {
 			switch {
 			case len(bytes.TrimRight(line, "\r\n")) == 0: // the end of the header
 				if _, err := w.Write(line); err != nil {
-					return err
+					return "", err
 				}
 				if err != nil {
-					return ignoreEOF(err)
+					return class, ignoreEOF(err)
 				}
 				_, err = io.Copy(w, r)
-				return err
+				return class, err
 			case line[0] != ' ' && line[0] != '\t':
-				skip = isReturnPath(line)
+				_, skip = field(line, "Return-Path")
+				if value, ok := field(line, policy.DecisionField); ok && class == "" {
+					note, _ := policy.ParseNote(value) // what cannot be read says nothing
+					class = note.Class
+				}
 			}
 		}
 		if !skip {
 			if _, err := w.Write(line); err != nil {
-				return err
+				return "", err
 			}
 		}
 		within = err == bufio.ErrBufferFull
 		if err != nil && !within {
-			return ignoreEOF(err)
+			return class, ignoreEOF(err)
 		}
 	}
 }
@@ -147,7 +184,11 @@ func ignoreEOF(err error) error {
 	return err
 }
 
-func isReturnPath(line []byte) bool {
-	name, _, ok := bytes.Cut(line, []byte(":"))
-	return ok && bytes.EqualFold(bytes.TrimRight(name, " \t"), []byte("Return-Path"))
+// field returns the value of a field of that name, as far as it stands on the line.
+func field(line []byte, name string) (string, bool) {
+	is, value, ok := bytes.Cut(line, []byte(":"))
+	if !ok || !strings.EqualFold(string(bytes.TrimRight(is, " \t")), name) {
+		return "", false
+	}
+	return string(bytes.TrimRight(value, "\r\n")), true
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/mailbricks/mailbricks/imap"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
@@ -47,6 +48,43 @@ func TestDelivery(t *testing.T) {
 	})
 }
 
+// TestClasses: what the policy has decided is obeyed; what it does not say goes to INBOX.
+func TestClasses(t *testing.T) {
+	both(t, func(t *testing.T, s *Store) {
+		bob := user(t, s, "bob")
+		send := func(fields string) {
+			t.Helper()
+			res, err := deliver(t, s, smtp.Path{}, strings.NewReader(fields+letter(fields, "hi", "text\r\n")), smtp.Path{Local: "bob"})
+			if err != nil || !res[0].Reply.OK() {
+				t.Fatal(res, err)
+			}
+		}
+		const name = "Mailbricks-Decision: "
+		for _, fields := range []string{"", name + "class=trusted; channel=x\r\n", name + "class=open\r\n", name + "class=best\r\n", "X" + name + "class=request\r\n",
+			"Subject: x\r\n\tMailbricks-Decision: class=request\r\n", name + "class=open\r\n" + name + "class=request\r\n"} {
+			send(fields)
+		}
+		if st := status(t, box(t, bob, "INBOX")); st.Messages != 7 {
+			t.Errorf("%d messages in INBOX", st.Messages)
+		}
+		if _, err := bob.Store.OpenMailbox(t.Context(), RequestsMailbox); !errors.Is(err, imap.ErrNonexistent) {
+			t.Errorf("a mailbox for requests without any: %v", err)
+		}
+		send(name + "class=request; postage=20\r\n")
+		send("MAILBRICKS-Decision:class=request\r\n")
+		send(name + "class=quarantine\r\n")
+		if err := bob.Editor.Rename(t.Context(), "Junk", "Dubious"); err != nil {
+			t.Fatal(err)
+		}
+		send(name + "class=quarantine\r\n")
+		for name, want := range map[string]int{"INBOX": 7, RequestsMailbox: 2, "Dubious": 2} {
+			if st := status(t, box(t, bob, name)); st.Messages != want {
+				t.Errorf("%s: %d messages, want %d", name, st.Messages, want)
+			}
+		}
+	})
+}
+
 func TestReturnPath(t *testing.T) {
 	for in, want := range map[string]string{
 		"Subject: x\r\n\r\nbody\r\n":                                      "Subject: x\r\n\r\nbody\r\n",
@@ -63,14 +101,14 @@ func TestReturnPath(t *testing.T) {
 	} {
 		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.DataErrReader(strings.NewReader(in))} {
 			var b strings.Builder
-			if err := deliverable(&b, r, smtp.Path{}); err != nil || b.String() != "Return-Path: <>\r\n"+want {
+			if _, err := deliverable(&b, r, smtp.Path{}); err != nil || b.String() != "Return-Path: <>\r\n"+want {
 				t.Errorf("%.60q: got %.60q, %v", in, b.String(), err)
 			}
 		}
 	}
 	broken := errors.New("connection lost")
 	for _, in := range []string{"Subject: half", "Subject: x\r\n", "Subject: x\r\n\r\nbody"} {
-		if err := deliverable(io.Discard, io.MultiReader(strings.NewReader(in), iotest.ErrReader(broken)), smtp.Path{}); !errors.Is(err, broken) {
+		if _, err := deliverable(io.Discard, io.MultiReader(strings.NewReader(in), iotest.ErrReader(broken)), smtp.Path{}); !errors.Is(err, broken) {
 			t.Errorf("%q: %v", in, err)
 		}
 	}
