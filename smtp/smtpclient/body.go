@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"net"
 	"strconv"
 	"sync"
 	"time"
@@ -131,6 +132,7 @@ func (x *exchange) chunks(ctx context.Context, body io.Reader) (smtp.Results, er
 type chunkWriter struct {
 	rateWriter
 	head    []byte
+	parts   net.Buffers
 	waiting int // chunks without a reply
 	last    bool
 	refusal smtp.Reply // to a chunk; the connection is given up
@@ -148,15 +150,12 @@ func (w *chunkWriter) Write(p []byte) (int, error) {
 		w.c.trace(true, string(w.head))
 	}
 	w.head = append(w.head, "\r\n"...)
-	n := w.n
-	if _, err := w.rateWriter.Write(w.head); err != nil {
-		return 0, err
+	if w.arm(len(p)) {
+		w.parts = append(w.parts[:0], w.head, p)
+		_, w.err = w.parts.WriteTo(w.c.conn)
 	}
-	w.n = n // the message alone is counted
-	if len(p) > 0 {
-		if _, err := w.rateWriter.Write(p); err != nil {
-			return 0, err
-		}
+	if w.err != nil {
+		return 0, w.err
 	}
 	if !w.last {
 		w.waiting++
@@ -342,21 +341,24 @@ type rateWriter struct {
 	err   error
 }
 
-func (w *rateWriter) Write(p []byte) (int, error) {
+// arm moves the deadline for n octets more. It reports whether to go on.
+func (w *rateWriter) arm(n int) bool {
 	if w.err != nil {
-		return 0, w.err
+		return false
 	}
 	t := w.c.c.Timeouts
-	w.n += int64(len(p))
-	at := w.start.Add(t.Body).Add(time.Duration(w.n / int64(t.MinRate) * int64(time.Second)))
-	if w.err = w.c.conn.SetDeadline(at); w.err != nil {
-		return 0, w.err
+	w.n += int64(n)
+	w.err = w.c.conn.SetDeadline(w.start.Add(t.Body + time.Duration(w.n/int64(t.MinRate))*time.Second))
+	if w.err == nil {
+		w.err = w.ctx.Err()
 	}
-	if w.err = w.ctx.Err(); w.err != nil {
-		return 0, w.err
+	return w.err == nil
+}
+
+func (w *rateWriter) Write(p []byte) (n int, err error) {
+	if w.arm(len(p)) {
+		n, w.err = w.c.conn.Write(p)
 	}
-	var n int
-	n, w.err = w.c.conn.Write(p)
 	return n, w.err
 }
 

@@ -115,7 +115,7 @@ type TraceEvent struct {
 	Remote net.Addr
 	// Sent is true for a line to the server.
 	Sent bool
-	// Line is the line without its CRLF. What AUTH sends is "***", a message is shown by its size, and the start of TLS
+	// Line is the line without its CRLF. What AUTH sends is "***", a message is shown by its size on the wire, and the start of TLS
 	// by version and cipher, both in parentheses.
 	Line string
 }
@@ -134,7 +134,7 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Hostname != "" {
 		if _, err := smtp.ParseHello(c.Hostname); err != nil {
-			return c, err
+			return c, &smtp.Error{Reply: smtp.NewReply(451, smtp.EnhancedCode{4, 3, 5}, "System incorrectly configured"), Err: err}
 		}
 	}
 	return c, nil

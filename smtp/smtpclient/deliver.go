@@ -97,8 +97,15 @@ func (b *batch) fail(err error) (smtp.Results, error) {
 
 // envelope sends MAIL, RCPT and, if it can be pipelined, DATA, and reads the replies.
 func (b *batch) envelope(ctx context.Context, c *Conn, e smtp.Envelope) error {
+	pipelining := c.ext.Has("PIPELINING")
+	if !pipelining {
+		if err := c.reset(ctx); err != nil {
+			return err
+		}
+	}
 	c.out, c.pending = c.out[:0], c.pending[:0]
 	if c.dirty {
+		c.out = append(c.out, "RSET\r\n"...)
 		c.pending = append(c.pending, pendingReset)
 	}
 	for _, r := range e.Recipients { // what is said of one transaction holds for all of them (RFC 6531 §3.4)
@@ -107,12 +114,6 @@ func (b *batch) envelope(ctx context.Context, c *Conn, e smtp.Envelope) error {
 	var err error
 	if b.x, err = c.begin(e.From, e.Params); err != nil {
 		return err
-	}
-	pipelining := c.ext.Has("PIPELINING")
-	if c.dirty && !pipelining { // RSET stands before MAIL in the commands that wait
-		if err := b.splitReset(ctx, c); err != nil {
-			return err
-		}
 	}
 	c.pending = append(c.pending, pendingMail)
 	sent := 0
@@ -138,21 +139,6 @@ func (b *batch) envelope(ctx context.Context, c *Conn, e smtp.Envelope) error {
 		c.pending = append(c.pending, pendingData)
 	}
 	return b.drain(ctx, c)
-}
-
-// splitReset sends RSET alone.
-func (b *batch) splitReset(ctx context.Context, c *Conn) error {
-	const reset = "RSET\r\n"
-	mail := string(c.out[len(reset):])
-	c.out, c.pending = c.out[:len(reset)], c.pending[:0]
-	if err := c.flush(ctx, "RSET", c.c.Timeouts.Command); err != nil {
-		return err
-	}
-	if err := c.resetReply(ctx); err != nil {
-		return err
-	}
-	c.out = append(c.out[:0], mail...)
-	return nil
 }
 
 // drain sends the commands that wait and reads their replies. The error is that of MAIL, or of the connection.

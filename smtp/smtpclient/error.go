@@ -30,7 +30,7 @@ var (
 // is no mail service.
 type Error struct {
 	// Op is where it happened: "connect", "greeting", "EHLO", "STARTTLS", "TLS" (the handshake), "AUTH", "MAIL",
-	// "RCPT", "DATA", "body" (the message on its way), "end of data", "NOOP".
+	// "RCPT", "DATA", "BDAT", "body" (the message on its way), "end of data", "RSET", "NOOP".
 	Op string
 	// Host is the server's name.
 	Host string

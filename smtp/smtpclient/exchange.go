@@ -54,16 +54,13 @@ func (c *Conn) begin(from smtp.Path, p smtp.MailParams) (*exchange, error) {
 		p.Return, p.EnvelopeID = "", ""
 	}
 	p.Other = c.ext.offered(p.Other)
-	reset := len(c.out)
-	if c.dirty {
-		c.out = append(c.out, "RSET\r\n"...)
-	}
+	start := len(c.out)
 	c.out = append(c.out, "MAIL FROM:"...)
 	if c.out, err = smtp.AppendPath(c.out, from); err == nil {
 		c.out, err = smtp.AppendMailParams(c.out, p)
 	}
 	if err != nil {
-		c.out = c.out[:reset]
+		c.out = c.out[:start]
 		return nil, &Error{Op: "MAIL", Host: c.host, Err: err}
 	}
 	c.out = append(c.out, "\r\n"...)
@@ -175,21 +172,15 @@ func (c *Conn) Mail(ctx context.Context, _ *smtp.Peer, from smtp.Path, p smtp.Ma
 
 func (c *Conn) mail(ctx context.Context, from smtp.Path, p smtp.MailParams) (*exchange, error) {
 	defer c.watch(ctx)()
+	if err := c.reset(ctx); err != nil {
+		return nil, err
+	}
 	c.out = c.out[:0]
-	dirty := c.dirty
 	x, err := c.begin(from, p)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.flush(ctx, "MAIL", c.c.Timeouts.Command); err != nil {
-		return nil, err
-	}
-	if dirty {
-		if err := c.resetReply(ctx); err != nil {
-			return nil, err
-		}
-	}
-	r, err := c.reply(ctx, "MAIL", c.c.Timeouts.Command)
+	r, err := c.exec(ctx, "MAIL", c.c.Timeouts.Command)
 	if err != nil {
 		return nil, err
 	}
@@ -203,6 +194,18 @@ func (c *Conn) mail(ctx context.Context, from smtp.Path, p smtp.MailParams) (*ex
 	c.mails++
 	c.dirty = true
 	return x, nil
+}
+
+// reset ends what the last transaction left open.
+func (c *Conn) reset(ctx context.Context) error {
+	if !c.dirty {
+		return nil
+	}
+	c.out = append(c.out[:0], "RSET\r\n"...)
+	if err := c.flush(ctx, "RSET", c.c.Timeouts.Command); err != nil {
+		return err
+	}
+	return c.resetReply(ctx)
 }
 
 // resetReply reads the reply to RSET, which cannot be refused.
