@@ -48,7 +48,7 @@ func TestParameters(t *testing.T) {
 		{"SIZE", smtpclient.Config{}, "FROM:<a@x.test> SIZE=100", "TO:<b@y.test>", false},
 		{"SIZE 100|8BITMIME|PIPELINING", smtpclient.Config{}, "FROM:<a@x.test> SIZE=100 BODY=8BITMIME", "TO:<b@y.test>", false},
 		{"DSN", smtpclient.Config{}, "FROM:<a@x.test> RET=HDRS ENVID=x+3D1", "TO:<b@y.test> NOTIFY=FAILURE ORCPT=rfc822;b@y.test", true},
-		{"DELIVERBY|CAP", smtpclient.Config{}, "FROM:<a@x.test> BY=120;R", "TO:<b@y.test> CAP=t", false},
+		{"DELIVERBY|XCAP", smtpclient.Config{}, "FROM:<a@x.test> BY=120;R", "TO:<b@y.test> CAP=t", false},
 		{"AUTH PLAIN", smtpclient.Config{}, "FROM:<a@x.test>", "TO:<b@y.test>", false},
 		{"AUTH PLAIN|X-OWN", smtpclient.Config{Credentials: alice}, "FROM:<a@x.test> AUTH=a@x.test X-OWN=1", "TO:<b@y.test>", false},
 	} {
