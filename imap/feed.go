@@ -2,6 +2,7 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
@@ -19,7 +20,8 @@ type Watch struct {
 	new   []Notice
 }
 
-// Ready receives when Take has something. It is never closed.
+// Ready receives when Take has something new, so that it serves also who never calls Take and only wants to know that
+// something happened. It is never closed.
 func (w *Watch) Ready() <-chan struct{} { return w.ready }
 
 // Take returns the notices since the last call, one a mailbox with its newest ModSeq.
@@ -33,14 +35,11 @@ func (w *Watch) Take() []Notice {
 
 func (w *Watch) put(n Notice) {
 	w.mu.Lock()
-	for i := range w.new {
-		if w.new[i].MailboxID == n.MailboxID {
-			w.new[i].ModSeq = max(w.new[i].ModSeq, n.ModSeq)
-			w.mu.Unlock()
-			return
-		}
+	if i := slices.IndexFunc(w.new, func(o Notice) bool { return o.MailboxID == n.MailboxID }); i >= 0 {
+		w.new[i].ModSeq = max(w.new[i].ModSeq, n.ModSeq)
+	} else {
+		w.new = append(w.new, n)
 	}
-	w.new = append(w.new, n)
 	w.mu.Unlock()
 	select {
 	case w.ready <- struct{}{}:

@@ -416,3 +416,20 @@ func follow[T any](c *client, name string, most uint, have map[jmap.ID]T, get fu
 		c.t.Fatalf("%s: the client has %v\nthe store %v", name, have, all)
 	}
 }
+
+// TestWatcher: each change is told, also to who only waits and never takes what the feed of IMAP has for it.
+func TestWatcher(t *testing.T) {
+	both(t, func(t *testing.T, s *Store) {
+		a := user(t, s, "alice")
+		j := jmapUser(t, s, "alice")
+		changed := j.Watcher.Watch(t.Context())
+		for i := range 3 {
+			add(t, a, "INBOX", letter(fmt.Sprint(i), "again", "x"))
+			select {
+			case <-changed:
+			default:
+				t.Fatalf("change %d was not told", i+1)
+			}
+		}
+	})
+}
