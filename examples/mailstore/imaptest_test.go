@@ -1,9 +1,13 @@
 package mailstore
 
 import (
+	"context"
+	"net"
 	"testing"
 
+	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/imap/imapserver"
 	"github.com/mailbricks/mailbricks/imap/imaptest"
 )
 
@@ -23,6 +27,29 @@ func TestBackend(t *testing.T) {
 				return s, "alice"
 			})
 		})
+	}
+}
+
+// TestStress runs imapserver over the store, with several clients that watch each other.
+func TestStress(t *testing.T) {
+	s := openAt(t, t.TempDir())
+	if err := s.EnsureAccount(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	server := &imapserver.Server{Backend: s, AllowPlaintextAuth: true,
+		Authenticator: sasl.New(sasl.Plain(func(context.Context, string, string) (string, error) { return "alice", nil }))}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, ln) }()
+	imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", ln.Addr().String()) },
+		imaptest.StressOptions{User: "alice", Password: "x", Steps: 100})
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
 	}
 }
 

@@ -256,6 +256,11 @@ func dialogue(t *testing.T, s *imapserver.Server, script string) {
 	flush()
 }
 
+func TestStress(t *testing.T) {
+	addr := start(t, server(t))
+	imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, imaptest.StressOptions{User: "alice", Password: "secret"})
+}
+
 func ExampleServer() {
 	backend := &imaptest.Memory{}
 	backend.AddUser("alice")

@@ -1,11 +1,13 @@
-// Package imaptest is for those who implement or use imap.Backend: a backend in memory, and a suite that every backend
-// should pass.
+// Package imaptest is for those who implement or use imap.Backend: a backend in memory, a suite that every backend should
+// pass, and a stress test for a server.
 //
 //	func TestBackend(t *testing.T) {
 //		imaptest.TestBackend(t, func(t *testing.T) (imap.Backend, string) {
 //			return newStore(t), "alice"        // a user without mail
 //		})
 //	}
+//
+//	imaptest.Stress(t, dial, imaptest.StressOptions{User: "alice", Password: "secret"})
 //
 // Memory is the reference: it has every role, and shows in few lines what each method of the seam has to do. It keeps
 // everything in memory and forgets it with the process, so it is for tests.

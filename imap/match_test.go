@@ -1,0 +1,150 @@
+package imap
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mailbricks/mailbricks/smtp/message"
+)
+
+// asked is the text of a message, and counts who asks.
+type asked struct {
+	m               *message.Message
+	headers, wholes int
+	err             error
+}
+
+func (a *asked) Header() (*message.Message, error)  { a.headers++; return a.m, a.err }
+func (a *asked) Message() (*message.Message, error) { a.wholes++; return a.m, a.err }
+
+func TestMatch(t *testing.T) {
+	raw := "From: =?utf-8?q?J=C3=BCrgen?= <juergen@example.com>\r\nTo: a@example.org, Bob B <bob@example.net>\r\nSubject: =?iso-8859-1?q?Gr=FC?=\r\n =?iso-8859-1?q?=DFe?=\r\n" +
+		"Date: Mon, 7 Feb 1994 21:52:25 -0800\r\nX-Test: some\r\n thing\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		"--b\r\nContent-Type: text/plain; charset=koi8-r\r\nContent-Transfer-Encoding: base64\r\n\r\n" + "z9TQ1dPL\r\n" + // отпуск
+		"--b\r\nContent-Type: image/png; name=\"pict ure.png\"\r\n\r\nhidden\r\n" +
+		"--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: within\r\n\r\n=\r\ninner\r\n" +
+		"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: x-unknown\r\n\r\nunknown\r\n--b--\r\n"
+	m := message.Parse([]byte(raw))
+	msg := &Message{UID: 7, Flags: []Flag{FlagSeen, "$Label"}, Size: 100, ModSeq: 5, InternalDate: time.Date(2020, 5, 5, 23, 0, 0, 0, time.FixedZone("", -7*3600)),
+		EmailID: "M1", ThreadID: "T1", Envelope: ParseEnvelope(m.Root())}
+	day := func(y, m, d int) time.Time { return time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC) }
+	header := func(name, value string) SearchCriteria {
+		return SearchCriteria{Header: []HeaderCriterion{{name, value}}}
+	}
+	for i, c := range []struct {
+		c               SearchCriteria
+		want            bool
+		headers, wholes int
+	}{
+		{SearchCriteria{}, true, 0, 0},
+		{SearchCriteria{UIDs: UIDs(7)}, true, 0, 0},
+		{SearchCriteria{UIDs: UIDSet{}}, false, 0, 0},
+		{SearchCriteria{Flags: []Flag{`\SEEN`, "$label"}}, true, 0, 0},
+		{SearchCriteria{NotFlags: []Flag{"$LABEL"}}, false, 0, 0},
+		{SearchCriteria{Larger: 99, Smaller: 101}, true, 0, 0},
+		{SearchCriteria{Larger: 100}, false, 0, 0},
+		{SearchCriteria{Smaller: 100}, false, 0, 0},
+		{SearchCriteria{ModSeq: 5}, true, 0, 0},
+		{SearchCriteria{ModSeq: 6}, false, 0, 0},
+		{SearchCriteria{Since: day(2020, 5, 5), Before: day(2020, 5, 6)}, true, 0, 0}, // the day where it was set
+		{SearchCriteria{Before: day(2020, 5, 5)}, false, 0, 0},
+		{SearchCriteria{SentSince: day(1994, 2, 7), SentBefore: day(1994, 2, 8)}, true, 0, 0},
+		{SearchCriteria{SentSince: day(1994, 2, 8)}, false, 0, 0},
+		{SearchCriteria{EmailID: "M1", ThreadID: "T1"}, true, 0, 0},
+		{SearchCriteria{EmailID: "M2"}, false, 0, 0},
+		{header("Subject", "grüße"), true, 0, 0},
+		{header("From", "JÜRGEN <juergen@"), true, 0, 0},
+		{header("To", "bob b"), true, 0, 0},
+		{header("Cc", "x"), false, 0, 0},
+		{header("X-Test", "SOME thing"), true, 1, 0},
+		{header("X-Test", ""), true, 1, 0},
+		{header("X-None", ""), false, 1, 0},
+		{SearchCriteria{Body: []string{"ОТПУСК"}}, true, 0, 1},
+		{SearchCriteria{Body: []string{"within", "inner"}}, true, 0, 1},
+		{SearchCriteria{Body: []string{"hidden"}}, false, 0, 1},
+		{SearchCriteria{Body: []string{"unknown"}}, true, 0, 1}, // as the name of its encoding
+		{SearchCriteria{Body: []string{"juergen"}}, false, 0, 1},
+		{SearchCriteria{Text: []string{"juergen", "отпуск", "pict ure"}}, true, 0, 1},
+		{SearchCriteria{Text: []string{"nosuch"}}, false, 0, 1},
+		{SearchCriteria{Not: []SearchCriteria{header("Subject", "x"), {Flags: []Flag{FlagDraft}}}}, true, 0, 0},
+		{SearchCriteria{Not: []SearchCriteria{{}}}, false, 0, 0},
+		{SearchCriteria{Or: [][2]SearchCriteria{{{Flags: []Flag{FlagDraft}}, {Body: []string{"inner"}}}}}, true, 0, 1},
+		{SearchCriteria{Or: [][2]SearchCriteria{{{Flags: []Flag{FlagSeen}}, {Body: []string{"inner"}}}}}, true, 0, 0},
+		{SearchCriteria{Flags: []Flag{FlagDraft}, Body: []string{"x"}}, false, 0, 0}, // nothing is read in vain
+	} {
+		a := &asked{m: m}
+		got, err := c.c.Match(msg, a)
+		if got != c.want || err != nil || a.headers != c.headers || a.wholes != c.wholes {
+			t.Errorf("%d %+v: %v, %v, %d headers and %d messages read", i, c.c, got, err, a.headers, a.wholes)
+		}
+	}
+	broken := errors.New("broken")
+	for _, c := range []SearchCriteria{{Body: []string{"x"}}, header("X", ""), {Not: []SearchCriteria{{Text: []string{"x"}}}}} {
+		if _, err := c.Match(msg, &asked{m: m, err: broken}); !errors.Is(err, broken) {
+			t.Errorf("%+v: %v", c, err)
+		}
+	}
+}
+
+func TestSearchFields(t *testing.T) {
+	for _, c := range []struct {
+		keys string
+		want Fields
+	}{
+		{"ALL", 0},
+		{"SEEN", FieldFlags},
+		{"NOT SEEN", FieldFlags},
+		{"OR LARGER 1 SINCE 1-Jan-2000", FieldSize | FieldInternalDate},
+		{"SENTON 1-Jan-2000 MODSEQ 5 EMAILID x", FieldEnvelope | FieldModSeq | FieldIDs},
+		{"FROM x", FieldEnvelope},
+		{"HEADER X-Y z BODY z", 0},
+	} {
+		d := decode(c.keys+"\r\n", DecoderOptions{})
+		if s := d.SearchKeys(SearchNumbers{}); s.Fields() != c.want || d.Err() != nil {
+			t.Errorf("%s: %b, want %b (%v)", c.keys, s.Fields(), c.want, d.Err())
+		}
+	}
+}
+
+func TestDecodeTransfer(t *testing.T) {
+	for _, c := range []struct{ encoding, text, want string }{
+		{"7bit", "a=\r\n", "a=\r\n"},
+		{"", "\xff", "\xff"},
+		{"BASE64", "YWJj\r\nZGVm", "abcdef"},
+		{"base64", "YW!Jj*", "abc"},
+		{"base64", "YWJjZ", "abc"},
+		{"base64 (comment)", "YWJj", "abc"},
+		{"quoted-printable", "a=3Db=\r\nc =\n", "a=bc "},
+		{"x-uuencode", "x", "imap: unknown content-transfer-encoding"},
+	} {
+		m := message.Parse([]byte("Content-Transfer-Encoding: " + c.encoding + "\r\n\r\n" + c.text))
+		got, err := DecodeTransfer(m.Root())
+		if err != nil {
+			got = []byte(err.Error())
+		}
+		if string(got) != c.want {
+			t.Errorf("%s of %q: %q, want %q", c.encoding, c.text, got, c.want)
+		}
+	}
+}
+
+func FuzzMatch(f *testing.F) {
+	f.Add("Subject: x\r\nContent-Type: text/plain; charset=utf-16\r\n\r\nbody\r\n", "TEXT x NOT FROM y SENTON 1-Jan-2000")
+	f.Add(strings.Repeat("Content-Type: message/rfc822\r\n\r\n", 5), "OR BODY a HEADER Content-Type \"\"")
+	f.Fuzz(func(t *testing.T, raw, keys string) {
+		d := decode(keys+"\r\n", DecoderOptions{})
+		c := d.SearchKeys(SearchNumbers{})
+		if d.Err() != nil {
+			return
+		}
+		m := message.Parse([]byte(raw))
+		msg := &Message{UID: 1, Envelope: ParseEnvelope(m.Root())}
+		got, err := c.Match(msg, &asked{m: m})
+		not, err2 := (&SearchCriteria{Not: []SearchCriteria{c}}).Match(msg, &asked{m: m})
+		if err != nil || err2 != nil || got == not {
+			t.Errorf("%v, %v; NOT: %v, %v", got, err, not, err2)
+		}
+	})
+}
