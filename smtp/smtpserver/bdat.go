@@ -183,14 +183,10 @@ func (k *lineCheck) write(p []byte) error {
 			k.cr, k.len, p = false, 0, p[1:]
 			continue
 		}
-		i := bytes.IndexByte(p, '\n')
-		seg := p
-		if i >= 0 {
-			seg = p[:i]
-		}
+		seg, _, ends := bytes.Cut(p, []byte{'\n'})
 		j := bytes.IndexByte(seg, '\r')
 		switch {
-		case j < 0 && i >= 0:
+		case j < 0 && ends:
 			return &line.OffenceError{Char: '\n'}
 		case j >= 0 && j < len(seg)-1:
 			return &line.OffenceError{Char: '\r'}

@@ -59,13 +59,14 @@ func converse(s *smtpserver.Server, lines ...string) {
 		_ = s.ServeConn(context.Background(), server)
 	}()
 	r := smtp.NewReplyReader(bufio.NewReader(client))
-	reply, err := r.Read()
+	_, err := r.Read() // the greeting
 	for _, l := range lines {
 		if err != nil {
 			fmt.Println(err)
 			break
 		}
 		fmt.Fprint(client, l+"\r\n")
+		var reply smtp.Reply
 		if reply, err = r.Read(); err == nil {
 			fmt.Println("S:", reply)
 		}

@@ -178,7 +178,7 @@ func FuzzSession(f *testing.F) {
 // naive takes a message off wire: up to CRLF.CRLF, the dots taken off. ok: there was an end.
 func naive(wire []byte) (message, rest []byte, ok bool) {
 	start := true
-	for i := 0; i < len(wire); i++ {
+	for i := range wire {
 		if start && bytes.HasPrefix(wire[i:], []byte(".\r\n")) {
 			return message, wire[i+3:], true
 		}
