@@ -143,12 +143,19 @@ func (r *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
+	b, err := r.Next(len(p))
+	return copy(p, b), err
+}
+
+// Next gives raw octets as Read does, at least one and at most limit, without copying them: they are valid until the next
+// call.
+func (r *Reader) Next(limit int) ([]byte, error) {
 	if r.start == r.end {
 		if err := r.fill(); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	n := copy(p, r.buf[r.start:r.end])
-	r.start += n
-	return n, nil
+	b := r.buf[r.start:min(r.end, r.start+limit)]
+	r.start += len(b)
+	return b, nil
 }

@@ -102,3 +102,16 @@ func FuzzReadLine(f *testing.F) {
 		}
 	})
 }
+
+func TestNext(t *testing.T) {
+	r := NewReader(strings.NewReader("ab\r\ncdef"), 64)
+	if l, err := r.ReadLine(100); string(l) != "ab" || err != nil {
+		t.Fatalf("%q %v", l, err)
+	}
+	for _, want := range []string{"cde", "f", ""} {
+		b, err := r.Next(3)
+		if string(b) != want || (err == io.EOF) != (want == "") {
+			t.Errorf("%q %v, want %q", b, err, want)
+		}
+	}
+}

@@ -104,30 +104,54 @@ type chunks struct {
 // Read implements io.Reader. The errors are io.EOF after the last chunk, errReset, *line.OffenceError,
 // *line.TooLongError, and those of the connection.
 func (c *chunks) Read(p []byte) (int, error) {
+	b, err := c.octets(len(p))
+	return copy(p, b), err
+}
+
+// WriteTo implements io.WriterTo without copying.
+func (c *chunks) WriteTo(w io.Writer) (n int64, err error) {
+	for {
+		b, err := c.octets(bigBuffer)
+		if err == io.EOF {
+			return n, nil
+		}
+		if err != nil {
+			return n, err
+		}
+		k, err := w.Write(b)
+		n += int64(k)
+		if err != nil {
+			return n, err
+		}
+	}
+}
+
+// octets returns the next octets, at least one and at most limit, valid until the next call.
+func (c *chunks) octets(limit int) ([]byte, error) {
 	for c.left == 0 {
 		if c.last {
 			if !c.binary && c.check.cr {
-				return 0, &line.OffenceError{Char: '\r'}
+				return nil, &line.OffenceError{Char: '\r'}
 			}
-			return 0, io.EOF
+			return nil, io.EOF
 		}
 		c.s.w.say("250 2.0.0 " + strconv.FormatInt(c.size, 10) + " octets received\r\n")
 		if err := c.next(); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	n, err := c.s.r.Read(p[:min(int64(len(p)), c.left)])
-	c.left -= int64(n)
+	b, err := c.s.r.Next(int(min(int64(limit), c.left)))
+	c.left -= int64(len(b))
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
 	if err == nil && !c.binary {
-		err = c.check.write(p[:n])
+		err = c.check.write(b)
 	}
 	if err != nil {
-		n = 0
+		return nil, err
 	}
-	return n, err
+	return b, nil
 }
 
 // next does the commands up to the next chunk.
@@ -172,30 +196,42 @@ type lineCheck struct {
 }
 
 func (k *lineCheck) write(p []byte) error {
+	if len(p) == 0 {
+		return nil
+	}
 	if bytes.IndexByte(p, 0) >= 0 {
 		return &line.OffenceError{Char: 0}
 	}
-	for len(p) > 0 {
-		if k.cr {
-			if p[0] != '\n' {
-				return &line.OffenceError{Char: '\r'}
+	if k.cr && p[0] != '\n' {
+		return &line.OffenceError{Char: '\r'}
+	}
+	pairs := 0 // CRLF whose CR is in p
+	for n := 0; n < len(p); {
+		i := bytes.IndexByte(p[n:], '\n')
+		if i < 0 {
+			if k.len += len(p) - n; k.limit > 0 && k.len > k.limit {
+				return &line.TooLongError{Limit: k.limit}
 			}
-			k.cr, k.len, p = false, 0, p[1:]
-			continue
+			break
 		}
-		seg, _, ends := bytes.Cut(p, []byte{'\n'})
-		j := bytes.IndexByte(seg, '\r')
+		end := n + i
 		switch {
-		case j < 0 && ends:
+		case end > 0 && p[end-1] == '\r':
+			pairs++
+		case end > 0 || !k.cr:
 			return &line.OffenceError{Char: '\n'}
-		case j >= 0 && j < len(seg)-1:
-			return &line.OffenceError{Char: '\r'}
 		}
-		k.len += len(seg)
-		if k.limit > 0 && k.len+1 > k.limit {
+		if k.limit > 0 && k.len+i+1 > k.limit {
 			return &line.TooLongError{Limit: k.limit}
 		}
-		k.cr, p = j >= 0, p[len(seg):]
+		n, k.len = end+1, 0
+	}
+	// Every LF follows a CR; if there are no more CR than that, every CR precedes an LF too.
+	if k.cr = p[len(p)-1] == '\r'; k.cr {
+		pairs++
+	}
+	if bytes.Count(p, []byte{'\r'}) != pairs {
+		return &line.OffenceError{Char: '\r'}
 	}
 	return nil
 }

@@ -132,7 +132,7 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 	if b.err == nil {
 		var err error
 		if b.chunks != nil {
-			_, err = io.Copy(t, b.chunks)
+			_, err = b.chunks.WriteTo(t)
 		} else {
 			_, err = b.dot.WriteTo(t)
 		}
