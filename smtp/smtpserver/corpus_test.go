@@ -1,7 +1,9 @@
 package smtpserver_test
 
 import (
+	"bytes"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/smtp"
@@ -28,4 +30,35 @@ func TestCorpus(t *testing.T) {
 			return c
 		})
 	})
+}
+
+// TestNormalize plays the ends of data that are none to a server that mends line ends: one message, never two.
+func TestNormalize(t *testing.T) {
+	played := 0
+	for _, c := range smtptest.Corpus() {
+		if !strings.HasPrefix(c.Name, "end of data ") || len(c.Messages) > 0 {
+			continue
+		}
+		played++
+		for _, piece := range []int{0, 1, 3} {
+			rec := &smtptest.Recorder{}
+			for i := range c.Steps {
+				for k, r := range c.Steps[i].Replies {
+					if strings.HasPrefix(r, "550 5.6.11") {
+						c.Steps[i].Replies[k] = "250"
+					}
+				}
+			}
+			if err := c.Play(talk(t, &smtpserver.Server{Handler: rec, Normalize: true}).c, piece); err != nil {
+				t.Errorf("%s in pieces of %d: %v", c.Name, piece, err)
+			}
+			m := rec.Messages()
+			if len(m) != 1 || !bytes.Contains(m[0].Body, []byte("MAIL FROM:<evil@test.example>")) || offence(m[0].Body) >= 0 {
+				t.Errorf("%s in pieces of %d: %d messages", c.Name, piece, len(m))
+			}
+		}
+	}
+	if played < 10 {
+		t.Errorf("%d cases", played)
+	}
 }

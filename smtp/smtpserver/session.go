@@ -39,6 +39,8 @@ type session struct {
 	messages int // begun
 	body     body
 
+	told smtp.Reply // the last one of the Handler
+
 	commands, errors, refused int
 	closing, talking          bool             // the session ends; the peer may still be sending
 	grown                     *[bigBuffer]byte // in use by r
@@ -117,6 +119,11 @@ func (s *session) shrink() {
 func (s *session) handshake(t *tls.Conn) bool {
 	ctx, cancel := context.WithTimeout(s.ctx, s.srv.timeouts.TLS)
 	defer cancel()
+	// Also in place of the deadlines of the phase before.
+	if err := t.SetDeadline(time.Now().Add(s.srv.timeouts.TLS)); err != nil {
+		s.lost(err)
+		return false
+	}
 	if err := t.HandshakeContext(ctx); err != nil {
 		s.log(slog.LevelInfo, "TLS handshake failed", "err", err)
 		s.closing = true
@@ -223,6 +230,7 @@ func (s *session) do(cmd smtp.Command) {
 	case "QUIT":
 		if s.without(cmd) {
 			s.bye("221 2.0.0 " + s.srv.hostname + " Bye\r\n")
+			s.talking = s.r.Buffered() > 0
 		}
 	case "STARTTLS":
 		s.startTLS(cmd)
@@ -296,6 +304,7 @@ func (s *session) reply(r smtp.Reply) {
 		s.log(slog.LevelError, "reply of the Handler without a code")
 		r = smtp.ReplyOf(errLocal)
 	}
+	s.told = r
 	s.w.out = smtp.AppendReply(s.w.out, r)
 	s.w.say("")
 	if r.Code == 421 {

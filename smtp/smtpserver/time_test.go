@@ -187,3 +187,26 @@ func TestShutdownStuck(t *testing.T) {
 		}
 	})
 }
+
+// TestGone loses the peer after the end of the message: the Handler is not disturbed, and the message is taken.
+func TestGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ended, err := make(chan struct{}), make(chan error, 1)
+		h := dataFunc(func(ctx context.Context, n int, body io.Reader) (smtp.Results, error) {
+			if _, err := io.Copy(io.Discard, body); err != nil {
+				return nil, err
+			}
+			close(ended)
+			time.Sleep(time.Hour)
+			err <- ctx.Err()
+			return smtp.SameResult(n, taken), nil
+		})
+		d := talk(t, &smtpserver.Server{Handler: h})
+		d.play(twoRcpt + "C: DATA\nS: 354 *\nC: x\nC: .")
+		<-ended
+		_ = d.c.Close()
+		if err := <-err; err != nil {
+			t.Errorf("context ended: %v", err)
+		}
+	})
+}

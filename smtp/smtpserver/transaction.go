@@ -14,6 +14,7 @@ type transaction struct {
 	smtp.Transaction
 	peer     *smtp.Peer
 	params   smtp.MailParams
+	from     smtp.Path
 	first    smtp.Path // recipient
 	accepted int
 	id       string
@@ -69,7 +70,7 @@ func (s *session) mail(args string) {
 		return
 	}
 	s.messages++
-	s.tx = &transaction{Transaction: tx, peer: peer, params: p, id: s.id + "-" + strconv.Itoa(s.messages)}
+	s.tx = &transaction{Transaction: tx, peer: peer, params: p, from: from, id: s.id + "-" + strconv.Itoa(s.messages)}
 	s.w.say("250 2.1.0 Sender ok\r\n")
 }
 
@@ -216,7 +217,7 @@ func (s *session) finish() {
 
 // conclude tells the end of a message: one reply, or one for each recipient (RFC 2033 §4.2).
 func (s *session) conclude(res smtp.Results, err error, each bool) {
-	n := s.tx.accepted
+	tx, n := s.tx, s.tx.accepted
 	s.finish()
 	if err == nil && len(res) != n {
 		err = s.handlerFault(fmt.Sprintf("%d results for %d recipients", len(res), n))
@@ -236,6 +237,9 @@ func (s *session) conclude(res smtp.Results, err error, each bool) {
 		}
 	default:
 		s.reply(s.fold(res))
+	}
+	if l := s.srv.Logger; l != nil && l.Enabled(s.ctx, slog.LevelInfo) {
+		s.log(slog.LevelInfo, "message", "id", tx.id, "from", tx.from, "recipients", n, "size", s.body.size, "reply", s.told)
 	}
 }
 
