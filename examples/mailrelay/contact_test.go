@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"net"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/mailbricks/mailbricks/auth/dnstest"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
+	"github.com/mailbricks/mailbricks/internal/suites"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/queue"
@@ -152,5 +154,41 @@ func TestFirstContact(t *testing.T) {
 	arrives(b, "class=request; postage=12\r\n")
 	if said := a.said(); strings.Count(said, refusal) != 1 || strings.Count(said, " CAP=") != 1 || strings.Count(said, " POSTAGE=") != 1 {
 		t.Errorf("after the end:\n%s", said)
+	}
+}
+
+// TestUnmodifiedSender: a sender who knows nothing of this, swaks, reads the price in the refusal, buys the stamp with the
+// hashcash tool, and gets in with a header field; once.
+func TestUnmodifiedSender(t *testing.T) {
+	swaks, tool := suites.Program(t, "swaks", "swaks"), suites.Program(t, "hashcash", "hashcash")
+	b := newSide(t, dnstest.New(), "b.example", func() string { return "" })
+	send := func(more ...string) string {
+		t.Helper()
+		args := append([]string{"--server", b.addr, "--helo", "mail.a.example", "--from", "alice@a.example", "--to", "bob@b.example", "--body", "Hello."}, more...)
+		out, err := exec.CommandContext(t.Context(), swaks, args...).CombinedOutput()
+		if _, ended := err.(*exec.ExitError); err != nil && !ended {
+			t.Fatal(err)
+		}
+		return string(out)
+	}
+	refused := send()
+	_, price, ok := strings.Cut(refused, "Postage: ")
+	if !ok || !strings.HasPrefix(price, "scheme=hashcash; bits=20; resource=bob@b.example") { // 12, and 8 for who is not authenticated
+		t.Fatalf("%s", refused)
+	}
+	stamp, err := exec.CommandContext(t.Context(), tool, "-m", "-q", "-u", "-X", "-b", "20", "bob@b.example").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	field := strings.TrimSpace(string(stamp))
+	if said := send("--add-header", field); !strings.Contains(said, "<-  250 2.1.5 Delivered") {
+		t.Fatalf("%s", said)
+	}
+	got := <-b.store.got
+	if !strings.Contains(got.body, policy.DecisionField+": class=request; postage=20\r\n") || strings.Contains(got.body, "X-Hashcash") {
+		t.Errorf("%q", got.body)
+	}
+	if said := send("--add-header", field); !strings.Contains(said, "Unknown sender, capability not established") {
+		t.Errorf("the same stamp again: %s", said)
 	}
 }
