@@ -21,25 +21,61 @@ type conn struct {
 	timeouts Timeouts
 	soft     context.Context
 	br       *bufio.Reader
-	bw       *bufio.Writer
+	bw       *bufio.Writer // nil while the client is awaited
+	writers  *sync.Pool
+	idling   bool // another goroutine reads
 
 	mu      sync.Mutex
 	nc      net.Conn
 	waiting bool
 }
 
-const bufferSize = 4 << 10 // of an idle connection, each way
+const (
+	readSize  = 4 << 10 // what an idle connection holds
+	writeSize = 32 << 10
+)
 
 var errShutdown = errors.New("imapserver: shutting down")
 
-func newConn(soft context.Context, nc net.Conn, t Timeouts) *conn {
-	c := &conn{timeouts: t, soft: soft, nc: nc}
-	c.br, c.bw = bufio.NewReaderSize(c, bufferSize), bufio.NewWriterSize(c, bufferSize)
+func newConn(soft context.Context, nc net.Conn, t Timeouts, writers *sync.Pool) *conn {
+	c := &conn{timeouts: t, soft: soft, nc: nc, writers: writers}
+	c.br = bufio.NewReaderSize(c, readSize)
+	c.unpark()
 	return c
 }
 
-// Read implements io.Reader for br.
-func (c *conn) Read(p []byte) (int, error) { return c.nc.Read(p) }
+// park gives the writer away while there is nothing to write.
+func (c *conn) park() {
+	if c.bw == nil || c.bw.Buffered() > 0 {
+		return
+	}
+	c.bw.Reset(nil)
+	c.writers.Put(c.bw)
+	c.bw = nil
+}
+
+// unpark gets one again.
+func (c *conn) unpark() {
+	if c.bw != nil {
+		return
+	}
+	if w, ok := c.writers.Get().(*bufio.Writer); ok {
+		w.Reset(c)
+		c.bw = w
+		return
+	}
+	c.bw = bufio.NewWriterSize(c, writeSize)
+}
+
+// Read implements io.Reader for br. Before it may block, what was written is sent: the client may wait for it.
+func (c *conn) Read(p []byte) (int, error) {
+	if !c.idling && c.bw != nil && c.bw.Buffered() > 0 {
+		if err := c.bw.Flush(); err != nil {
+			return 0, err
+		}
+	}
+	return c.nc.Read(p)
+}
 
 // Write implements io.Writer for bw. Each write has a deadline of its own and is of a bounded size.
 func (c *conn) Write(p []byte) (int, error) {

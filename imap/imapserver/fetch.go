@@ -24,6 +24,7 @@ type fetching struct {
 	since   imap.ModSeq // CHANGEDSINCE
 	changed imap.UIDSet // whose \Seen this command has set
 	told    int64       // messages
+	reader  reader      // of the message under way
 }
 
 // fetch is FETCH and UID FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE (RFC 7162 §3.1.4.1).
@@ -270,8 +271,7 @@ func (c *session) copyPiece(r *reader, p *piece) error {
 		_, err := c.bw.Write(p.text)
 		return err
 	}
-	// bufio.Writer fills its own buffer from the section; a big one goes around it.
-	if p.n <= 4*bufferSize {
+	if p.n <= 2*writeSize { // bufio.Writer fills its own buffer; a bigger one goes around it
 		_, err := c.bw.ReadFrom(io.NewSectionReader(r.body, p.start, p.n))
 		return err
 	}
@@ -320,7 +320,12 @@ func (c *session) openMessage(f *fetching, uid imap.UID) (*reader, error) {
 		return nil, err
 	}
 	c.scratch = c.scratch[:0]
-	r := &reader{c: c, body: body, pieces: make([]piece, len(f.items)), header: -1}
+	r := &f.reader
+	if r.pieces == nil {
+		r.pieces = make([]piece, len(f.items))
+	}
+	clear(r.pieces)
+	*r = reader{c: c, body: body, pieces: r.pieces, header: -1}
 	for i := range f.items {
 		if f.labels[i] == nil {
 			continue
@@ -399,7 +404,7 @@ func (c *session) grow(n int) []byte {
 }
 
 // buffer is for copying.
-func (r *reader) buffer() []byte { return r.c.grow(32 << 10) }
+func (r *reader) buffer() []byte { return r.c.grow(writeSize) }
 
 // parse reads the whole message.
 func (r *reader) parse() error {
@@ -421,7 +426,7 @@ func (r *reader) readHeader() error {
 		return nil
 	}
 	size := r.body.Size()
-	for n := min(size, bufferSize); ; n = min(size, 4*n) {
+	for n := min(size, readSize); ; n = min(size, 4*n) {
 		raw := r.c.grow(int(n))
 		if err := readFull(r.body, raw, 0); err != nil {
 			return err

@@ -53,11 +53,9 @@ func FuzzSession(f *testing.F) {
 	}
 	f.Add([]byte("a APPEND INBOX {99999999+}\r\nx DELETE INBOX\r\n"))
 	f.Add([]byte("a SELECT INBOX\r\nb FETCH 1:* (BODY[1.2.HEADER.FIELDS (a {1+}\r\nb)]<0.5> BINARY[2])\r\nc IDLE\r\nDONE\r\n"))
-	s := &imapserver.Server{Backend: memory(f), AllowPlaintextAuth: true, Limits: imapserver.Limits{ConnsPerNetwork: -1},
-		Authenticator: sasl.New(sasl.Plain(func(context.Context, string, string) (string, error) { return "alice", nil }))}
+	a := sasl.New(sasl.Plain(func(context.Context, string, string) (string, error) { return "alice", nil }))
 	f.Fuzz(func(t *testing.T, script []byte) {
-		s := *s
-		s.Backend = memory(t)
+		s := &imapserver.Server{Backend: memory(t), Authenticator: a, AllowPlaintextAuth: true}
 		c := &replay{in: bytes.NewReader(append([]byte("login LOGIN alice x\r\n"), script...))}
 		if err := s.ServeConn(t.Context(), c); err != nil {
 			t.Fatal(err)

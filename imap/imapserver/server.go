@@ -2,11 +2,11 @@ package imapserver
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
-
-	"crypto/tls"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap"
@@ -31,6 +31,8 @@ type Server struct {
 	Logger *slog.Logger
 	// Grace is how long sessions have to end once the context of Serve has ended; 0: 3 s.
 	Grace time.Duration
+
+	writers sync.Pool // of *bufio.Writer, for sessions that do not wait
 }
 
 // Limits are what a client can make a Server do. Zero is the default that is told.

@@ -45,11 +45,12 @@ func (s *Server) session(soft, hard context.Context, nc net.Conn) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	c := &session{conn: newConn(soft, nc, s.Timeouts), s: s, ctx: hard, log: log.With("remote", nc.RemoteAddr().String()),
+	c := &session{conn: newConn(soft, nc, s.Timeouts, &s.writers), s: s, ctx: hard, log: log.With("remote", nc.RemoteAddr().String()),
 		until: time.Now().Add(def(s.Timeouts.Login, time.Minute))}
 	c.d = imap.NewDecoder(c.br, s.options(false, c.ask))
 	defer context.AfterFunc(soft, c.interrupt)()
 	defer c.leave()
+	defer c.park()
 	c.work(c.until)
 	if t, ok := nc.(interface{ HandshakeContext(context.Context) error }); ok {
 		if err := t.HandshakeContext(hard); err != nil {
@@ -85,7 +86,9 @@ func (c *session) next() error {
 		return errShutdown
 	}
 	c.wait(c.idleUntil())
+	c.park()
 	err := c.d.Next()
+	c.unpark()
 	c.work(c.workUntil(0))
 	if err != nil && c.soft.Err() != nil {
 		return errShutdown

@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"strconv"
@@ -223,10 +224,14 @@ func (c *session) append() (*imap.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Size, m.Body = lit.Size, &appendBody{r: r, d: c.d}
+	body := &appendBody{r: r, d: c.d}
+	m.Size, m.Body = lit.Size, body
 	done, err := c.account.Appender.Append(c.ctx, name, []imap.AppendMessage{m})
 	if c.d.Err() != nil {
 		return nil, c.d.Err() // what follows the literal is wrong, or nothing does
+	}
+	if err == nil && !body.ended {
+		err = errors.New("imapserver: the backend has not read the message to its end")
 	}
 	if err != nil {
 		return nil, tryCreate(err)

@@ -207,6 +207,8 @@ func (c *session) idle() (*imap.Status, error) {
 	// The one goroutine beside the session's waits for a first octet; it ends with it, or with the deadline.
 	input := make(chan error, 1)
 	c.wait(c.idleUntil())
+	c.idling = true
+	defer func() { c.idling = false }()
 	go func() {
 		_, err := c.br.Peek(1)
 		input <- err
@@ -217,8 +219,10 @@ func (c *session) idle() (*imap.Status, error) {
 	}
 	var failed error
 	for {
+		c.park()
 		select {
 		case <-ready:
+			c.unpark()
 			err := c.sync(true)
 			if err == nil {
 				err = c.bw.Flush()
@@ -230,6 +234,8 @@ func (c *session) idle() (*imap.Status, error) {
 			c.wait(longAgo())
 			<-input
 		case err := <-input:
+			c.unpark()
+			c.idling = false
 			if err == nil {
 				err = c.next()
 			}

@@ -60,7 +60,7 @@ const gateSize = 256
 // reserved. What cannot let the message in even if its author turns out to be who it says is refused, with 550 5.7.1 and
 // the price; where a store does not answer, with 451. Recipients that are decided on differently do not share a
 // transaction: the later one gets 452 4.5.3. Those with capabilities of one scope do, and those who know the sender;
-// any other takes a transaction of its own.
+// any other takes a transaction of its own. So whoever names a reverse-path can find out who knows it.
 //
 // At DATA, when the header is there, the author is known, and header fields are looked at: Rules decide. next gets the
 // message with DecisionField on top, without CapabilityField and OfferField. When next has read it to its end,
@@ -95,7 +95,7 @@ func (g *gate) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp
 	if err != nil {
 		return nil, err
 	}
-	return &gating{g: g, tx: tx, peer: peer, from: from, size: p.Size}, nil
+	return &gating{g: g, tx: tx, peer: peer, from: from}, nil
 }
 
 // A gating is a transaction at the gate.
@@ -104,7 +104,6 @@ type gating struct {
 	tx     smtp.Transaction
 	peer   *smtp.Peer
 	from   smtp.Path
-	size   int64
 	class  string // of all guests; "": alone
 	guests []*guest
 }
@@ -184,7 +183,7 @@ func (t *gating) look(ctx context.Context, r *guest, c credentials) (class strin
 	}
 	token, err := capability.ParseToken(c.token)
 	if err == nil {
-		err = t.reserve(ctx, r, token, capability.Request{Sender: canonical(t.from.Address()), Recipient: r.address, Size: uint64(max(0, t.size)), Pending: true})
+		err = t.reserve(ctx, r, token, capability.Request{Sender: canonical(t.from.Address()), Recipient: r.address, Pending: true}) // SIZE is an estimate
 	}
 	if err != nil {
 		e.Capability = Invalid

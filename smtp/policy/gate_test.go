@@ -60,6 +60,7 @@ func authenticated(domain, message string) string {
 // from is a message of an authenticated author, with more fields.
 func fromAuthor(author string, fields ...string) string {
 	_, domain, _ := strings.Cut(author, "@")
+	domain = strings.ReplaceAll(strings.ToLower(domain), "b\u00fccher", "xn--bcher-kva")
 	return authenticated(domain, strings.Join(fields, "")+"From: "+author+"\r\nSubject: hello\r\n\r\nHello.\r\n")
 }
 
@@ -286,6 +287,11 @@ func TestCapabilities(t *testing.T) {
 		"address":                   {in(capability.Limits{Scope: "ann@a.example"}), "ann@a.example", "x@esp.example", taken},
 		"subdomains":                {in(capability.Limits{Scope: "*.a.example"}), "ann@x.a.example", "x@esp.example", taken},
 		"bearer":                    {in(capability.Limits{}), "eve@evil.example", "eve@evil.example", taken},
+		"in capitals":               {good, "Ann@A.EXAMPLE", "ann@a.example", taken},
+		"IDN":                       {in(capability.Limits{Scope: "ann@xn--bcher-kva.example"}), "Ann@b\u00fccher.example", "x@esp.example", taken},
+		"IDN domain":                {in(capability.Limits{Scope: "xn--bcher-kva.example"}), "ann@b\u00fccher.example", "x@esp.example", taken},
+		"IDN lookalike":             {in(capability.Limits{Scope: "bucher.example"}), "ann@b\u00fccher.example", "x@esp.example", asks},
+		"large enough":              {in(capability.Limits{Size: 70}), "ann@a.example", "ann@a.example", taken},
 		"expires later":             {in(capability.Limits{Expires: now.Add(time.Hour)}), "ann@a.example", "ann@a.example", taken},
 		"another domain":            {good, "eve@evil.example", "ann@a.example", asks},
 		"prefixed domain":           {good, "eve@evila.example", "ann@a.example", asks},
@@ -360,6 +366,11 @@ func TestMeanwhile(t *testing.T) {
 	for name, end := range map[string]func(r *rig, id capability.ID){
 		"revoked": func(r *rig, id capability.ID) {
 			if err := r.grants.Revoke(r.Context(), capability.Revocation{ID: id}); err != nil {
+				r.Error(err)
+			}
+		},
+		"a new epoch": func(r *rig, _ capability.ID) {
+			if err := r.grants.Revoke(r.Context(), capability.Revocation{Issuer: bob, Before: 1}); err != nil {
 				r.Error(err)
 			}
 		},

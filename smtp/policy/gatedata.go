@@ -23,6 +23,9 @@ import (
 
 // Data implements smtp.Transaction.
 func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
+	if len(t.guests) == 0 {
+		return nil, smtp.NewError(503, smtp.EnhancedCode{5, 5, 1}, "No recipients")
+	}
 	br := bufio.NewReaderSize(body, 32<<10)
 	section, err := header.Read(br, int(t.g.Limits.Header)) // 0: its default, which is ours
 	if errors.Is(err, header.ErrTooLong) {
@@ -36,8 +39,10 @@ func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error)
 	if err != nil {
 		return nil, err
 	}
-	in := &ending{t: t, ctx: ctx, r: br, size: int64(len(section)), sum: sha256.New(), sender: s, section: section}
-	in.sum.Write(stable(section))
+	in := &ending{t: t, ctx: ctx, r: br, sum: sha256.New(), sender: s, section: section}
+	kept := stable(section)
+	in.sum.Write(kept)
+	in.size = int64(len(kept))
 	top := t.note(decision).appendField(nil)
 	res, err := t.tx.Data(ctx, io.MultiReader(bytes.NewReader(top),
 		bytes.NewReader(t.stripped(section)), in))
@@ -88,7 +93,7 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	if e.Auth.User = user; e.Exempt || user != "" {
 		return
 	}
-	who := capability.Request{Sender: s.address, Domain: s.auth.Domain, Recipient: r.address, Size: uint64(max(0, t.size))}
+	who := capability.Request{Sender: s.address, Domain: s.auth.Domain, Recipient: r.address}
 	if r.use != nil && r.use.Grant.Admits(who, t.g.Now()) != nil {
 		t.release(r)
 		e.Capability = Invalid
@@ -148,7 +153,7 @@ type ending struct {
 	t      *gating
 	ctx    context.Context
 	r      io.Reader
-	size   int64
+	size   int64 // without what hosts on the way have put on top
 	sum    hash.Hash
 	sender from
 

@@ -43,8 +43,6 @@ type Payer struct {
 const (
 	defaultMaxBits     = 26
 	defaultMintTimeout = 5 * time.Minute
-	// payerSize is what credentials may add to a message, for SIZE.
-	payerSize = 6 << 10
 	// maxMinted is how many stamps are kept for messages whose delivery failed for another reason.
 	maxMinted = 1000
 )
@@ -192,7 +190,7 @@ func (s *sending) send(ctx context.Context, to []int, c credentials) (smtp.Resul
 	}
 	fields := c.fields()
 	if len(fields) > 0 {
-		e.Params = grown(e.Params, payerSize)
+		e.Params = grown(e.Params, int64(len(fields)))
 		if r := &e.Recipients[0]; !s.p.HeaderOnly {
 			r.Params.Other = append(r.Params.Other[:len(r.Params.Other):len(r.Params.Other)], c.params()...)
 		}

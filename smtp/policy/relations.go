@@ -246,7 +246,8 @@ const openerSize = 1 << 10
 // Known to its sender. The first message to a correspondent that goes to nobody else also carries a capability in
 // OfferField: a copy for several would show each what the others got. Mail that nobody wrote opens nothing: the null
 // reverse-path, and Auto-Submitted other than "no" (RFC 3834 §5), since an out-of-office answer must not let a spammer in.
-// The mail goes out whatever becomes of this.
+// The mail goes out whatever becomes of this. Whether the reverse-path is the user's own is for those in front to see to: whoever
+// may use another's opens the way to that one.
 func (o Opener) Handler(next smtp.Handler) smtp.Handler {
 	if o.Now == nil {
 		o.Now = time.Now
