@@ -3,9 +3,6 @@ package dkim
 import (
 	"bufio"
 	"crypto"
-	"crypto/ed25519"
-	"crypto/rand"
-	"crypto/rsa"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -132,23 +129,15 @@ func (s *Signing) Fields() ([]byte, error) {
 
 func (s *Signing) sign(g Signer, bodyHash []byte) ([]byte, error) {
 	sig := Signature{HeaderCanon: g.HeaderCanon, Headers: g.Headers}
-	hash := crypto.Hash(crypto.SHA256)
-	switch pub := g.Key.Public().(type) {
-	case *rsa.PublicKey:
-		sig.Algorithm = RSASHA256
-		if n := pub.N.BitLen(); n < MinRSABits {
-			return nil, fmt.Errorf("%w: %d bits", ErrKeyTooSmall, n)
-		}
-	case ed25519.PublicKey:
-		sig.Algorithm, hash = Ed25519SHA256, 0
-	default:
-		return nil, fmt.Errorf("%T is no key for DKIM", pub)
+	var err error
+	if sig.Algorithm, err = KeyAlgorithm(g.Key); err != nil {
+		return nil, err
 	}
 	field := s.field(g, sig.Algorithm, bodyHash)
 	// The hash is over the field as it will stand, with b= empty and without final CRLF.
 	unsigned := sig.HeaderCanon.AppendField(nil, append(slices.Clone(field), "\r\n"...))
 	sum, _ := s.index.hash(&sig, -1, unsigned[:len(unsigned)-2])
-	b, err := g.Key.Sign(rand.Reader, sum[:], hash)
+	b, err := SignSum(g.Key, sum[:])
 	if err != nil {
 		return nil, err
 	}

@@ -49,8 +49,18 @@ func errSignature(format string, args ...any) error {
 
 // ParseSignature parses the value of a DKIM-Signature field. What it could read is in the Signature even with an
 // error, for reports. The error wraps ErrSignature.
-func ParseSignature(value string) (Signature, error) {
+func ParseSignature(value string) (Signature, error) { return parseSignature(value, false) }
+
+// ParseMessageSignature parses the value of an ARC-Message-Signature field (RFC 8617 §4.1.2), which is a DKIM-Signature
+// but for v=, which does not count, i=, which is not read here, and h=, which may lack From. Without c= it is relaxed,
+// as those who write ARC take it, where RFC 6376 §3.5 has simple. The error wraps ErrSignature.
+func ParseMessageSignature(value string) (Signature, error) { return parseSignature(value, true) }
+
+func parseSignature(value string, arc bool) (Signature, error) {
 	s := Signature{Length: -1, HeaderCanon: Simple, BodyCanon: Simple}
+	if arc {
+		s.HeaderCanon, s.BodyCanon = Relaxed, Relaxed
+	}
 	if len(value) > maxSignature {
 		return s, errSignature("longer than %d octets", maxSignature)
 	}
@@ -61,16 +71,16 @@ func ParseSignature(value string) (Signature, error) {
 	get := func(name string) string { v, _ := tags.Get(name); return v }
 	s.Domain, s.Selector = strings.ToLower(get("d")), strings.ToLower(get("s"))
 	s.Algorithm = Algorithm(get("a"))
-	if v := get("v"); v != "1" {
+	if v := get("v"); v != "1" && !arc {
 		return s, errSignature("v=%q", v)
 	}
-	for _, name := range []string{"a", "b", "bh", "d", "h", "s"} {
-		if get(name) == "" {
+	for _, name := range []string{"bh", "h"} {
+		if v, ok := tags.Get(name); v == "" && (name != "h" || !arc || !ok) {
 			return s, errSignature("no %s=", name)
 		}
 	}
-	if !validDomain(s.Domain, 2) || !validDomain(s.Selector, 1) {
-		return s, errSignature("d=%q or s=%q", s.Domain, s.Selector)
+	if err := s.setSigner(tags); err != nil {
+		return s, err
 	}
 	if c, ok := tags.Get("c"); ok {
 		head, body, two := strings.Cut(c, "/")
@@ -87,26 +97,45 @@ func ParseSignature(value string) (Signature, error) {
 	if q, ok := tags.Get("q"); ok && !listHas(q, "dns/txt") {
 		return s, errSignature("q=%q", q)
 	}
-	if s.Signature, err = base64.StdEncoding.DecodeString(header.StripSpace(get("b"))); err != nil {
-		return s, errSignature("b=: %w", err)
-	}
 	if s.BodyHash, err = base64.StdEncoding.DecodeString(header.StripSpace(get("bh"))); err != nil {
 		return s, errSignature("bh=: %w", err)
 	}
-	if err := s.setHeaders(get("h")); err != nil {
+	if err := s.setHeaders(get("h"), arc); err != nil {
 		return s, err
 	}
-	if err := s.setNumbers(tags); err != nil {
+	if err := s.setNumbers(tags); err != nil || arc {
 		return s, err
 	}
 	return s, s.setIdentity(tags)
 }
 
-func (s *Signature) setHeaders(h string) error {
-	from := false
+// setSigner reads who signs, and with what: a=, b=, d= and s=.
+func (s *Signature) setSigner(tags header.Tags) (err error) {
+	get := func(name string) string { v, _ := tags.Get(name); return v }
+	s.Algorithm, s.Domain, s.Selector = Algorithm(get("a")), strings.ToLower(get("d")), strings.ToLower(get("s"))
+	for _, name := range []string{"a", "b", "d", "s"} {
+		if get(name) == "" {
+			return errSignature("no %s=", name)
+		}
+	}
+	if !validDomain(s.Domain, 2) || !validDomain(s.Selector, 1) {
+		return errSignature("d=%q or s=%q", s.Domain, s.Selector)
+	}
+	if s.Signature, err = base64.StdEncoding.DecodeString(header.StripSpace(get("b"))); err != nil {
+		return errSignature("b=: %w", err)
+	}
+	return nil
+}
+
+// setHeaders reads h=. A list of ARC's may have empty names, which are no field's.
+func (s *Signature) setHeaders(h string, arc bool) error {
+	from := arc
 	s.Headers = make([]string, 0, min(strings.Count(h, ":")+1, maxHeaders))
 	for name := range strings.SplitSeq(h, ":") {
 		name = header.TrimSpace(name)
+		if name == "" && arc {
+			continue
+		}
 		if !validName(name) {
 			return errSignature("h= has %q", name)
 		}

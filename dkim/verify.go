@@ -4,11 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto"
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -120,7 +118,7 @@ func (v Verifier) begin(ctx context.Context, headerSection []byte, atHand bool) 
 		if v.refuse(k) {
 			continue
 		}
-		own := k.res.Signature.ownField(withCRLF(index.fields[i].Raw))
+		own := k.res.Signature.HeaderCanon.AppendUnsigned(nil, index.fields[i].Raw)
 		k.sum, k.res.Added = index.hash(&k.res.Signature, i, own)
 		k.body = c.bodyHash(k.res.Signature)
 		name := keyName(k.res.Signature.Selector, k.res.Signature.Domain)
@@ -211,8 +209,7 @@ func (c *Verification) Results() []Result {
 // finish decides with key and body, and writes the trace.
 func (c *Verification) finish(k *check) {
 	k.res.Secure = k.key.secure
-	k.res.Body = verdict(subtle.ConstantTimeCompare(k.body.sum, k.res.Signature.BodyHash) == 1 &&
-		(k.res.Signature.Length < 0 || k.body.Size() >= k.res.Signature.Length))
+	k.res.Body = k.body.check(&k.res.Signature)
 	step := Step{Question: "TXT " + keyName(k.res.Signature.Selector, k.res.Signature.Domain)}
 	if err := k.key.err; err != nil {
 		step.Answer = strings.TrimPrefix(err.Error(), "dkim: ")
@@ -244,11 +241,10 @@ func (c *Verification) decide(k *check) (Value, error) {
 	switch pub := rec.Key.(type) {
 	case *rsa.PublicKey:
 		k.res.KeyBits = pub.N.BitLen()
-		k.res.Header = verdict(rsa.VerifyPKCS1v15(pub, crypto.SHA256, k.sum[:], sig.Signature) == nil)
 	case ed25519.PublicKey:
 		k.res.KeyBits = 8 * len(pub)
-		k.res.Header = verdict(ed25519.Verify(pub, k.sum[:], sig.Signature)) // RFC 8463 §3
 	}
+	k.res.Header = verdict(rec.verify(sig, k.sum[:]))
 	switch {
 	case k.res.Body == Bad:
 		return Fail, ErrBodyHash
@@ -296,12 +292,6 @@ func (r Record) suits(s *Signature) error {
 		return fmt.Errorf("%w: t=s, and i= is below d=", ErrUnsuitable)
 	}
 	return nil
-}
-
-// ownField returns the signature's own field as it is hashed: without the value of b= and without its final CRLF.
-func (s *Signature) ownField(raw []byte) []byte {
-	plain := appendWithoutB(make([]byte, 0, 2*len(raw)+4), raw)
-	return bytes.TrimSuffix(s.HeaderCanon.AppendField(plain[len(plain):], plain), []byte("\r\n"))
 }
 
 // withCRLF returns a field with CRLF line ends.
