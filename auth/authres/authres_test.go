@@ -280,3 +280,21 @@ func FuzzStrip(f *testing.F) {
 		}
 	})
 }
+
+func TestCut(t *testing.T) {
+	for value, want := range map[string][2]string{
+		" mx.example; spf=pass smtp.mailfrom=a@b;\r\n dkim=pass (a; b) header.d=c ": {"mx.example", "spf=pass smtp.mailfrom=a@b;\r\n dkim=pass (a; b) header.d=c"},
+		"mx.example (x;y) 1; ;dmarc=fail;":                                          {"mx.example", "dmarc=fail"},
+		"mx.example; none":                                                          {"mx.example", ""},
+		"mx.example":                                                                {"mx.example", ""},
+		"\"mx;example\"; a=b reason=\"c;d\"":                                        {"mx;example", "a=b reason=\"c;d\""},
+	} {
+		id, results, err := authres.Cut(value)
+		if err != nil || id != want[0] || results != want[1] {
+			t.Errorf("%q: %q, %q, %v", value, id, results, err)
+		}
+	}
+	if _, _, err := authres.Cut("; spf=pass"); !errors.Is(err, authres.ErrSyntax) {
+		t.Error(err)
+	}
+}

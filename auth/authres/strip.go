@@ -59,3 +59,24 @@ func Claims(value string, ids ...string) bool {
 func ascii(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 })
 }
+
+// Cut cuts the value of a field into its authserv-id and its results as they stand, comments and folding too:
+// "" for "none". Errors are those of Parse.
+func Cut(value string) (id, results string, err error) {
+	f, err := Parse(value)
+	if err != nil || len(f.Results) == 0 {
+		return f.ID, "", err
+	}
+	s := &scanner{s: value}
+	if _, err := s.id(); err != nil {
+		return "", "", err
+	}
+	if err := s.space(); err != nil {
+		return "", "", err
+	}
+	s.digits()
+	if err := s.space(); err != nil {
+		return "", "", err
+	}
+	return f.ID, strings.Trim(value[s.i:], "; \t\r\n"), nil
+}
