@@ -31,7 +31,7 @@ type SecureResolver interface {
 
 // A BudgetError says that a question was not asked because the checks of the message had used up their Budget.
 type BudgetError struct {
-	Check    string // which one wanted to know: "spf", "dkim" or "dmarc"
+	Check    string // which one wanted to know: "spf", "dkim", "arc" or "dmarc"
 	Question string // "TXT example.com"
 	Queries  int    // what the check was allowed
 }
@@ -68,7 +68,7 @@ type Question struct {
 	Err    error
 	DNSSEC DNSSEC
 	Took   time.Duration
-	// Checks are those that wanted to know: "spf", "dkim", "dmarc".
+	// Checks are those that wanted to know: "spf", "dkim", "arc", "dmarc".
 	Checks []string
 }
 
@@ -82,6 +82,7 @@ type asker struct {
 	index map[string]*asked
 	log   []*asked
 	spf   int // how many of them SPF asked
+	arc   int // and ARC
 }
 
 // An asked is a question on its way, then answered.
@@ -114,12 +115,17 @@ func (a *asker) enter(check, qtype, name string) (e *asked, mine bool, err error
 	if e == nil {
 		limit := a.c.Budget.Queries
 		over := len(a.log) >= limit
-		if check == "spf" {
-			limit = limit * 3 / 4
-			over = over || a.spf >= limit
-			if !over {
-				a.spf++
+		share := func(used *int, part int) {
+			limit = part
+			if over = over || *used >= part; !over {
+				*used++
 			}
+		}
+		switch check {
+		case "spf":
+			share(&a.spf, limit*3/4)
+		case "arc":
+			share(&a.arc, limit/10)
 		}
 		if over {
 			cause := &BudgetError{Check: check, Question: key, Queries: limit}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/mailbricks/mailbricks/auth/arc"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/dmarc"
 	"github.com/mailbricks/mailbricks/internal/header"
@@ -26,7 +27,8 @@ const (
 
 // A Budget is what the checks of one message may use, all together. The zero value has the defaults.
 type Budget struct {
-	// Queries is how many different questions may be asked of DNS, three quarters of them by SPF; 0: DefaultQueries.
+	// Queries is how many different questions may be asked of DNS, three quarters of them by SPF, a tenth by ARC; 0:
+	// DefaultQueries.
 	Queries int
 	// Signatures is how many DKIM signatures are checked; 0: dkim.DefaultMaxSignatures.
 	Signatures int
@@ -67,6 +69,7 @@ type Check struct {
 	ctx     context.Context // of Header, for the look-ups that follow
 	endKeys context.CancelFunc
 	keys    *dkim.Verification
+	chain   *arc.Validation
 	from    []string // of fromValues
 	walk    sync.WaitGroup
 	verdict *Verdict
@@ -107,6 +110,11 @@ func (k *Check) Header(ctx context.Context, section []byte) {
 		v.SecureResolver = view{k.asker, "dkim"}
 	}
 	k.keys = v.Begin(asking, section)
+	a := arc.Verifier{Resolver: view{k.asker, "arc"}, Now: k.c.Now}
+	if k.c.SecureResolver != nil {
+		a.SecureResolver = view{k.asker, "arc"}
+	}
+	k.chain = a.Begin(asking, section, k.keys)
 	k.from = fromValues(section)
 	if author, err := dmarc.AuthorDomain(k.from); err == nil {
 		k.walk.Go(func() { // the answers stay in memory for Verdict
@@ -133,7 +141,8 @@ func (k *Check) Verdict() *Verdict {
 	if k.keys == nil {
 		k.Header(context.Background(), nil)
 	}
-	v := &Verdict{DKIM: k.keys.Results()}
+	v := &Verdict{DKIM: k.keys.Results(), ARC: k.chain.Result()}
+	v.ARC.RemoteIP = k.conn.IP.Unmap()
 	<-k.sender
 	v.SPF = k.spf
 	k.walk.Wait()
@@ -162,7 +171,7 @@ func (k *Check) Close() error {
 	if k.keys != nil {
 		k.endKeys()
 		k.walk.Wait()
-		return k.keys.Close()
+		return errors.Join(k.chain.Close(), k.keys.Close())
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/mailbricks/mailbricks/auth/arc"
 	"github.com/mailbricks/mailbricks/auth/authres"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/dmarc"
@@ -14,8 +15,10 @@ import (
 
 // A Verdict is what was found out about a message.
 type Verdict struct {
-	SPF   *spf.Check
-	DKIM  []dkim.Result // one a signature, from the top of the header down; none: the message has no signature
+	SPF  *spf.Check
+	DKIM []dkim.Result // one a signature, from the top of the header down; none: the message has no signature
+	// ARC is the chain of hosts that sealed the message on its way; whom of them to believe is for others to say.
+	ARC   *arc.Result
 	DMARC dmarc.Result
 	// Field is the Authentication-Results field, with its final CRLF.
 	Field []byte
@@ -26,14 +29,15 @@ type Verdict struct {
 // A Step is one of those that led to a verdict. One with a Question is an answer and what followed from it; one
 // without is a rule alone. The last step of each check says its result.
 type Step struct {
-	Check    string // "spf", "dkim" or "dmarc"
+	Check    string // "spf", "dkim", "arc" or "dmarc"
 	Question string // "TXT example.com"
 	Answer   string // the records, or the error
 	DNSSEC   DNSSEC
 	Rule     string
 }
 
-// Trace returns the steps of all checks, in the order SPF, DKIM, DMARC.
+// Trace returns the steps of all checks, in the order SPF, DKIM, ARC, DMARC. Of a message without chain
+// ARC has no step.
 func (v *Verdict) Trace() []Step {
 	states := map[string]DNSSEC{}
 	for _, q := range v.Questions {
@@ -57,6 +61,12 @@ func (v *Verdict) Trace() []Step {
 	}
 	if len(v.DKIM) == 0 {
 		add("dkim", "", "", "none: the message has no signature")
+	}
+	for _, s := range v.ARC.Steps {
+		add("arc", s.Question, s.Answer, s.Rule)
+	}
+	if v.ARC.Value != arc.None {
+		add("arc", "", "", result(string(v.ARC.Value), v.ARC.Reason()))
 	}
 	for _, s := range v.DMARC.Steps {
 		add("dmarc", s.Question, s.Answer, s.Rule)
@@ -98,7 +108,7 @@ func (v *Verdict) Undecided() bool {
 	return slices.ContainsFunc(v.DKIM, func(r dkim.Result) bool { return r.Value == dkim.TempError })
 }
 
-// Secure reports whether a check ("spf", "dkim" or "dmarc") rests on answers that DNSSEC secures, all of them.
+// Secure reports whether a check ("spf", "dkim", "arc" or "dmarc") rests on answers that DNSSEC secures, all of them.
 func (v *Verdict) Secure(check string) bool {
 	n := 0
 	for _, q := range v.Questions {
@@ -124,6 +134,9 @@ func (v *Verdict) field(id string) []byte {
 	}
 	if len(v.DKIM) == 0 {
 		entries = append(entries, authres.Result{Method: "dkim", Value: "none"})
+	}
+	if v.ARC.Value != arc.None {
+		entries = append(entries, v.ARC)
 	}
 	return authres.Append(nil, id, append(entries, v.DMARC)...)
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"flag"
 	"io"
 	"net"
@@ -118,22 +117,4 @@ func (e *ended) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return 0, e.err
-}
-
-// arcResult returns "none" for a message without ARC fields, nil for one that has some: they are not checked.
-func arcResult(name string) (*string, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	s := bufio.NewScanner(f)
-	s.Buffer(nil, 1<<20) // a header section is no longer
-	for s.Scan() && len(bytes.TrimRight(s.Bytes(), "\r")) > 0 {
-		if field, _, _ := bytes.Cut(s.Bytes(), []byte(":")); bytes.EqualFold(bytes.TrimRight(field, " \t"), []byte("ARC-Seal")) {
-			return nil, nil
-		}
-	}
-	none := "none"
-	return &none, s.Err()
 }

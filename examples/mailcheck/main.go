@@ -25,6 +25,8 @@ const usage = `mailcheck tells who a message is from, and makes what others need
   mailcheck verify -zone zone.txt -json letter.eml         the DNS in a file, the verdict in JSON
   mailcheck spf -ip 192.0.2.1 -helo mail.example.com -from ann@example.com
   mailcheck dkim -resolver 127.0.0.1:53 letter.eml
+  mailcheck arc letter.eml                                 whether the chain of hosts that sealed it holds
+  mailcheck arcseal -domain example.net -selector s1 -key key.pem -authserv-id mx.example.net letter.eml > sealed.eml
   mailcheck keygen -type ed25519 -out key.pem
   mailcheck records -domain example.com -selector s1 -key key.pem -mx mail.example.com -ip 192.0.2.1
   mailcheck sign -domain example.com -selector s1 -key key.pem letter.eml > signed.eml
@@ -40,20 +42,20 @@ func main() { cli.Main("mailcheck", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string, io.Writer) error{
-		"verify": verify, "spf": checkSPF, "dkim": checkDKIM, "sign": sign, "keygen": keygen, "records": records, "domain": checkDomain,
+		"verify": verify, "spf": checkSPF, "dkim": checkDKIM, "arc": checkARC, "arcseal": arcSeal, "sign": sign, "keygen": keygen, "records": records, "domain": checkDomain,
 	}
 	if len(args) > 0 {
 		if do, ok := commands[args[0]]; ok {
 			return do(ctx, cli.Flags("mailcheck "+args[0], usage, stderr), args[1:], stdout)
 		}
-		if slices.Contains([]string{"arc", "arcseal", "report"}, args[0]) {
+		if slices.Contains([]string{"report"}, args[0]) {
 			return cli.NotBuilt("mailcheck " + args[0])
 		}
 	}
 	if err := cli.Parse(cli.Flags("mailcheck", usage, stderr), args, -1); err != nil {
 		return err
 	}
-	return cli.Usagef("the first word is verify, spf, dkim, sign, keygen, records or domain: try mailcheck -h")
+	return cli.Usagef("the first word is verify, spf, dkim, arc, arcseal, sign, keygen, records or domain: try mailcheck -h")
 }
 
 // verify checks a message in all ways.
@@ -80,12 +82,8 @@ func verify(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Writ
 	if err != nil {
 		return err
 	}
-	arc, err := arcResult(fs.Arg(0))
-	if err != nil {
-		return err
-	}
 	if *asJSON {
-		err = writeJSON(stdout, verifyJSON{string(v.SPF.Result), v.DKIMResult(), arc, string(v.DMARC.Value), string(v.Field), v.DMARC.Reason, traceJSON(v.Trace())})
+		err = writeJSON(stdout, verifyJSON{string(v.SPF.Result), v.DKIMResult(), string(v.ARC.Value), string(v.DMARC.Value), string(v.Field), v.DMARC.Reason, traceJSON(v.Trace())})
 	} else {
 		fmt.Fprintln(stdout, strings.ReplaceAll(string(v.Field), "\r", ""))
 		err = writeTrace(stdout, v.Trace())

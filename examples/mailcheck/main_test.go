@@ -113,7 +113,7 @@ func TestVerify(t *testing.T) {
 		"both":          {"rsa.eml", []string{"-ip", "192.0.2.1", "-from", "ann@example.com"}, verdict{"pass", "pass", "none", "pass"}, 0},
 		"wrong address": {"letter.eml", []string{"-ip", "192.0.2.2", "-from", "ann@example.com"}, verdict{"fail", "none", "none", "fail"}, 1},
 		"changed":       {"changed.eml", nil, verdict{"none", "fail", "none", "fail"}, 1},
-		"ARC":           {"arc.eml", nil, verdict{"none", "none", "", "fail"}, 1},
+		"ARC":           {"arc.eml", nil, verdict{"none", "none", "fail", "fail"}, 1},
 		"no author":     {"noauthor.eml", []string{"-ip", "192.0.2.1", "-from", "ann@example.com"}, verdict{"pass", "none", "none", "none"}, 1},
 	} {
 		args := append(append([]string{"verify", "-json", "-zone", zone, "-authserv-id", "mx.example.org"}, tt.conn...), f.path(tt.file))
@@ -325,7 +325,7 @@ func TestUsage(t *testing.T) {
 		{"keygen"}, {"keygen", "-type", "dsa", "-out", f.path("new")}, {"records", "-domain", "example.com", "-selector", "s"},
 		{"records", "-domain", "example.com", "-selector", "s", "-key", key, "-ip", "x"}, {"records", "-domain", "exa mple", "-selector", "s", "-key", key},
 		{"records", "-domain", "example.com", "-selector", "s", "-key", key, "-policy", "maybe"},
-		{"domain", "-zone", zone}, {"arc", file}, {"arcseal", file}, {"report", file},
+		{"domain", "-zone", zone}, {"report", file},
 	} {
 		if out, status, err := mailcheck(t, args...); status != cli.StatusUsage || out != "" {
 			t.Errorf("%q: status %d, %v, %q", args, status, err, out)

@@ -12,11 +12,11 @@ import (
 )
 
 type verifyJSON struct {
-	SPF   string  `json:"spf"`
-	DKIM  string  `json:"dkim"`
-	ARC   *string `json:"arc"` // null: there is a chain, and it is not checked
-	DMARC string  `json:"dmarc"`
-	Field string  `json:"authentication_results"`
+	SPF   string `json:"spf"`
+	DKIM  string `json:"dkim"`
+	ARC   string `json:"arc"`
+	DMARC string `json:"dmarc"`
+	Field string `json:"authentication_results"`
 	// Reason is why DMARC says what it says.
 	Reason string     `json:"reason"`
 	Trace  []stepJSON `json:"trace"`
