@@ -26,7 +26,7 @@ type HandlerTest struct {
 	// Refused is a recipient that it refuses at RCPT; the zero Path: it refuses none.
 	Refused smtp.Path
 	// Taken, if not nil, returns the messages that h has taken, one for each transaction, in any order. A message may have
-	// fields on top that the Handler adds, and must else be what was sent.
+	// fields on top that the Handler adds, and the CRLF that its last line lacked, and must else be what was sent.
 	Taken func(t *testing.T, h smtp.Handler) [][]byte
 }
 
@@ -163,7 +163,7 @@ func (x *handlerTest) check(t *testing.T) {
 		n += times
 		found := 0
 		for _, m := range taken {
-			if bytes.HasSuffix(m, []byte(message)) {
+			if bytes.HasSuffix(m, []byte(message)) || !strings.HasSuffix(message, "\r\n") && bytes.HasSuffix(m, []byte(message+"\r\n")) {
 				found++
 			}
 		}
