@@ -365,14 +365,21 @@ func (w *rateWriter) Write(p []byte) (n int, err error) {
 // peek reads the start of a message, to refuse it before DATA where it is not ASCII.
 func (x *exchange) peek(body io.Reader) (io.Reader, error) {
 	start := make([]byte, outSize)
-	n, err := io.ReadFull(&source{r: body}, start)
+	src := &source{r: body}
+	n := 0
+	var err error
+	for err == nil && n < len(start) {
+		var k int
+		k, err = src.Read(start[n:])
+		n += k
+	}
 	if gerr := (&guard{x: x}).check(start[:n]); gerr != nil {
 		return nil, gerr
 	}
-	switch {
-	case err == nil:
+	switch err {
+	case nil:
 		return io.MultiReader(bytes.NewReader(start), body), nil
-	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+	case io.EOF:
 		return bytes.NewReader(start[:n]), nil
 	}
 	return nil, &Error{Op: "body", Host: x.c.host, Err: err}

@@ -33,7 +33,6 @@ type fake struct {
 	letters  []letter
 	commands []string // as they came
 	conns    int
-	reads    int // Read calls that gave something, while commands were read
 	open     map[net.Conn]bool
 	wg       sync.WaitGroup
 }

@@ -220,6 +220,7 @@ func TestBodyFails(t *testing.T) {
 		{"at once", []string{"8BITMIME"}, reader("", broken), "451 4.3.0", broken},
 		{"midway", []string{"8BITMIME"}, reader(strings.Repeat("line\r\n", 100_000), broken), "451 4.3.0", broken},
 		{"ASCII server", nil, reader("line\r\n", broken), "451 4.3.0", broken},
+		{"ASCII server, cut short", nil, reader("line\r\n", io.ErrUnexpectedEOF), "451 4.3.0", io.ErrUnexpectedEOF},
 		{"ASCII server, midway", nil, reader(strings.Repeat("line\r\n", 100_000), broken), "451 4.3.0", broken},
 		{"BDAT", []string{"8BITMIME", "CHUNKING"}, reader("line\r\n", broken), "451 4.3.0", broken},
 		{"BDAT midway", []string{"8BITMIME", "CHUNKING"}, reader(strings.Repeat("line\r\n", 100_000), broken), "451 4.3.0", broken},
