@@ -237,6 +237,9 @@ func (c *Client) command(ctx context.Context) (end func(), err error) {
 	if c.err != nil {
 		return nil, c.err
 	}
+	if ctx.Err() != nil { // nothing is sent, nothing is lost
+		return nil, fmt.Errorf("pop3: %w", context.Cause(ctx))
+	}
 	return c.begin(ctx), nil
 }
 
@@ -246,13 +249,16 @@ func (c *Client) begin(ctx context.Context) (end func()) {
 	if d, ok := ctx.Deadline(); ok && d.Before(until) {
 		until = d
 	}
-	conn := c.conn
+	conn, fired := c.conn, make(chan struct{})
 	c.ctx = ctx
 	_ = conn.SetDeadline(until)
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(aLongTimeAgo()) })
+	stop := context.AfterFunc(ctx, func() {
+		defer close(fired)
+		_ = conn.SetDeadline(aLongTimeAgo())
+	})
 	return func() {
-		if !stop() { // its deadline may come over the next command
-			_ = c.lose(fmt.Errorf("pop3: %w", context.Cause(ctx)))
+		if !stop() {
+			<-fired // so that its deadline does not come over the next command
 		}
 	}
 }
