@@ -43,6 +43,7 @@ type watch struct {
 	yield func(Event, error) bool
 	cmd   *command
 	left  bool
+	tired bool // the server has ended IDLE on its own
 }
 
 // event gives an event to the loop, or to the usual place once that is left.
@@ -66,6 +67,9 @@ func (w *watch) event(e Event) {
 // idle is one IDLE. The end of ctx ends it in good order, so the command has a context of its own.
 func (w *watch) idle() error {
 	c := w.c
+	if w.tired && !w.sleep(time.Second) { // so that a server which never waits does not keep both busy
+		return nil
+	}
 	cmd, err := c.begin(context.WithoutCancel(w.ctx), "IDLE")
 	if err != nil {
 		return err
@@ -98,7 +102,7 @@ func (w *watch) idle() error {
 			return err
 		}
 	}
-	if cmd.done == nil {
+	if w.tired = cmd.done != nil; !w.tired {
 		if err := cmd.put([]byte("DONE\r\n"), true, true); err != nil {
 			return err
 		}
@@ -132,14 +136,22 @@ func (w *watch) await(until time.Time) (bool, error) {
 	return false, err
 }
 
-// poll waits a while and asks.
-func (w *watch) poll() error {
-	t := time.NewTimer(w.c.o.Timeouts.Poll)
+// sleep is false if ctx has ended before.
+func (w *watch) sleep(d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-w.ctx.Done():
-		return nil
+		return false
 	case <-t.C:
+		return true
+	}
+}
+
+// poll waits a while and asks.
+func (w *watch) poll() error {
+	if !w.sleep(w.c.o.Timeouts.Poll) {
+		return nil
 	}
 	cmd, err := w.c.begin(context.WithoutCancel(w.ctx), "NOOP")
 	if err != nil {

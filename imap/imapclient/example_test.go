@@ -1,0 +1,160 @@
+package imapclient_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/imap/imapclient"
+	"github.com/mailbricks/mailbricks/imap/imapserver"
+	"github.com/mailbricks/mailbricks/imap/imaptest"
+)
+
+// server stands for one somewhere: it serves alice's mail on a connection in memory, without TLS.
+func server(ctx context.Context) net.Conn {
+	backend, users := &imaptest.Memory{}, sasl.NewUsers()
+	backend.AddUser("alice")
+	_ = users.Set("alice", "secret")
+	s := &imapserver.Server{Backend: backend, Authenticator: sasl.New(sasl.Plain(users.Check)), AllowPlaintextAuth: true}
+	ours, theirs := net.Pipe()
+	go func() { _ = s.ServeConn(ctx, theirs) }()
+	return ours
+}
+
+// login connects to a server and puts a letter into the INBOX. For a real one it is Dial(ctx, "imap.example.com:143",
+// Options{}), which demands STARTTLS, or port 993 and TLSImplicit.
+func login(ctx context.Context) (*imapclient.Client, error) {
+	c, err := imapclient.New(ctx, server(ctx), imapclient.Options{TLS: imapclient.TLSNone, AllowPlaintextAuth: true})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.Authenticate(ctx, sasl.Credentials{Username: "alice", Password: "secret"}); err != nil {
+		return nil, err
+	}
+	letter := "From: bob@example.com\r\nSubject: lunch\r\n\r\nAt noon?\r\n"
+	_, err = c.Append(ctx, "INBOX", imap.AppendMessage{Size: int64(len(letter)), Body: strings.NewReader(letter)})
+	return c, err
+}
+
+// Show the list of a mailbox: who wrote, about what, and whether it has been read.
+func ExampleClient_Fetch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if _, err := c.Examine(ctx, "INBOX"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for m, err := range c.Fetch(ctx, imap.AllUIDs(), imap.FieldFlags|imap.FieldEnvelope|imap.FieldSize) {
+		if err != nil {
+			fmt.Println(err) // of one message, or the last
+			continue
+		}
+		from := m.Envelope.From[0]
+		fmt.Printf("%d %s@%s %q, %d octets, flags %v\n", m.UID, from.Mailbox, from.Host, m.Envelope.Subject, m.Size, m.Flags)
+	}
+	// Output:
+	// 1 bob@example.com "lunch", 51 octets, flags []
+}
+
+// Read whole messages as they come from the connection, however long they are.
+func ExampleMessage_Body() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if _, err := c.Select(ctx, "INBOX"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	found, err := c.Search(ctx, &imap.SearchCriteria{Text: []string{"noon"}, NotFlags: []imap.Flag{imap.FlagSeen}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for m, err := range c.Fetch(ctx, found, 0, imapclient.Body("TEXT")) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		text, err := io.ReadAll(m.Body())
+		fmt.Printf("%q %v\n", text, err)
+	}
+	_, err = c.Store(ctx, found, imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagSeen}}, imap.NoUnchangedSince)
+	fmt.Println(err)
+	// Output:
+	// "At noon?\r\n" <nil>
+	// <nil>
+}
+
+// Wait for new mail. The loop is left to fetch it, and Idle called again.
+func ExampleClient_Idle() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	mailbox, err := c.Select(ctx, "INBOX")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// Somebody else's delivery is played by the client itself here, so that the news is there at once.
+	_, _ = c.Append(ctx, "INBOX", imap.AppendMessage{Size: 2, Body: strings.NewReader("\r\n")})
+	known := mailbox.Messages
+	if now := c.Selected().Messages; now == known {
+		for event, err := range c.Idle(ctx) {
+			if err != nil {
+				fmt.Println(err)
+				return
+			}
+			if event.Kind == imapclient.EventExists && event.Number > known {
+				break
+			}
+		}
+	}
+	fmt.Println("new messages:", c.Selected().Messages-known)
+	// Output:
+	// new messages: 1
+}
+
+// List mailboxes with their counters.
+func ExampleClient_ListStatus() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if err := c.Create(ctx, "Entwürfe", imap.CreateOptions{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	list, err := c.ListStatus(ctx, "*", imap.StatusMessages, imap.StatusUnseen)
+	for _, l := range list {
+		fmt.Println(l.Name, l.Status.Messages, l.Status.Unseen)
+	}
+	fmt.Println(err)
+	// Output:
+	// INBOX 1 1
+	// Entwürfe 0 0
+	// <nil>
+}
