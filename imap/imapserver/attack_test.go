@@ -69,6 +69,8 @@ func TestAttacks(t *testing.T) {
 		{"partial ranges", big, true, "a EXAMINE INBOX\r\nb FETCH 1 BODY[]<4294967295.1>\r\nc FETCH 1 BODY[]<0.9223372036854775808>\r\nd FETCH 1 BODY[]<0.0>\r\n",
 			append(repeat("* ...", 9), "a OK ...", "* 1 FETCH (BODY[]<4294967295> \"\")", "b OK ...", "c BAD ...", "d BAD ...")},
 		{"an unknown charset", big, true, "a SELECT INBOX\r\nb SEARCH CHARSET KOI-7 SUBJECT x\r\n", append(repeat("* ...", 9), "a OK ...", "b NO [BADCHARSET (US-ASCII UTF-8)] ...")},
+		{"QRESYNC beyond everything", imapserver.Limits{Line: 1 << 20}, true, "a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 9223372036854775808))\r\nc SELECT INBOX (QRESYNC (1 1 1" + strings.Repeat(",1", 100000) + "))\r\n",
+			[]string{"* ENABLED QRESYNC", "a OK ...", "b BAD ...", "c BAD [LIMIT] ..."}},
 		{"what is not there", big, true, "a SELECT nosuch\r\nb STATUS nosuch (MESSAGES)\r\nc DELETE nosuch\r\nd SUBSCRIBE nosuch\r\ne EXAMINE INBOX\r\nf COPY 1 nosuch\r\n",
 			append(append([]string{}, "a NO [NONEXISTENT] ...", "b NO [NONEXISTENT] ...", "c NO [NONEXISTENT] ...", "d NO [NONEXISTENT] ..."), append(repeat("* ...", 9), "e OK ...", "f NO [TRYCREATE] ...")...)},
 		{"DONE and the next command at once", big, true, "a IDLE\r\nDONE\r\nb NOOP\r\n", []string{"+ idling", "a OK ...", "b OK ..."}},

@@ -201,6 +201,13 @@ func TestForgottenChanges(t *testing.T) {
 	if got := strings.Join(p.do("c", "FETCH 1:* UID"), "\n"); got != "* 1 FETCH (UID 3)\n* 2 FETCH (UID 4)\nc OK FETCH completed" {
 		t.Error(got)
 	}
+	p.do("d", "ENABLE QRESYNC")
+	all := p.do("e", "SELECT INBOX (QRESYNC (1 4))")
+	got = strings.Join(all[len(all)-4:], "\n")
+	want = "* VANISHED (EARLIER) 1:2\n* 1 FETCH (UID 3 FLAGS (new) MODSEQ (6))\n* 2 FETCH (UID 4 FLAGS () MODSEQ (7))\ne OK [READ-WRITE] selected"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
 }
 
 // expunging removes a message while messages are listed.

@@ -22,6 +22,7 @@ type fetching struct {
 	flags   bool        // FLAGS is among the items
 	modseq  bool        // MODSEQ is
 	since   imap.ModSeq // CHANGEDSINCE
+	gone    bool        // VANISHED
 	changed imap.UIDSet // whose \Seen this command has set
 	told    int64       // messages
 	reader  reader      // of the message under way
@@ -30,7 +31,12 @@ type fetching struct {
 // fetch is FETCH and UID FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE (RFC 7162 §3.1.4.1).
 func (c *session) fetch() (*imap.Status, error) {
 	c.d.SP()
-	uids, setErr := c.sequenceSet()
+	var set imap.SequenceSet
+	uids, setErr := c.saved, error(nil)
+	if !c.d.Accept('$') {
+		set = c.d.SequenceSet()
+		uids, setErr = c.numbers(set)
+	}
 	c.d.SP()
 	f := fetching{items: c.d.FetchItems()}
 	if c.d.Accept(' ') {
@@ -38,6 +44,11 @@ func (c *session) fetch() (*imap.Status, error) {
 	}
 	if c.d.EOL(); c.d.Err() != nil || setErr != nil {
 		return nil, setErr
+	}
+	if f.gone {
+		if err := c.tellGoneSince(set, f.since); err != nil {
+			return nil, err
+		}
 	}
 	f.plan(c)
 	if f.seen && !c.box.readOnly && c.account.Flagger != nil {
@@ -57,16 +68,33 @@ func (c *session) fetch() (*imap.Status, error) {
 	return nil, nil
 }
 
+// fetchModifiers reads CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4.1, §3.2.6).
 func (c *session) fetchModifiers(f *fetching) {
 	c.d.List(func() {
-		if c.d.Keyword() != "CHANGEDSINCE" {
-			c.d.Want("CHANGEDSINCE")
+		switch c.d.Keyword() {
+		case "CHANGEDSINCE":
+			c.d.SP()
+			f.since = imap.ModSeq(c.d.Number64())
+			c.condstore = true
+			f.items = append(f.items, imap.FetchItem{Att: imap.FetchModSeq})
+		case "VANISHED":
+			f.gone = true
+		default:
+			c.d.Want("CHANGEDSINCE or VANISHED")
 		}
-		c.d.SP()
-		f.since = imap.ModSeq(c.d.Number64())
-		c.condstore = true
-		f.items = append(f.items, imap.FetchItem{Att: imap.FetchModSeq})
 	})
+	if f.gone && (!c.uid || !c.qresync || f.since == 0) {
+		c.d.Fail(&imap.Status{Type: imap.StatusBad, Text: "VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC"})
+	}
+}
+
+// tellGoneSince sends VANISHED (EARLIER) for the messages of a set of UIDs that have gone since a mod-sequence.
+func (c *session) tellGoneSince(set imap.SequenceSet, since imap.ModSeq) error {
+	gone, _, err := c.since(since)
+	if err == nil {
+		c.tellVanished("(EARLIER) ", gone.Intersect(set.Resolve(uint32(imap.MaxUID))))
+	}
+	return err
 }
 
 // plan finds out what the items need, and gives RFC822 and its like the form of BODY[...].

@@ -43,13 +43,9 @@ func (c *session) examine() (*imap.Status, error)   { return c.openBox(true) }
 func (c *session) openBox(readOnly bool) (*imap.Status, error) {
 	c.d.SP()
 	name, err := c.mailboxName()
+	var q *resync
 	if c.d.Accept(' ') {
-		c.d.List(func() {
-			if c.d.Keyword() != "CONDSTORE" {
-				c.d.Want("CONDSTORE")
-			}
-			c.condstore = c.condstore || c.d.Err() == nil
-		})
+		c.d.List(func() { q = c.selectParam(q) })
 	}
 	if c.d.EOL(); c.d.Err() != nil {
 		return nil, nil
@@ -67,10 +63,32 @@ func (c *session) openBox(readOnly bool) (*imap.Status, error) {
 		return nil, err
 	}
 	c.box, c.saved = v, nil
+	if q != nil && q.validity == v.uidValidity {
+		if err := c.tellResync(q); err != nil {
+			c.leave()
+			return nil, err
+		}
+	}
 	if v.readOnly {
 		return &imap.Status{Type: imap.StatusOK, Code: imap.CodeReadOnly, Text: "selected"}, nil
 	}
 	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeReadWrite, Text: "selected"}, nil
+}
+
+// selectParam reads CONDSTORE, or QRESYNC with what the client knows (RFC 7162 §3.1.8, §3.2.5).
+func (c *session) selectParam(q *resync) *resync {
+	switch c.d.Keyword() {
+	case "CONDSTORE":
+		c.condstore = c.condstore || c.d.Err() == nil
+		return q
+	case "QRESYNC":
+		if !c.qresync {
+			c.d.Fail(&imap.Status{Type: imap.StatusBad, Text: "ENABLE QRESYNC first"})
+		}
+		return c.resyncParam()
+	}
+	c.d.Want("CONDSTORE or QRESYNC")
+	return q
 }
 
 // load reads a mailbox and tells the client of it. The feed is watched from before, and the status is older than the

@@ -34,6 +34,7 @@ type session struct {
 	account   *imap.Account // nil before the login
 	rev2      bool          // ENABLE IMAP4rev2
 	condstore bool          // RFC 7162 §3.1: MODSEQ in every FETCH response with flags
+	qresync   bool          // ENABLE QRESYNC: VANISHED instead of EXPUNGE (RFC 7162 §3.2.3)
 	box       *view         // the selected mailbox or nil
 	saved     imap.UIDSet   // $ (RFC 9051 §6.4.4.1)
 	scratch   []byte        // message text, within one command
@@ -429,8 +430,9 @@ func (c *session) enable() (*imap.Status, error) {
 		case name == "IMAP4REV2":
 			c.rev2 = true
 			on = append(on, "IMAP4rev2")
-		case name == "CONDSTORE":
+		case name == "CONDSTORE", name == "QRESYNC":
 			c.condstore = true
+			c.qresync = c.qresync || name == "QRESYNC"
 			on = append(on, name)
 		}
 		if c.d.AtEOL() {

@@ -107,7 +107,7 @@ func (c *session) tellStored(s *imap.Stored, uids imap.UIDSet, silent, condition
 		}
 		if n := c.box.seq(m.UID, seq); n > 0 {
 			seq = n
-			c.tellFetch(n, m, c.uid || conditional, !silent)
+			c.tellFetch(n, m, c.uid || conditional || c.qresync, !silent)
 		}
 	}
 	return nil
@@ -131,7 +131,10 @@ func (c *session) expunge() (*imap.Status, error) {
 		return nil, err
 	}
 	c.gone(gone)
-	return nil, c.sync(true)
+	if err := c.sync(true); err != nil || !c.qresync {
+		return nil, err
+	}
+	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeHighestModSeq, Args: strconv.FormatUint(uint64(c.box.modseq), 10), Text: "EXPUNGE completed"}, nil
 }
 
 // gone takes messages that this session has expunged or moved out of the view; sync tells.

@@ -47,21 +47,23 @@ func (c *session) pull() error {
 		changes = append(changes, ch)
 	}
 	had := len(v.uids)
+	var gone, changed []imap.UID
 	for _, ch := range changes {
 		v.modseq = max(v.modseq, ch.ModSeq)
 		i, known := slices.BinarySearch(v.uids, ch.UID)
 		switch {
 		case ch.Expunged && known:
-			v.gone.Add(ch.UID, ch.UID)
+			gone = append(gone, ch.UID)
 		case ch.Expunged:
 		case known:
 			if i < had && !v.mine(ch) {
-				v.changed.Add(ch.UID, ch.UID)
+				changed = append(changed, ch.UID)
 			}
 		case i >= had: // new ones come by mod-sequence, not by UID
 			v.uids = slices.Insert(v.uids, i, ch.UID)
 		}
 	}
+	v.gone, v.changed = v.gone.Union(imap.UIDs(gone...)), v.changed.Union(imap.UIDs(changed...))
 	v.own = nil
 	c.tellExists(had)
 	return nil
@@ -184,12 +186,108 @@ func (c *session) tellGone() {
 			kept = append(kept, u)
 		}
 	}
+	if c.qresync {
+		c.tellVanished("", v.gone)
+		seqs = nil
+	}
 	for _, n := range slices.Backward(seqs) {
 		b := append(c.bw.AvailableBuffer(), "* "...)
 		b = strconv.AppendInt(b, int64(n), 10)
 		_, _ = c.bw.Write(append(b, " EXPUNGE\r\n"...))
 	}
 	v.uids, v.gone = kept, nil
+}
+
+// tellVanished sends VANISHED (RFC 7162 §3.2.10).
+func (c *session) tellVanished(earlier string, uids imap.UIDSet) {
+	if len(uids) == 0 {
+		return
+	}
+	b := append(append(c.bw.AvailableBuffer(), "* VANISHED "...), earlier...)
+	_, _ = c.bw.Write(append(imap.AppendUIDSet(b, uids), "\r\n"...))
+}
+
+// A resync is what a client that comes back says it knows of a mailbox.
+type resync struct {
+	validity uint32
+	since    imap.ModSeq
+	known    imap.UIDSet // nil: every UID
+}
+
+// resyncParam reads the parameters of QRESYNC. The match of sequence numbers only saves octets, and is not used.
+func (c *session) resyncParam() *resync {
+	var q resync
+	c.d.SP()
+	c.d.Expect('(')
+	q.validity = c.d.NzNumber()
+	c.d.SP()
+	q.since = imap.ModSeq(c.d.Number64())
+	more := c.d.Accept(' ')
+	if more && c.d.Peek() != '(' {
+		q.known = c.d.SequenceSet().Resolve(uint32(imap.MaxUID))
+		more = c.d.Accept(' ')
+	}
+	if more {
+		c.d.Expect('(')
+		c.d.SequenceSet()
+		c.d.SP()
+		c.d.SequenceSet()
+		c.d.Expect(')')
+	}
+	c.d.Expect(')')
+	return &q
+}
+
+// tellResync tells what has happened to the messages that the client knows.
+func (c *session) tellResync(q *resync) error {
+	gone, changed, err := c.since(q.since)
+	if err != nil {
+		return err
+	}
+	if q.known != nil {
+		gone, changed = gone.Intersect(q.known), changed.Intersect(q.known)
+	}
+	c.tellVanished("(EARLIER) ", gone)
+	c.box.changed = changed
+	return c.tellChanged()
+}
+
+// since returns which of the messages that there were at a mod-sequence have gone, and which have changed. Where the
+// backend has forgotten, every UID in use so far that is no longer there has gone (RFC 7162 §3.2.5.1).
+func (c *session) since(m imap.ModSeq) (gone, changed imap.UIDSet, err error) {
+	v := c.box
+	var g, ch []imap.UID
+	for x, err := range v.Mailbox.Changes(c.ctx, m) {
+		if errors.Is(err, imap.ErrModSeqTooOld) {
+			return c.sinceForgotten(m)
+		}
+		switch {
+		case err != nil:
+			return nil, nil, err
+		case x.Expunged && !x.Added:
+			g = append(g, x.UID)
+		case !x.Expunged && x.UID <= v.last():
+			ch = append(ch, x.UID)
+		}
+	}
+	return imap.UIDs(g...), imap.UIDs(ch...), nil
+}
+
+func (c *session) sinceForgotten(m imap.ModSeq) (gone, changed imap.UIDSet, err error) {
+	var there imap.UIDSet
+	for x, err := range c.box.Mailbox.Messages(c.ctx, imap.AllUIDs(), imap.FieldModSeq) {
+		if err != nil {
+			return nil, nil, err
+		}
+		there.Add(x.UID, x.UID)
+		if x.ModSeq > m && x.UID <= c.box.last() {
+			changed.Add(x.UID, x.UID)
+		}
+	}
+	if next := c.box.uidNext; next > 1 {
+		gone = imap.UIDSet{{First: 1, Last: next - 1}}.Minus(there)
+	}
+	return gone, changed, nil
 }
 
 // idle is IDLE (RFC 2177): the change feed is told as it comes, until DONE.
