@@ -5,7 +5,7 @@ import "strings"
 // FlagRecent is the session flag of RFC 3501 §2.3.2, which RFC 9051 has dropped. It cannot be stored.
 const FlagRecent Flag = `\Recent`
 
-// FlagAny, in PERMANENTFLAGS, says that keywords can be added (RFC 9051 §7.1).
+// FlagAny says, in PERMANENTFLAGS, that keywords can be added (RFC 9051 §7.1).
 const FlagAny Flag = `\*`
 
 // MaxFlags is how many flags a list has at most.

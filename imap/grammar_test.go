@@ -319,11 +319,28 @@ func TestSearchKeys(t *testing.T) {
 func FuzzSearchKeys(f *testing.F) {
 	f.Add("OR (SEEN 1:3) NOT FROM \"x\" SINCE 1-Feb-1994")
 	f.Add("UID 1:* LARGER 5 HEADER a {1+}\r\nb")
+	n := SearchNumbers{UID: func(s SequenceSet) UIDSet { return s.Resolve(99) }}
 	f.Fuzz(func(t *testing.T, line string) {
 		d := decode(line+"\r\n", DecoderOptions{})
-		c := d.SearchKeys(SearchNumbers{UID: func(s SequenceSet) UIDSet { return s.Resolve(99) }})
-		if d.Err() == nil && depth(&c) > MaxNesting+1 {
+		c := d.SearchKeys(n)
+		if d.Err() != nil {
+			return
+		}
+		if depth(&c) > MaxNesting+1 {
 			t.Errorf("%d deep", depth(&c))
+		}
+		// The empty set is written NOT ALL, which is read as such; then nothing changes any more.
+		for range 2 {
+			wire, err := AppendSearchKeys(nil, &c)
+			if err != nil {
+				return // deeper than it was, or a keyword that is none
+			}
+			d = decode(string(wire)+"\r\n", DecoderOptions{})
+			back := d.SearchKeys(n)
+			if d.Err() != nil || !strings.Contains(string(wire), "NOT ALL") && !reflect.DeepEqual(back, c) {
+				t.Errorf("%q: %+v is written %q: %+v, %v", line, c, wire, back, d.Err())
+			}
+			c = back
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"mime"
 	"net/mail"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,10 +119,8 @@ func (c *SearchCriteria) matchFields(m *Message) bool {
 			return false
 		}
 	}
-	for _, f := range c.NotFlags {
-		if m.has(f) {
-			return false
-		}
+	if slices.ContainsFunc(c.NotFlags, m.has) {
+		return false
 	}
 	if !within(m.InternalDate, c.Since, c.Before) {
 		return false

@@ -88,15 +88,6 @@ func (c *session) fetchModifiers(f *fetching) {
 	}
 }
 
-// tellGoneSince sends VANISHED (EARLIER) for the messages of a set of UIDs that have gone since a mod-sequence.
-func (c *session) tellGoneSince(set imap.SequenceSet, since imap.ModSeq) error {
-	gone, _, err := c.since(since)
-	if err == nil {
-		c.tellVanished("(EARLIER) ", gone.Intersect(set.Resolve(uint32(imap.MaxUID))))
-	}
-	return err
-}
-
 // plan finds out what the items need, and gives RFC822 and its like the form of BODY[...].
 func (f *fetching) plan(c *session) {
 	if c.uid {

@@ -252,6 +252,15 @@ func (c *session) tellResync(q *resync) error {
 	return c.tellChanged()
 }
 
+// tellGoneSince sends VANISHED (EARLIER) for the messages of a set of UIDs that have gone since a mod-sequence.
+func (c *session) tellGoneSince(set imap.SequenceSet, since imap.ModSeq) error {
+	gone, _, err := c.since(since)
+	if err == nil {
+		c.tellVanished("(EARLIER) ", gone.Intersect(set.Resolve(uint32(imap.MaxUID))))
+	}
+	return err
+}
+
 // since returns which of the messages that there were at a mod-sequence have gone, and which have changed. Where the
 // backend has forgotten, every UID in use so far that is no longer there has gone (RFC 7162 §3.2.5.1).
 func (c *session) since(m imap.ModSeq) (gone, changed imap.UIDSet, err error) {
