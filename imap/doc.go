@@ -1,12 +1,24 @@
 // Package imap is the grammar of IMAP and its vocabulary: parse, append, compare, and the seam that a store of mail
 // implements (Backend). It neither dials nor listens; imapserver and imapclient are built on it, pop3 shares the seam.
 //
-//	C: a1 SELECT INBOX            Decoder: Atom, Astring, EOL       → imapserver
+//	C: a1 SELECT INBOX            Decoder: Tag, Keyword, Astring, EOL       → imapserver
 //	S: * 2 EXISTS
-//	C: a2 UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM)])      ParseSequenceSet, FetchItems
+//	C: a2 UID FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (FROM)])      Decoder: SequenceSet, FetchItems
 //	S: * 1 FETCH (UID 7 FLAGS (\Seen) BODY[HEADER.FIELDS (FROM)] {27}
 //	   From: alice@example.com
 //
-//	   )                          AppendFlags, Section.Extract       → imapclient: the same Decoder
-//	S: a2 OK done
+//	   )                          AppendFlags, Section.Extract              → imapclient: the same Decoder
+//	C: a3 SEARCH UNSEEN SUBJECT x                                    Decoder: SearchKeys; SearchCriteria.Match
+//	S: a2 OK done                 AppendStatus, Decoder.Status
+//
+// One Decoder reads commands and responses: lines, tokens and literals, all bounded. What it reads is checked against the
+// grammar of RFC 9051 §9 and RFC 3501 §9; the errors are *SyntaxError and *LimitError. Every element has its own file.
+//
+// Done: the grammar of RFC 9051 and RFC 3501 (modified UTF-7, FETCH, SEARCH, STATUS, LIST patterns, status responses), and
+// what these add to it: RFC 3516 (BINARY), 4315 (UIDPLUS), 4466 (as far as ESEARCH needs it), 4731 (ESEARCH), 5182 ($),
+// 6154 (SPECIAL-USE), 7162 (mod-sequences), 7888 (LITERAL+), 8474 (OBJECTID). A SearchCriteria tests a message without
+// an index: encoded words, content-transfer-encodings and charsets decoded.
+//
+// Not done: RFC 5256 (SORT, THREAD), 5464 (METADATA), 5465 (NOTIFY), 9208 (QUOTA), 4314 (ACL); the keys of SEARCH of
+// RFC 5032 (WITHIN), 6203 (FUZZY) and 8514 (SAVEDATE).
 package imap
