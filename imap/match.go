@@ -257,7 +257,10 @@ func containsFold(texts [][]byte, want string) bool {
 	return len(w) == 0
 }
 
-// decodeWords decodes encoded words (RFC 2047) of known charsets and leaves everything else as it is.
+// maxEncodedWord is how long an encoded word is at most. RFC 2047 §2 has 75; many writers go beyond.
+const maxEncodedWord = 1000
+
+// decodeWords decodes encoded words (RFC 2047) of known charsets and leaves everything else as it is, in linear time.
 func decodeWords(s string) string {
 	if !strings.Contains(s, "=?") {
 		return s
@@ -266,10 +269,49 @@ func decodeWords(s string) string {
 		b, err := io.ReadAll(r)
 		return bytes.NewReader(toUTF8(charset, b)), err
 	}}
-	if out, err := d.DecodeHeader(s); err == nil {
-		return out
+	var out strings.Builder
+	after := false // an encoded word: white space between two of them goes
+	for s != "" {
+		i := strings.Index(s, "=?")
+		if i < 0 {
+			break
+		}
+		n := encodedWord(s[i:])
+		word, err := "", error(nil)
+		if n > 0 {
+			word, err = d.Decode(s[i : i+n])
+		}
+		if n == 0 || err != nil {
+			out.WriteString(s[:i+2])
+			s, after = s[i+2:], false
+			continue
+		}
+		if !after || strings.Trim(s[:i], " \t\r\n") != "" {
+			out.WriteString(s[:i])
+		}
+		out.WriteString(word)
+		s, after = s[i+n:], true
 	}
-	return s
+	out.WriteString(s)
+	return out.String()
+}
+
+// encodedWord returns the length of what looks like an encoded word at the beginning of s, 0 if nothing does.
+func encodedWord(s string) int {
+	s = s[:min(len(s), maxEncodedWord)]
+	at := 2
+	for range 2 { // behind the charset and the encoding
+		i := strings.IndexAny(s[at:], "? ")
+		if i <= 0 || s[at+i] == ' ' {
+			return 0
+		}
+		at += i + 1
+	}
+	end := strings.Index(s[at:], "?=")
+	if end < 0 {
+		return 0
+	}
+	return at + end + 2
 }
 
 // toUTF8 returns b as UTF-8, or as it is where the charset is unknown.

@@ -88,6 +88,24 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+func TestDecodeWords(t *testing.T) {
+	for in, want := range map[string]string{
+		"plain":                                         "plain",
+		"=?utf-8?q?a=20b?= =?UTF-8?B?w7w=?= c":          "a bü c",
+		"x =?utf-8?q?a?= y =?utf-8?q?b?=":               "x a y b",
+		"=?utf-8?q?open":                                "=?utf-8?q?open",
+		"=?utf-8?x?a?= =?utf-8?q?b?=":                   "=?utf-8?x?a?= b",
+		"=?no such?q?a?=":                               "=?no such?q?a?=",
+		"=??q?a?=":                                      "=??q?a?=",
+		"=?koi8-r?b?z9TQ1dPL?=":                         "отпуск",
+		"=?utf-8?q?" + strings.Repeat("a", 2000) + "?=": "=?utf-8?q?" + strings.Repeat("a", 2000) + "?=",
+	} {
+		if got := decodeWords(in); got != want {
+			t.Errorf("%.60q: %q, want %q", in, got, want)
+		}
+	}
+}
+
 func TestSearchFields(t *testing.T) {
 	for _, c := range []struct {
 		keys string
@@ -117,6 +135,10 @@ func TestDecodeTransfer(t *testing.T) {
 		{"base64", "YWJjZ", "abc"},
 		{"base64 (comment)", "YWJj", "abc"},
 		{"quoted-printable", "a=3Db=\r\nc =\n", "a=bc "},
+		{"quoted-printable", "a =\t \r\nb  \r\n=c3=BC\r\n\r\nend", "a b\r\n\xc3\xbc\r\n\r\nend"},
+		{"quoted-printable", "=", ""},
+		{"quoted-printable", "=4 =zz =\xff\xff", "=4 =zz =\xff\xff"},
+		{"quoted-printable", strings.Repeat("=41", 3000) + "\r\n", strings.Repeat("A", 3000) + "\r\n"},
 		{"x-uuencode", "x", "imap: unknown content-transfer-encoding"},
 	} {
 		m := message.Parse([]byte("Content-Transfer-Encoding: " + c.encoding + "\r\n\r\n" + c.text))

@@ -26,9 +26,13 @@ func (d *Decoder) SearchKeys(n SearchNumbers) SearchCriteria {
 	return c
 }
 
+// MaxSearchKeys is how many keys one SEARCH has at most.
+const MaxSearchKeys = 1000
+
 type searchParser struct {
-	d *Decoder
-	n SearchNumbers
+	d    *Decoder
+	n    SearchNumbers
+	keys int
 }
 
 // key reads one search-key and adds it to c.
@@ -36,6 +40,9 @@ func (p *searchParser) key(c *SearchCriteria, depth int) {
 	d := p.d
 	if depth > MaxNesting {
 		d.Fail(&LimitError{What: "nesting", Limit: MaxNesting})
+	}
+	if p.keys++; p.keys > MaxSearchKeys {
+		d.Fail(&LimitError{What: "search keys", Limit: MaxSearchKeys})
 	}
 	if d.err != nil {
 		return

@@ -233,9 +233,26 @@ func (s *Section) find(m *message.Message) (p *message.Part, isMessage bool) {
 // pick copies the fields that are named, or those that are not, and the empty line behind them.
 func (s *Section) pick(p *message.Part) []byte {
 	raw := p.Message().Raw
-	var out []byte
+	names := make(map[string]bool, len(s.Fields))
+	longest := 0
+	for _, f := range s.Fields {
+		names[strings.ToLower(f)] = true
+		longest = max(longest, len(f))
+	}
+	var out, lower []byte
 	for _, f := range p.Fields() {
-		if s.names(f.Name(raw)) == (s.Specifier == SectionFields) {
+		name := f.Name(raw)
+		named := false
+		if len(name) <= longest {
+			lower = append(lower[:0], name...)
+			for i, c := range lower {
+				if 'A' <= c && c <= 'Z' {
+					lower[i] += 'a' - 'A'
+				}
+			}
+			named = names[string(lower)]
+		}
+		if named == (s.Specifier == SectionFields) {
 			out = append(out, f.Bytes(raw)...)
 		}
 	}
@@ -243,13 +260,4 @@ func (s *Section) pick(p *message.Part) []byte {
 		out = append(out, "\r\n"...)
 	}
 	return append(out, "\r\n"...)
-}
-
-func (s *Section) names(name []byte) bool {
-	for _, f := range s.Fields {
-		if len(f) == len(name) && strings.EqualFold(f, string(name)) {
-			return true
-		}
-	}
-	return false
 }

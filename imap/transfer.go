@@ -5,7 +5,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"io"
-	"mime/quotedprintable"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/smtp/message"
@@ -15,7 +14,7 @@ import (
 var ErrUnknownEncoding = errors.New("imap: unknown content-transfer-encoding")
 
 // DecodeTransfer returns the body of a part without its content-transfer-encoding (RFC 2045 §6), as BINARY and SEARCH
-// have it. Octets that are not of the encoding are left out where that can be, else the rest is. A multipart and a
+// have it. Octets that are not of the encoding are left out in base64, and kept in quoted-printable. A multipart and a
 // message have none. The result may share the part's memory. The error is ErrUnknownEncoding.
 func DecodeTransfer(p *message.Part) ([]byte, error) {
 	if p.Kind != message.Leaf {
@@ -29,10 +28,54 @@ func DecodeTransfer(p *message.Part) ([]byte, error) {
 		out, _ := io.ReadAll(base64.NewDecoder(base64.StdEncoding, &base64Text{r: bytes.NewReader(p.Body())}))
 		return out, nil
 	case "quoted-printable":
-		out, _ := io.ReadAll(quotedprintable.NewReader(bytes.NewReader(p.Body())))
-		return out, nil
+		return quotedPrintable(p.Body()), nil
 	}
 	return nil, ErrUnknownEncoding
+}
+
+// quotedPrintable decodes quoted-printable (RFC 2045 §6.7). An "=" that begins nothing stays.
+func quotedPrintable(text []byte) []byte {
+	out := make([]byte, 0, len(text))
+	for line := range bytes.Lines(text) {
+		end := line
+		line = bytes.TrimRight(line, " \t\r\n") // white space at the end was added on the way
+		end = end[len(line):]
+		for i := 0; i < len(line); i++ {
+			if line[i] == '=' && i+2 < len(line) {
+				if b, ok := hexOctet(line[i+1], line[i+2]); ok {
+					out = append(out, b)
+					i += 2
+					continue
+				}
+			}
+			if line[i] == '=' && i == len(line)-1 { // a soft line break
+				end = nil
+				break
+			}
+			out = append(out, line[i])
+		}
+		if i := bytes.IndexAny(end, "\r\n"); i >= 0 {
+			out = append(out, end[i:]...)
+		}
+	}
+	return out
+}
+
+func hexOctet(a, b byte) (byte, bool) {
+	x, y := hexDigit(a), hexDigit(b)
+	return byte(x<<4 | y), x >= 0 && y >= 0
+}
+
+func hexDigit(c byte) int {
+	switch {
+	case '0' <= c && c <= '9':
+		return int(c - '0')
+	case 'A' <= c && c <= 'F':
+		return int(c-'A') + 10
+	case 'a' <= c && c <= 'f':
+		return int(c-'a') + 10
+	}
+	return -1
 }
 
 // base64Text leaves out what is not base64 (RFC 2045 §6.8).

@@ -71,6 +71,7 @@ func TestAttacks(t *testing.T) {
 		{"an unknown charset", big, true, "a SELECT INBOX\r\nb SEARCH CHARSET KOI-7 SUBJECT x\r\n", append(repeat("* ...", 9), "a OK ...", "b NO [BADCHARSET (US-ASCII UTF-8)] ...")},
 		{"QRESYNC beyond everything", imapserver.Limits{Line: 1 << 20}, true, "a ENABLE QRESYNC\r\nb SELECT INBOX (QRESYNC (1 9223372036854775808))\r\nc SELECT INBOX (QRESYNC (1 1 1" + strings.Repeat(",1", 100000) + "))\r\n",
 			[]string{"* ENABLED QRESYNC", "a OK ...", "b BAD ...", "c BAD [LIMIT] ..."}},
+		{"SEARCH with 1001 keys", big, true, "a SELECT INBOX\r\nb SEARCH " + strings.Repeat("TEXT x ", 1000) + "ALL\r\n", append(repeat("* ...", 9), "a OK ...", "b BAD [LIMIT] ...")},
 		{"what is not there", big, true, "a SELECT nosuch\r\nb STATUS nosuch (MESSAGES)\r\nc DELETE nosuch\r\nd SUBSCRIBE nosuch\r\ne EXAMINE INBOX\r\nf COPY 1 nosuch\r\n",
 			append(append([]string{}, "a NO [NONEXISTENT] ...", "b NO [NONEXISTENT] ...", "c NO [NONEXISTENT] ...", "d NO [NONEXISTENT] ..."), append(repeat("* ...", 9), "e OK ...", "f NO [TRYCREATE] ...")...)},
 		{"DONE and the next command at once", big, true, "a IDLE\r\nDONE\r\nb NOOP\r\n", []string{"+ idling", "a OK ...", "b OK ..."}},
@@ -146,6 +147,8 @@ func TestHostileMessages(t *testing.T) {
 		"multipart without boundary":  "Content-Type: multipart/mixed\r\n\r\nnothing\r\n",
 		"a header of 1 MB":            "Subject: " + strings.Repeat("x", 1<<20) + "\r\n\r\nbody\r\n",
 		"20,000 addresses":            "To: " + strings.Repeat("a@example.com, ", 20000) + "b@example.com\r\n\r\nbody\r\n",
+		"encoded words without end":   "Subject: " + strings.Repeat("=?a?q?", 200000) + "?=\r\nFrom: " + strings.Repeat("=?", 200000) + "\r\n\r\nbody\r\n",
+		"200,000 fields":              strings.Repeat("X: y\r\n", 200000) + "\r\nbody\r\n",
 		"header alone":                "Subject: x\r\n",
 		"no header":                   "\r\nbody",
 		"not a message":               "\x00\xff\xfe\r\r\n\n",
@@ -176,6 +179,17 @@ func TestHostileMessages(t *testing.T) {
 				t.Error(d.Err())
 			}
 			p.want("c OK ...")
+			p.send("f FETCH 4 (" + strings.Repeat("BODY.PEEK[HEADER.FIELDS.NOT (nosuch)] ", 90) + "UID)\r\n")
+			size := 0
+			for {
+				line, err := p.r.ReadString('\n')
+				if size += len(line); err != nil || strings.HasPrefix(line, "f ") {
+					break
+				}
+			}
+			if size > 3*len(text)+2<<20 {
+				t.Errorf("%d octets of a message of %d", size, len(text))
+			}
 			if got := p.do("d", "SEARCH OR TEXT \"nosuch\" NOT BODY \"nosuch either\""); got[0] != "* SEARCH 1 2 3 4" {
 				t.Error(got)
 			}

@@ -318,6 +318,7 @@ type reader struct {
 	c      *session
 	body   imap.Body
 	pieces []piece // one an item, zero where the item does not read the message
+	copied int64   // octets of the pieces that are no ranges of the body
 	header int64   // length of the header, -1 if not known
 	whole  *message.Message
 	head   *message.Message
@@ -374,7 +375,7 @@ func (r *reader) find(it *imap.FetchItem, p *piece) error {
 			return err
 		}
 		text, ok := s.Extract(r.whole)
-		p.set(s, text, ok)
+		return r.set(s, p, text, ok)
 	case s.Specifier == imap.SectionAll:
 		p.start, p.n = s.Cut(size)
 	default:
@@ -387,18 +388,24 @@ func (r *reader) find(it *imap.FetchItem, p *piece) error {
 			return nil
 		}
 		text, ok := s.Extract(r.head)
-		p.set(s, text, ok)
+		return r.set(s, p, text, ok)
 	}
 	return nil
 }
 
-// set makes text, within the range of s, the piece.
-func (p *piece) set(s *imap.Section, text []byte, ok bool) {
+// set makes text, within the range of s, the piece. Many items that pick fields of a large header are a *LimitError.
+func (r *reader) set(s *imap.Section, p *piece, text []byte, ok bool) error {
 	if p.nothing = !ok; !ok {
-		return
+		return nil
+	}
+	if p.binary || s.Specifier == imap.SectionFields || s.Specifier == imap.SectionFieldsNot {
+		if r.copied += int64(len(text)); r.copied > 2*r.body.Size()+1<<20 {
+			return &imap.LimitError{What: "octets of one message", Limit: 2*r.body.Size() + 1<<20}
+		}
 	}
 	start, n := s.Cut(int64(len(text)))
 	p.text, p.n = text[start:start+n], n
+	return nil
 }
 
 // appendHead appends what comes before the octets.
@@ -492,6 +499,8 @@ func (r *reader) decoded(s *imap.Section, p *piece) error {
 		return err
 	}
 	text, ok, err := s.Decode(r.whole)
-	p.set(s, text, ok)
-	return err
+	if err != nil {
+		return err
+	}
+	return r.set(s, p, text, ok)
 }

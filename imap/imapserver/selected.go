@@ -165,9 +165,12 @@ func (c *session) scan(v *view) (unseen int, err error) {
 	return unseen, nil
 }
 
+// maxKeywords is how many flags FLAGS names at most: a client need not take more than imap.MaxFlags.
+const maxKeywords = imap.MaxFlags - 1
+
 // learn adds a flag to those that the client knows, and reports whether it was not among them.
 func (v *view) learn(f imap.Flag) bool {
-	if v.keywords[f] {
+	if v.keywords[f] || len(v.keywords) >= 2*maxKeywords || len(v.flags) >= maxKeywords {
 		return false
 	}
 	v.keywords[f] = true

@@ -68,9 +68,7 @@ func (s *Server) session(soft, hard context.Context, nc net.Conn) {
 		c.command()
 	}
 	_ = c.bw.Flush()
-	if c.br.Buffered() > 0 {
-		c.linger()
-	}
+	c.linger()
 }
 
 // flush sends what was written, unless a further command is waiting already and this can go with its answer.
@@ -138,9 +136,7 @@ func (c *session) end(err error) {
 	}
 	c.respond("*", &bye)
 	_ = c.bw.Flush()
-	if isLimit(err) {
-		c.linger()
-	}
+	c.linger()
 }
 
 // states in which a command is allowed.
