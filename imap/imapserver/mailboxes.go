@@ -15,9 +15,9 @@ func (c *session) mailboxName() (string, error) {
 	return c.decodeName(c.d.Astring())
 }
 
-// decodeName decodes a name or a pattern: UTF-8 after ENABLE IMAP4rev2, else modified UTF-7 (RFC 9051 §5.1).
+// decodeName decodes a name or a pattern: UTF-8 after ENABLE of IMAP4rev2 or UTF8=ACCEPT, else modified UTF-7 (RFC 9051 §5.1).
 func (c *session) decodeName(s string) (string, error) {
-	if !c.rev2 {
+	if !c.utf8 {
 		name, err := imap.ParseUTF7(s)
 		if err != nil {
 			return "", fmt.Errorf("%w: %v", imap.ErrInvalidName, err)
@@ -35,7 +35,7 @@ func (c *session) decodeName(s string) (string, error) {
 
 // appendName appends the name of a mailbox as this client reads it.
 func (c *session) appendName(dst []byte, name string) []byte {
-	if !c.rev2 {
+	if !c.utf8 {
 		return imap.AppendAString(dst, string(imap.AppendUTF7(nil, name)))
 	}
 	for i := range len(name) {

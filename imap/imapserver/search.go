@@ -29,6 +29,9 @@ func (c *session) search() (*imap.Status, error) {
 		c.d.SP()
 	}
 	if c.d.AcceptKeyword("CHARSET") {
+		if c.accept { // RFC 9755 §3
+			return nil, c.searchFailed(&s, badCommand("no CHARSET after ENABLE UTF8=ACCEPT"))
+		}
 		c.d.SP()
 		charset := c.d.Astring()
 		c.d.SP()

@@ -33,6 +33,8 @@ type session struct {
 	user      string
 	account   *imap.Account // nil before the login
 	rev2      bool          // ENABLE IMAP4rev2
+	utf8      bool          // ENABLE IMAP4rev2 or UTF8=ACCEPT: names in UTF-8
+	accept    bool          // ENABLE UTF8=ACCEPT (RFC 9755)
 	condstore bool          // RFC 7162 §3.1: MODSEQ in every FETCH response with flags
 	qresync   bool          // ENABLE QRESYNC: VANISHED instead of EXPUNGE (RFC 7162 §3.2.3)
 	box       *view         // the selected mailbox or nil
@@ -424,8 +426,11 @@ func (c *session) enable() (*imap.Status, error) {
 		switch name := c.d.Keyword(); {
 		case slices.Contains(on, name):
 		case name == "IMAP4REV2":
-			c.rev2 = true
+			c.rev2, c.utf8 = true, true
 			on = append(on, "IMAP4rev2")
+		case name == "UTF8=ACCEPT":
+			c.accept, c.utf8 = true, true
+			on = append(on, name)
 		case name == "CONDSTORE", name == "QRESYNC":
 			c.condstore = true
 			c.qresync = c.qresync || name == "QRESYNC"

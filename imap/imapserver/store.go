@@ -212,8 +212,13 @@ func (c *session) append() (*imap.Status, error) {
 		m.InternalDate = c.d.DateTime()
 		c.d.SP()
 	}
+	wrapped := c.accept && c.d.AcceptKeyword("UTF8") // RFC 9755 §4
+	if wrapped {
+		c.d.SP()
+		c.d.Expect('(')
+	}
 	lit := c.d.Literal()
-	if lit == nil {
+	if lit == nil || wrapped && !lit.Binary {
 		c.d.Want("a literal")
 	}
 	if c.d.Err() != nil {
@@ -227,7 +232,7 @@ func (c *session) append() (*imap.Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	body := &appendBody{r: r, d: c.d}
+	body := &appendBody{r: r, d: c.d, wrapped: wrapped}
 	m.Size, m.Body = lit.Size, body
 	done, err := c.account.Appender.Append(c.ctx, name, []imap.AppendMessage{m})
 	if c.d.Err() != nil {
@@ -268,9 +273,10 @@ func (c *session) mayAppend(name string, nameErr error, size int64) error {
 // An appendBody is the literal of APPEND. Its end comes only when the command has ended too: a backend that has seen
 // io.EOF may store the message.
 type appendBody struct {
-	r     io.Reader
-	d     *imap.Decoder
-	ended bool
+	r       io.Reader
+	d       *imap.Decoder
+	wrapped bool // in UTF8 (...)
+	ended   bool
 }
 
 func (b *appendBody) Read(p []byte) (int, error) {
@@ -280,6 +286,9 @@ func (b *appendBody) Read(p []byte) (int, error) {
 	n, err := b.r.Read(p)
 	if err == io.EOF {
 		b.ended = true
+		if b.wrapped {
+			b.d.Expect(')')
+		}
 		if b.d.EOL(); n == 0 {
 			return 0, b.end()
 		}
