@@ -70,7 +70,9 @@ type Body interface {
 	Size() int64
 }
 
-// Watcher is the change feed of an account, the one that IDLE, NOTIFY, JMAP push, and POP3 share.
+// Watcher is the change feed of an account, the one that IDLE, NOTIFY, JMAP push, and POP3 share. The notice of a change
+// is there before the method that made it returns, so that a session tells its client of its own changes at once; a
+// rename and the end of a mailbox are changes too.
 type Watcher interface {
 	// Watch subscribes from now on, until ctx ends. See Feed for an implementation in memory.
 	Watch(ctx context.Context) *Watch

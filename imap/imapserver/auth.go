@@ -22,8 +22,9 @@ func (c *session) capabilities() string {
 	a := c.account
 	if a == nil {
 		add(c.s.TLS != nil && c.tlsState() == nil, "STARTTLS")
-		add(!c.mayShowPassword(), "LOGINDISABLED")
-		for _, m := range c.s.Authenticator.Mechanisms(c.saslConn()) {
+		mechanisms := c.s.Authenticator.Mechanisms(c.saslConn())
+		add(!c.mayShowPassword() || !slices.Contains(mechanisms, "PLAIN"), "LOGINDISABLED") // LOGIN is PLAIN within
+		for _, m := range mechanisms {
 			add(true, "AUTH="+m)
 		}
 		return string(b)

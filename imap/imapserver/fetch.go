@@ -90,7 +90,7 @@ func (c *session) fetchModifiers(f *fetching) {
 
 // plan finds out what the items need, and gives RFC822 and its like the form of BODY[...].
 func (f *fetching) plan(c *session) {
-	if c.uid {
+	if c.uid || c.qresync { // RFC 7162 §3.2.4
 		f.items = append([]imap.FetchItem{{Att: imap.FetchUID}}, f.items...)
 	}
 	if f.since > 0 {

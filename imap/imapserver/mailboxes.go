@@ -119,11 +119,14 @@ func (c *session) delete() (*imap.Status, error) {
 	if c.account.Editor == nil || name == "INBOX" {
 		return nil, imap.ErrCannot
 	}
+	if err := c.account.Editor.Delete(c.ctx, name); err != nil {
+		return nil, err
+	}
 	if c.box != nil && c.box.Name == name {
-		c.leave() // RFC 9051 §6.3.4 leaves it open; a client that deletes it has done with it
+		c.leave()
 		c.ok(imap.CodeClosed, "", "the mailbox is closed")
 	}
-	return nil, c.account.Editor.Delete(c.ctx, name)
+	return nil, nil
 }
 
 func (c *session) rename() (*imap.Status, error) {

@@ -139,10 +139,9 @@ func (s *suite) watch() {
 	}
 	m := s.box("INBOX")
 	s.add("INBOX", letter("a", "x\r\n"))
-	// A notice is there when the call returns: a session tells its client of its own changes at once.
-	select {
+	select { // a notice is there when the call returns: a session tells its client of its own changes at once
 	case <-w.Ready():
-	case <-time.After(10 * time.Second):
+	default:
 		s.Fatal("no notice")
 	}
 	st := s.status(m)
@@ -155,6 +154,22 @@ func (s *suite) watch() {
 	if n := w.Take(); len(n) != 1 || n[0].ModSeq != s.status(m).HighestModSeq {
 		s.Errorf("two changes of one mailbox: %v", n)
 	}
+	if s.a.Editor == nil {
+		return
+	}
+	info, err := s.a.Editor.Create(s.Context(), "box", imap.CreateOptions{})
+	s.must(err)
+	told := func(what string) {
+		s.Helper()
+		if n := w.Take(); !slices.ContainsFunc(n, func(n imap.Notice) bool { return n.MailboxID == info.ID }) {
+			s.Errorf("%s: notices %v, want one of %s", what, n, info.ID)
+		}
+	}
+	told("create")
+	s.must(s.a.Editor.Rename(s.Context(), "box", "other"))
+	told("rename")
+	s.must(s.a.Editor.Delete(s.Context(), "other"))
+	told("delete")
 }
 
 func (s *suite) names() map[string]imap.MailboxInfo {
