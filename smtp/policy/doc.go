@@ -14,7 +14,7 @@
 // Each Handler method is a func(smtp.Handler) smtp.Handler, so they can be put one before another. Verifier, Signer and
 // Payer read a message to its end before they hand it on: up to 256 KiB of it in memory, the rest in a temporary file. Gate
 // and Opener keep its header only. MAIL and RCPT go straight through, so what stands behind refuses unknown recipients
-// itself.
+// itself; but Payer gathers an envelope first, and Gate looks at a recipient before.
 //
 // First contact, the dialogue:
 //
