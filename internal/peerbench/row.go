@@ -24,6 +24,8 @@ type impl struct {
 	cpu func() (time.Duration, error)
 	// memory is the allocations and octets so far of whoever does the work; nil: this process.
 	memory func() (mallocs, size uint64, err error)
+	// program says that it is no Go program, whose allocations nobody counts.
+	program bool
 	// stop ends what start began; nil: nothing.
 	stop func()
 }

@@ -151,10 +151,14 @@ func smtpRows() ([]row, error) {
 		{name: "100 KiB, pipelined", size: 100 << 10, pipelined: true},
 		{name: "4 KiB, one connection each", size: 4 << 10, connect: true},
 	} {
-		rows = append(rows, row{"smtp server " + l.name, []impl{
+		r := row{"smtp server " + l.name, []impl{
 			smtpImpl("mailbricks", "mailbricks", l),
 			smtpImpl(version("go-smtp", "github.com/emersion/go-smtp"), "go-smtp", l),
-		}})
+		}}
+		if im, ok := sinkImpl(l); ok {
+			r.impls = append(r.impls, im)
+		}
+		rows = append(rows, r)
 	}
 	return rows, nil
 }

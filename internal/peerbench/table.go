@@ -22,8 +22,12 @@ func writeTable(w io.Writer, results []result) error {
 			}
 			allocs := r.of(i, func(s sample) float64 { return s.allocs }).median
 			bytes := r.of(i, func(s sample) float64 { return s.bytes }).median
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %.0f | %s |\n", name, im.name,
-				duration(r.of(i, func(s sample) float64 { return s.cpu }).median), ratio, allocs, octets(bytes))
+			memory := fmt.Sprintf("%.0f | %s", allocs, octets(bytes))
+			if im.program {
+				memory = " | "
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, im.name,
+				duration(r.of(i, func(s sample) float64 { return s.cpu }).median), ratio, memory)
 		}
 	}
 	_, err := io.WriteString(w, b.String())
