@@ -7,12 +7,16 @@ import (
 	"time"
 )
 
+// maxLookAhead is how much of a header section is read ahead where Limits.HeaderSize allows more: a Date behind it goes
+// unseen.
+const maxLookAhead = 1 << 20
+
 // complete adds what a message that is submitted must have and has not, Date and Message-ID (RFC 6409 §8.1, §8.2). It reads
 // the header section, which the limits bound, and puts it behind them.
 func (b *body) complete() {
 	var head []byte
 	p := make([]byte, smallBuffer)
-	for !b.hops.Done() && b.err == nil {
+	for !b.hops.Done() && b.err == nil && len(head) < maxLookAhead {
 		n, _ := b.more(p)
 		head = append(head, p[:n]...)
 	}
