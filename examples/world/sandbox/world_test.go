@@ -1,0 +1,320 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+func newWorld(t *testing.T) *World {
+	t.Helper()
+	w, err := New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := w.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// send sends a letter and waits for its end.
+func send(t *testing.T, w *World, text string, o Options, to ...string) Letter {
+	t.Helper()
+	m, err := Prepare([]byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := w.Send(m, o, to...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	l, err := w.Wait(ctx, id)
+	if err != nil {
+		t.Fatalf("%v: %s", err, dump(l))
+	}
+	return l
+}
+
+func dump(l Letter) string {
+	b, err := json.MarshalIndent(l, "", " ")
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+func text(from, subject string) string {
+	return fmt.Sprintf("From: %s\nTo: somebody\nSubject: %s\n\nHello.\n", from, subject)
+}
+
+const (
+	alice = "alice@harbour.example"
+	bob   = "bob@meadow.example"
+	carol = "carol@summit.example"
+)
+
+// said returns every line of a stage.
+func said(l Letter, stage string) string {
+	var b strings.Builder
+	for _, h := range l.Hops {
+		if h.Stage == stage {
+			for _, n := range h.Dialogue {
+				fmt.Fprintln(&b, n.Dir, n.Text)
+			}
+			for _, s := range h.Steps {
+				fmt.Fprintln(&b, s.Question, s.Answer)
+			}
+			fmt.Fprintln(&b, h.Summary)
+		}
+	}
+	return b.String()
+}
+
+func stages(l Letter) string {
+	var out []string
+	for _, h := range l.Hops {
+		out = append(out, h.Stage)
+	}
+	return strings.Join(out, " ")
+}
+
+// TestLetter follows one letter from hop to hop.
+func TestLetter(t *testing.T) {
+	w := newWorld(t)
+	l := send(t, w, text(alice, "Grüße"), Options{}, bob)
+	if l.State != Delivered || l.Auth != (Auth{"pass", "pass", "pass"}) || l.Read == nil || !l.Read.Identical || l.From != alice || l.To != bob {
+		t.Fatal(dump(l))
+	}
+	if got, want := stages(l), "submission signature queue dns policy relay verification delivery reading"; got != want {
+		t.Errorf("stages %q, want %q", got, want)
+	}
+	for _, h := range l.Hops {
+		if !h.OK || !h.Done {
+			t.Errorf("%s: %+v", h.Stage, h)
+		}
+	}
+	for stage, lines := range map[string][]string{
+		"submission":   {"-> STARTTLS", "-- TLS 1.3", "-> AUTH PLAIN ***", "-> MAIL FROM:<alice@harbour.example>", "<- 250 2.0.0 Queued as"},
+		"dns":          {"MX meadow.example 10 mx.meadow.example.", "A mx.meadow.example 198.51.100.25", "TXT _mta-sts.meadow.example v=STSv1"},
+		"policy":       {"-> GET https://mta-sts.meadow.example/.well-known/mta-sts.txt", "<- mode: enforce"},
+		"relay":        {"-> EHLO mx.harbour.example", "-> STARTTLS", "-- TLS 1.3", "-> RCPT TO:<bob@meadow.example>", "<- 250 2.1.5"},
+		"verification": {"SPF pass, DKIM pass, DMARC pass"},
+		"delivery":     {"-> LHLO mx.meadow.example", "-> STARTTLS", "<- 250 2.1.5"},
+		"reading":      {"IMAP: ", "POP3: ", "JMAP: "},
+	} {
+		for _, want := range lines {
+			if !strings.Contains(said(l, stage), want) {
+				t.Errorf("%s: no %q in\n%s", stage, want, said(l, stage))
+			}
+		}
+	}
+	if strings.Contains(dump(l), "alice-secret") {
+		t.Error("the password is shown")
+	}
+	var spf []string
+	for _, s := range l.Verdict.SPF.Steps {
+		spf = append(spf, s.Question)
+	}
+	if got := strings.Join(spf, ", "); !strings.Contains(got, "TXT harbour.example, MX harbour.example, A mx.harbour.example") {
+		t.Errorf("questions of SPF: %s", got)
+	}
+}
+
+// TestBroken: what is broken on purpose is found, and refused where DMARC leaves nothing that vouches for the author.
+func TestBroken(t *testing.T) {
+	w := newWorld(t)
+	const rejected = "550 5.7.1 "
+	for name, tt := range map[string]struct {
+		o     Options
+		auth  Auth
+		reply string
+	}{
+		"wrong key":        {Options{WrongKey: true}, Auth{"pass", "fail", "pass"}, "250 "}, // SPF still vouches
+		"unlisted address": {Options{Unlisted: true}, Auth{"fail", "pass", "pass"}, "250 "}, // DKIM still does
+		"both":             {Options{WrongKey: true, Unlisted: true}, Auth{"fail", "fail", "fail"}, rejected},
+		"forged author":    {Options{Forged: true}, Auth{"pass", "none", "fail"}, rejected},
+	} {
+		for _, from := range []string{alice, "ann@guest.test"} {
+			l := send(t, w, text(from, name), tt.o, bob)
+			if l.Auth != tt.auth || !strings.HasPrefix(l.Reply, tt.reply) || (l.State == Refused) != (tt.reply == rejected) {
+				t.Errorf("%s of %s: %s", name, from, dump(l))
+			}
+			if (l.Read != nil && l.Read.Identical) == (l.State == Refused) {
+				t.Errorf("%s of %s: read %+v", name, from, l.Read)
+			}
+		}
+	}
+	mails, err := w.Mails(t.Context(), bob)
+	if err != nil || len(mails) != 4 {
+		t.Errorf("%d letters came through, %v", len(mails), err)
+	}
+}
+
+// TestGuests: whose domain sends, and what is said of it.
+func TestGuests(t *testing.T) {
+	w := newWorld(t)
+	pass, none := Auth{"pass", "pass", "pass"}, Auth{"pass", "pass", "none"}
+	for header, tt := range map[string]struct {
+		sender string
+		auth   Auth
+		state  State
+	}{
+		"From: Ann <ann@guest.test>":                      {"ann@guest.test", pass, Delivered},
+		"From: \"odd one\"@guest.test":                    {"odd one@guest.test", pass, Delivered},
+		"From: ann@bücher.example.org":                    {"ann@bücher.example.org", pass, Delivered},
+		"From: carol@summit.example":                      {carol, pass, Delivered},
+		"From: news@deep.below.harbour.example":           {"news@deep.below.harbour.example", pass, Delivered},
+		"From: group: a@one.test, b@one.test;":            {"a@one.test", pass, Delivered},
+		"Subject: nobody wrote this":                      {alice, none, Delivered},
+		"From: ann@localhost":                             {alice, none, Delivered},
+		"From: a@one.test, b@two.test":                    {alice, Auth{"pass", "none", "permerror"}, Refused},
+		"From: a@one.test\nFrom: b@one.test":              {alice, Auth{"pass", "none", "permerror"}, Refused},
+		"From: a@" + strings.Repeat("long.", 30) + "test": {"", pass, Delivered},
+	} {
+		l := send(t, w, header+"\nX: y\n\nHello\n", Options{}, bob)
+		if l.State != tt.state || l.Auth != tt.auth || tt.sender != "" && strings.ReplaceAll(l.Sender, `"`, "") != tt.sender {
+			t.Errorf("%q: %s", header, dump(l))
+		}
+	}
+	if _, err := w.Send(&Message{Bytes: []byte("x"), Domain: strings.Repeat("a.", 120) + "test"}, Options{}, bob); err == nil {
+		t.Error("a domain with a name too long for keys")
+	}
+	for _, to := range [][]string{nil, {"bob"}, {"bob@elsewhere.test"}, {bob, "x"}} {
+		m, err := Prepare([]byte(text(alice, "x")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if id, err := w.Send(m, Options{}, to...); err == nil {
+			t.Errorf("%q: %s", to, id)
+		}
+	}
+}
+
+// TestUnknownUser: the store's refusal comes back, and the sender gets a notice.
+func TestUnknownUser(t *testing.T) {
+	w := newWorld(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for c := range w.Watch(ctx) {
+		switch c.Kind {
+		case "":
+			l := send(t, w, text(alice, "anybody?"), Options{}, "nobody@meadow.example")
+			if l.State != Refused || !strings.HasPrefix(l.Reply, "550 5.1.1") {
+				t.Fatal(dump(l))
+			}
+		case "inbox":
+			mails, err := w.Mails(ctx, alice)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.ID == alice && len(mails) == 1 {
+				m, err := w.Mail(ctx, alice, mails[0].ID)
+				if err != nil || !strings.Contains(m.Source, "nobody@meadow.example") {
+					t.Errorf("%+v %v", m, err)
+				}
+				return
+			}
+		}
+	}
+	t.Error("no notice came")
+}
+
+// TestFirstContact: a stranger is refused and told the price; the stamp is paid; the answer carries a capability, which
+// lets the next letter in.
+func TestFirstContact(t *testing.T) {
+	w := newWorld(t)
+	l := send(t, w, text(alice, "one"), Options{Unpaid: true}, carol)
+	if l.State != Refused || !strings.HasPrefix(l.Reply, "550 5.7.1 Unknown sender, capability not established") || !strings.Contains(l.Reply, "bits=20") {
+		t.Fatal(dump(l))
+	}
+	l = send(t, w, text(alice, "two"), Options{}, carol)
+	if l.State != Delivered || !l.Read.Identical || !strings.Contains(said(l, "relay"), "550 5.7.1 Postage: scheme=hashcash; bits=20; resource="+carol) ||
+		!strings.Contains(stages(l), "postage") || !strings.Contains(said(l, "capability"), "request") || l.Read.Mailbox != "Requests" {
+		t.Fatal(dump(l))
+	}
+	if l := send(t, w, text(alice, "three"), Options{Unpaid: true}, carol); l.State != Refused {
+		t.Fatalf("a stamp is good for one letter: %s", dump(l))
+	}
+	if l := send(t, w, text(carol, "Re: two"), Options{}, alice); l.State != Delivered || !l.Read.Identical {
+		t.Fatal(dump(l))
+	}
+	l = send(t, w, text(alice, "Re: Re: two"), Options{}, carol)
+	if l.State != Delivered || !l.Read.Identical || strings.Contains(stages(l), "postage") || !strings.Contains(said(l, "capability"), "capability for "+carol+": valid") {
+		t.Fatal(dump(l))
+	}
+	if l := send(t, w, text(bob, "a stranger"), Options{Unpaid: true}, carol); l.State != Refused {
+		t.Fatalf("the capability is for alice: %s", dump(l))
+	}
+}
+
+// TestMany: letters on their way at the same time do not get into each other's story.
+func TestMany(t *testing.T) {
+	w := newWorld(t)
+	var wg sync.WaitGroup
+	for i := range 20 {
+		wg.Go(func() {
+			from := fmt.Sprintf("u%d@d%d.test", i, i)
+			m, err := Prepare([]byte(text(from, "same")))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			id, err := w.Send(m, Options{}, bob)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			l, err := w.Wait(ctx, id)
+			if err != nil || l.State != Delivered || l.From != from || l.Verdict.DMARC.Domain != fmt.Sprintf("d%d.test", i) || !strings.Contains(said(l, "relay"), "<"+from+">") || !l.Read.Identical {
+				t.Errorf("%v: %s", err, dump(l))
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestBounds: what is kept has limits.
+func TestBounds(t *testing.T) {
+	w := newWorld(t)
+	f := w.start(Letter{})
+	for range 3 * maxHops {
+		h := f.hop("x", "", "")
+		for range 2 * maxDialogue {
+			h.say("->", strings.Repeat("x", 2*maxLine))
+		}
+	}
+	l, _ := w.Letter(f.id())
+	if len(l.Hops) > maxHops || len(l.Hops[0].Dialogue) > maxDialogue || len(l.Hops[0].Dialogue[0].Text) > maxLine+4 {
+		t.Errorf("%d hops, %d lines of %d", len(l.Hops), len(l.Hops[0].Dialogue), len(l.Hops[0].Dialogue[0].Text))
+	}
+	for range maxLetters {
+		w.start(Letter{})
+	}
+	if _, ok := w.Letter(f.id()); ok {
+		t.Error("the first letter is still known")
+	}
+	k := &keys{zone: w.zone, home: "harbour.example", signers: w.keys.signers, guests: maxGuests}
+	if err := k.invite("one.more.test"); err == nil {
+		t.Error("one domain too many")
+	}
+}
+
+func TestBig(t *testing.T) {
+	w := newWorld(t)
+	l := send(t, w, text(alice, "big")+string(bytes.Repeat([]byte("0123456789abcdef and so on, line for line\n"), 50_000)), Options{}, bob)
+	if l.State != Delivered || !l.Read.Identical || l.Size < 2<<20 {
+		t.Error(dump(l))
+	}
+}
