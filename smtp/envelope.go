@@ -53,7 +53,7 @@ func Deliver(ctx context.Context, h Handler, e Envelope, body io.Reader) (Result
 			if ctx.Err() != nil {
 				return nil, err
 			}
-			out[i].Reply = ReplyOf(err)
+			out[i] = ResultOf(err)
 			continue
 		}
 		accepted = append(accepted, i)
@@ -67,7 +67,7 @@ func Deliver(ctx context.Context, h Handler, e Envelope, body io.Reader) (Result
 	}
 	for k, i := range accepted {
 		if err != nil {
-			out[i].Reply = ReplyOf(err)
+			out[i] = ResultOf(err)
 		} else {
 			out[i] = res[k]
 		}

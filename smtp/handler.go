@@ -3,6 +3,7 @@ package smtp
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
 	"net/netip"
@@ -67,6 +68,16 @@ func SameResult(n int, r Reply) Results {
 		out[i].Reply = r
 	}
 	return out
+}
+
+// ResultOf returns what a recipient gets for err: the Reply that ReplyOf returns, and who gave it. It must not be called
+// with nil.
+func ResultOf(err error) Result {
+	r := Result{Reply: ReplyOf(err)}
+	if e, ok := errors.AsType[*Error](err); ok && e.Reply.Code == r.Reply.Code {
+		r.RemoteMTA = e.RemoteMTA
+	}
+	return r
 }
 
 // A Peer is the other side of a transaction as the server knows it. The zero Peer is a local origin.

@@ -56,6 +56,8 @@ func (r Reply) String() string {
 // An Error is a negative Reply as a Go error. It is found with errors.As through any wrapping.
 type Error struct {
 	Reply Reply
+	// RemoteMTA names the host that gave the Reply where that was another one, as in Result; else "".
+	RemoteMTA string
 	// Err is the cause, for logs; it is never told to the peer.
 	Err error
 }

@@ -127,3 +127,22 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+func TestResultOf(t *testing.T) {
+	refused := &Error{Reply: NewReply(550, EnhancedCode{5, 7, 1}, "No"), RemoteMTA: "mx.example.com"}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{refused, "550 5.7.1 No mx.example.com"},
+		{fmt.Errorf("via: %w", refused), "550 5.7.1 No mx.example.com"},
+		{&Error{Reply: NewReply(454, EnhancedCode{4, 7, 0}, "Later"), Err: refused}, "454 4.7.0 Later "},
+		{&Error{Reply: NewReply(250, EnhancedCode{}, "OK"), RemoteMTA: "mx.example.com"}, "451 4.3.0 Local error in processing "},
+		{errors.New("disk"), "451 4.3.0 Local error in processing "},
+	} {
+		r := ResultOf(tt.err)
+		if got := r.Reply.String() + " " + r.RemoteMTA; got != tt.want {
+			t.Errorf("%v: %q, want %q", tt.err, got, tt.want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -170,7 +171,7 @@ func (q *Queue) deliver(ctx context.Context, c Claim, s *state, g group) outcome
 		err = errors.New("queue: Next gave another number of results")
 	}
 	if err != nil {
-		results = smtp.SameResult(len(g.rcpts), smtp.ReplyOf(err))
+		results = slices.Repeat(smtp.Results{smtp.ResultOf(err)}, len(g.rcpts))
 		q.log.Warn("delivery failed", "id", c.Record().ID, "domain", g.domain, "err", err)
 	}
 	now, stopped := time.Now(), ctx.Err() != nil
