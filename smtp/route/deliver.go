@@ -41,22 +41,13 @@ func (r *Router) Deliver(ctx context.Context, e smtp.Envelope, body io.Reader) (
 		res, err := r.deliver(ctx, part, g.domain, kept.Reader())
 		for k, i := range g.rcpts {
 			if err != nil {
-				results[i] = resultOf(err)
+				results[i] = smtp.ResultOf(err)
 			} else {
 				results[i] = res[k]
 			}
 		}
 	}
 	return results, nil
-}
-
-// resultOf is what a recipient gets for an error.
-func resultOf(err error) smtp.Result {
-	out := smtp.Result{Reply: smtp.ReplyOf(err)}
-	if ce, ok := errors.AsType[*smtpclient.Error](err); ok && ce.Reply.Code != 0 {
-		out.RemoteMTA = ce.Host
-	}
-	return out
 }
 
 // A groupOf is the recipients of one domain by index.
@@ -118,18 +109,9 @@ func (r *Router) try(ctx context.Context, domain string, from smtp.Path, params 
 	policy := r.policy(ctx, p)
 	var failure error
 	for _, h := range p.hosts {
-		config := r.Client
-		err := r.admit(ctx, p, h, policy, from, params, &config)
-		if err == nil {
-			var late bool
-			late, err = send(r.client(p, h, config))
-			if err == nil {
-				return nil
-			}
-			r.reportFailure(ctx, p, h, policy, err)
-			if late || !another(err) || ctx.Err() != nil {
-				return err
-			}
+		decided, err := r.tryHost(ctx, p, h, policy, from, params, send)
+		if decided {
+			return err
 		}
 		r.log().Info("host did not take mail", "domain", p.domain, "host", h.name, "err", err)
 		// What may change is the better answer, so that the message is tried again.
@@ -138,6 +120,28 @@ func (r *Router) try(ctx context.Context, domain string, from smtp.Path, params 
 		}
 	}
 	return failure
+}
+
+// tryHost calls send for one host, once for each of its addresses that answers and is then of no use.
+func (r *Router) tryHost(ctx context.Context, p place, h host, policy *mtasts.Policy, from smtp.Path, params smtp.MailParams, send func(*smtpclient.Client) (bool, error)) (decided bool, err error) {
+	config := r.Client
+	if err := r.admit(ctx, p, h, policy, from, params, &config); err != nil {
+		return false, err
+	}
+	d := &hostDialer{r: r, domain: p.domain, h: h}
+	for {
+		late, err := send(r.client(d, config))
+		if err == nil {
+			return true, nil
+		}
+		r.reportFailure(ctx, p, h, policy, err)
+		if late || !another(err) || ctx.Err() != nil {
+			return true, err
+		}
+		if !d.again() {
+			return false, err
+		}
+	}
 }
 
 // policy returns the MTA-STS policy in force, nil for none.

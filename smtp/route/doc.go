@@ -7,7 +7,8 @@
 //	  mx2 (equal preference is drawn by lot)
 //	    AAAA, A                  dialed one after another, 250 ms apart; the first that answers has it
 //	    220 ... 354, the message
-//	      no connection, no TLS where it is required, 4yz greeting, 421, lost before the message: mx1, and so on
+//	      no TLS where it is required, 4yz greeting, 421, lost before the message: its next address, then mx1
+//	      no connection: mx1
 //	      any other reply decides
 //
 // Connections are kept for the next message to the same host. Results name the host that answered (RemoteMTA). The

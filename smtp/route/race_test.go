@@ -96,10 +96,12 @@ func TestRace(t *testing.T) {
 				for i := range tt.hosts {
 					list = append(list, netip.AddrFrom4([4]byte{192, 0, 2, byte(i)}))
 				}
-				c, err := race(ctx, dial, "tcp", list, "25")
+				c, of, err := race(ctx, dial, "tcp", list, "25")
 				got := -1
 				if err == nil {
-					_, _ = fmt.Sscan(c.(named).name, &got)
+					if got = of; c.(named).name != fmt.Sprint(of) {
+						t.Errorf("connection of %s said to be that of %d", c.(named).name, of)
+					}
 					c.Close()
 				}
 				took := time.Since(begin)

@@ -232,6 +232,50 @@ func TestNextHost(t *testing.T) {
 	}
 }
 
+// TestNextAddress: a host's other addresses are asked before the next host is.
+func TestNextAddress(t *testing.T) {
+	busy := func(t *testing.T) string {
+		return smtptest.NewScriptServer(t, nil, false, "> 421 4.3.2 busy").Addr
+	}
+	for _, tt := range []struct {
+		name  string
+		hosts string // which of the three addresses of mx1 take mail: busy, refuses, or ok
+		want  string
+		hits  int
+	}{
+		{"all right", "ok ok ok", "mx1.d.test", 1},
+		{"one busy", "busy ok refuses", "mx1.d.test", 2},
+		{"one refuses, one busy", "refuses busy ok", "mx1.d.test", 3},
+		{"two busy", "busy busy ok", "mx1.d.test", 3},
+		{"none", "busy refuses busy", "mx2.d.test", 4},
+	} {
+		rec := &smtptest.Recorder{}
+		n := &network{hosts: map[string]string{"192.0.2.9": server(t, rec)}}
+		zone := "d.test. IN MX 1 mx1.d.test.\nd.test. IN MX 2 mx2.d.test.\nmx2.d.test. IN A 192.0.2.9\n"
+		for i, how := range strings.Fields(tt.hosts) {
+			zone += fmt.Sprintf("mx1.d.test. IN A 192.0.2.%d\n", i)
+			switch how {
+			case "ok":
+				n.hosts[fmt.Sprintf("192.0.2.%d", i)] = server(t, rec)
+			case "busy":
+				n.hosts[fmt.Sprintf("192.0.2.%d", i)] = busy(t)
+			}
+		}
+		r := router(t, zone, n)
+		res, err := r.Deliver(t.Context(), envelope(t, "b@d.test"), strings.NewReader(text))
+		if err != nil || res[0].RemoteMTA != tt.want || len(n.dialed()) < tt.hits || len(rec.Messages()) != 1 {
+			t.Errorf("%s: %v, %v, dialed %v", tt.name, res, err, n.dialed())
+		}
+		seen := make(map[string]bool)
+		for i, a := range n.dialed() {
+			if seen[a] && n.hosts[a] != "" { // one that refuses may be tried again
+				t.Errorf("%s: dial %d: %s again", tt.name, i, a)
+			}
+			seen[a] = true
+		}
+	}
+}
+
 // TestAllHostsFail: what may change is what is told.
 func TestAllHostsFail(t *testing.T) {
 	n := &network{hosts: map[string]string{}}

@@ -2,7 +2,6 @@ package smtpclient
 
 import (
 	"context"
-	"errors"
 	"io"
 	"time"
 
@@ -86,10 +85,7 @@ func (b *batch) fail(err error) (smtp.Results, error) {
 	}
 	for i := range b.results {
 		if b.results[i].Reply.Code == 0 {
-			b.results[i].Reply = smtp.ReplyOf(err)
-			if ce, ok := errors.AsType[*Error](err); ok && ce.Reply.Code != 0 {
-				b.results[i].RemoteMTA = ce.Host
-			}
+			b.results[i] = smtp.ResultOf(err)
 		}
 	}
 	return b.results, nil

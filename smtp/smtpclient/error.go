@@ -58,7 +58,7 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // refused is the server's own refusal.
 func (c *Conn) refused(op string, r smtp.Reply) *Error {
-	return &Error{Op: op, Host: c.host, Reply: r, Err: &smtp.Error{Reply: r}}
+	return &Error{Op: op, Host: c.host, Reply: r, Err: &smtp.Error{Reply: r, RemoteMTA: c.host}}
 }
 
 // local is a refusal of ours that leaves the connection as it is.

@@ -209,6 +209,9 @@ func TestSinkFails(t *testing.T) {
 				if e.Op != tt.op || !strings.HasPrefix(short(smtp.ReplyOf(err)), tt.reply) {
 					t.Errorf("%s %s: %v, %s; want %s, %s", tt.flag, tt.verb, err, smtp.ReplyOf(err), tt.op, tt.reply)
 				}
+				if theirs := tt.flag != "-q"; theirs != (smtp.ResultOf(err).RemoteMTA != "") {
+					t.Errorf("%s %s: said by %q", tt.flag, tt.verb, smtp.ResultOf(err).RemoteMTA)
+				}
 			} else if err != nil || tt.op != "" || !strings.HasPrefix(short(res[0].Reply), tt.reply) || res[0].RemoteMTA == "" {
 				t.Errorf("%s %s: %v, %v; want %s, %s", tt.flag, tt.verb, res, err, tt.op, tt.reply)
 			}
