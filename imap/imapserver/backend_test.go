@@ -259,10 +259,10 @@ func TestExpungeDuringFetch(t *testing.T) {
 func TestManyConnections(t *testing.T) {
 	s := server(t)
 	s.Limits.Conns = 1
-	addr := start(t, s)
+	addr, other := start(t, s), start(t, s)
 	p := dial(t, addr)
 	p.want("* OK ...")
-	q := dial(t, addr)
+	q := dial(t, other)
 	q.want("* BYE [UNAVAILABLE] ...")
 	q.want("<closed>")
 }

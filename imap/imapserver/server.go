@@ -33,6 +33,8 @@ type Server struct {
 	Grace time.Duration
 
 	writers sync.Pool // of *bufio.Writer, for sessions that do not wait
+	once    sync.Once
+	loop    serve.Loop // one for all listeners, which it counts together
 }
 
 // Limits are what a client can make a Server do. Zero is the default that is told.
@@ -73,17 +75,21 @@ type Timeouts struct {
 	Write time.Duration
 }
 
-// Serve accepts connections until ctx ends, and returns when every session is over: nil then, else the listener's
-// error. It closes ln.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.loop().Serve(ctx, ln) }
+// Serve accepts connections until ctx ends, and returns when every session of ln is over: nil then, else the listener's
+// error. It closes ln. A Server may serve several listeners; Limits count their connections together.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.start().Serve(ctx, ln) }
 
 // ServeConn runs one session on the goroutine of the caller and returns when it is over. The error is why the
 // connection was refused.
-func (s *Server) ServeConn(ctx context.Context, c net.Conn) error { return s.loop().ServeConn(ctx, c) }
+func (s *Server) ServeConn(ctx context.Context, c net.Conn) error { return s.start().ServeConn(ctx, c) }
 
-func (s *Server) loop() *serve.Loop {
-	return &serve.Loop{Session: s.session, Refuse: refuse, Admit: s.Admit, MaxConns: s.Limits.Conns,
-		MaxPerNetwork: s.Limits.ConnsPerNetwork, Grace: s.Grace, Logger: s.Logger}
+func (s *Server) start() *serve.Loop {
+	s.once.Do(func() {
+		s.loop.Session, s.loop.Refuse, s.loop.Admit = s.session, refuse, s.Admit
+		s.loop.MaxConns, s.loop.MaxPerNetwork = s.Limits.Conns, s.Limits.ConnsPerNetwork
+		s.loop.Grace, s.loop.Logger = s.Grace, s.Logger
+	})
+	return &s.loop
 }
 
 func refuse(c net.Conn, _ error) {

@@ -205,10 +205,12 @@ func TestDialogues(t *testing.T) {
 				t.Fatal(err)
 			}
 			dialogue(t, server(t), string(text))
-			// The same without an index: the server tests every message itself.
-			s := server(t)
-			s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Searcher = nil }}
-			dialogue(t, s, string(text))
+			// The same without an index, and with one that knows nothing: the server tests every message itself.
+			for _, x := range []imap.Searcher{nil, vagueIndex{}} {
+				s := server(t)
+				s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Searcher = x }}
+				dialogue(t, s, string(text))
+			}
 		})
 	}
 }
