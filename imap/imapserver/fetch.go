@@ -68,26 +68,6 @@ func (c *session) fetch() (*imap.Status, error) {
 	return nil, nil
 }
 
-// fetchModifiers reads CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4.1, §3.2.6).
-func (c *session) fetchModifiers(f *fetching) {
-	c.d.List(func() {
-		switch c.d.Keyword() {
-		case "CHANGEDSINCE":
-			c.d.SP()
-			f.since = imap.ModSeq(c.d.Number64())
-			c.condstore = true
-			f.items = append(f.items, imap.FetchItem{Att: imap.FetchModSeq})
-		case "VANISHED":
-			f.gone = true
-		default:
-			c.d.Want("CHANGEDSINCE or VANISHED")
-		}
-	})
-	if f.gone && (!c.uid || !c.qresync || f.since == 0) {
-		c.d.Fail(&imap.Status{Type: imap.StatusBad, Text: "VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC"})
-	}
-}
-
 // plan finds out what the items need, and gives RFC822 and its like the form of BODY[...].
 func (f *fetching) plan(c *session) {
 	if c.uid || c.qresync { // RFC 7162 §3.2.4
@@ -236,6 +216,7 @@ func (c *session) tellMessage(f *fetching, seq int, m *imap.Message) error {
 			return err
 		}
 		if err := c.copyPiece(r, p); err != nil {
+			c.log.Error("message broken off", "user", c.user, "mailbox", c.box.Name, "uid", m.UID, "err", err)
 			c.over, c.answered = true, true // in the middle of a literal
 			_ = c.nc.Close()
 			return err

@@ -184,8 +184,9 @@ func (c *session) command() {
 	case need == selected && c.box == nil:
 		err = badCommand("select a mailbox first")
 	default:
-		if st, err = run(c); err == nil {
-			err = c.d.Err()
+		st, err = run(c)
+		if e := c.d.Err(); e != nil { // what breaks the grammar goes before what it may mean
+			err = e
 		}
 	}
 	if c.scratch = c.scratch[:0]; cap(c.scratch) > 64<<10 {

@@ -252,6 +252,26 @@ func (c *session) tellResync(q *resync) error {
 	return c.tellChanged()
 }
 
+// fetchModifiers reads CHANGEDSINCE and VANISHED (RFC 7162 §3.1.4.1, §3.2.6).
+func (c *session) fetchModifiers(f *fetching) {
+	c.d.List(func() {
+		switch c.d.Keyword() {
+		case "CHANGEDSINCE":
+			c.d.SP()
+			f.since = imap.ModSeq(c.d.Number64())
+			c.condstore = true
+			f.items = append(f.items, imap.FetchItem{Att: imap.FetchModSeq})
+		case "VANISHED":
+			f.gone = true
+		default:
+			c.d.Want("CHANGEDSINCE or VANISHED")
+		}
+	})
+	if f.gone && (!c.uid || !c.qresync || f.since == 0) {
+		c.d.Fail(&imap.Status{Type: imap.StatusBad, Text: "VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC"})
+	}
+}
+
 // tellGoneSince sends VANISHED (EARLIER) for the messages of a set of UIDs that have gone since a mod-sequence.
 func (c *session) tellGoneSince(set imap.SequenceSet, since imap.ModSeq) error {
 	gone, _, err := c.since(since)
