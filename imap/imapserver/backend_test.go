@@ -50,6 +50,7 @@ type failing struct {
 	status, messages, body, appended error
 	cut                              bool // bodies end early
 	lazy                             bool // Append does not read
+	asked                            int  // calls of Status and Changes
 }
 
 func (f *failing) OpenMailbox(ctx context.Context, name string) (imap.Mailbox, error) {
@@ -72,7 +73,13 @@ type failingBox struct {
 	f *failing
 }
 
+func (m *failingBox) Changes(ctx context.Context, since imap.ModSeq) iter.Seq2[imap.Change, error] {
+	m.f.asked++
+	return m.Mailbox.Changes(ctx, since)
+}
+
 func (m *failingBox) Status(ctx context.Context) (imap.MailboxStatus, error) {
+	m.f.asked++
 	if m.f.status != nil {
 		return imap.MailboxStatus{}, m.f.status
 	}
@@ -168,6 +175,31 @@ func TestFailingBackend(t *testing.T) {
 	rest, _ := io.ReadAll(p.r)
 	if len(rest) > 0 && !strings.HasPrefix(string(rest), "* 1 FETCH (BODY[] {86}\r\n") || strings.Contains(string(rest), "\na ") {
 		t.Errorf("%q", rest)
+	}
+}
+
+// TestQuiet sees that the backend is asked for changes only where the feed tells of some, in the selected mailbox.
+func TestQuiet(t *testing.T) {
+	f := &failing{}
+	s := server(t)
+	s.Backend = wrapped{s.Backend, func(a *imap.Account) {
+		f.Store = a.Store
+		a.Store = f
+	}}
+	p := dial(t, start(t, s)).login()
+	p.do("a", "CREATE other")
+	p.do("a", "SELECT INBOX")
+	for _, c := range []struct {
+		command string
+		asked   int
+	}{
+		{"NOOP", 0}, {"FETCH 1:3 (FLAGS BODY.PEEK[])", 0}, {"APPEND other {3+}\r\nabc", 0}, {"SEARCH ALL", 0}, {"COPY 1 other", 0},
+		{"APPEND INBOX {3+}\r\nabc", 2}, {"NOOP", 0},
+	} {
+		before := f.asked
+		if p.do("a", c.command); f.asked-before != c.asked {
+			t.Errorf("%s: asked %d times, want %d", c.command, f.asked-before, c.asked)
+		}
 	}
 }
 

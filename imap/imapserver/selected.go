@@ -326,8 +326,8 @@ func (v *view) count(uids imap.UIDSet) int64 { return v.seqs(uids).Len() }
 // current notices a rename before the mailbox is written to by its name.
 func (c *session) current() error {
 	v := c.box
-	if v.watch != nil && len(v.watch.Take()) > 0 {
-		v.stale = true
+	for _, n := range v.watch.Take() {
+		v.stale = v.stale || n.MailboxID == v.ID
 	}
 	if !v.stale {
 		return nil
