@@ -1,6 +1,7 @@
 package imapserver_test
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
@@ -12,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"crypto/tls"
 
@@ -283,5 +285,60 @@ func TestMbsync(t *testing.T) {
 	run()
 	if after, err := m.Status(t.Context()); err != nil || after.HighestModSeq != before.HighestModSeq {
 		t.Errorf("the third run changed something: %+v, %v", after, err)
+	}
+}
+
+// TestNeomutt opens a mailbox in a reader of mail, with CONDSTORE and QRESYNC, reads the last message and flags it; a second
+// run finds its cache right.
+func TestNeomutt(t *testing.T) {
+	program := suites.Program(t, "neomutt", "neomutt")
+	script := suites.Program(t, "script", "bsdutils")
+	addr, ca, a := peerServer(t, false)
+	fill(t, a, messages())
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "cache"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	run := func(keys string) {
+		t.Helper()
+		rc := fmt.Sprintf("set ssl_starttls=yes ssl_force_tls=yes ssl_ca_certificates_file=%s ssl_use_system_certs=no certificate_file=%s\n"+
+			"set imap_user=alice imap_pass=secret folder=\"imap://%s/\" spool_file=\"imap://%s/INBOX\" imap_condstore=yes imap_qresync=yes\n"+
+			"set header_cache=%s/cache sleep_time=0 sort=mailbox-order delete=yes move=no\npush \"%s\"\n", ca, ca, addr, addr, dir, keys)
+		if err := os.WriteFile(filepath.Join(dir, "rc"), []byte(rc), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		defer cancel()
+		c := exec.CommandContext(ctx, script, "-qec", "stty rows 24 cols 80; "+program+" -F "+filepath.Join(dir, "rc"), "/dev/null")
+		c.Env = append(os.Environ(), "TERM=xterm", "HOME="+dir)
+		if out, err := c.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %q", err, out[max(0, len(out)-500):])
+		}
+	}
+	flags := func() string {
+		t.Helper()
+		m, err := a.Store.OpenMailbox(t.Context(), "INBOX")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for x, err := range m.Messages(t.Context(), imap.AllUIDs(), imap.FieldFlags) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, fmt.Sprint(x.UID, x.Flags))
+		}
+		return strings.Join(out, " ")
+	}
+	run("<last-entry><display-message><exit><flag-message><sync-mailbox><exit>")
+	if got := flags(); got != `1 [] 2 [] 3 [\Flagged \Seen]` && got != `1 [] 2 [] 3 [\Seen \Flagged]` {
+		t.Errorf("flags %s", got)
+	}
+	if _, err := a.Expunger.Expunge(t.Context(), "INBOX", imap.UIDs(2), true); err != nil {
+		t.Fatal(err)
+	}
+	run("<first-entry><delete-message><sync-mailbox><exit>")
+	if got := flags(); got != `3 [\Flagged \Seen]` && got != `3 [\Seen \Flagged]` {
+		t.Errorf("flags %s", got)
 	}
 }
