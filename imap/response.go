@@ -134,8 +134,8 @@ type SearchData struct {
 	ModSeq ModSeq
 }
 
-// SearchNumbersData reads a SEARCH response behind its keyword: numbers, and perhaps (MODSEQ n).
-func (d *Decoder) SearchNumbersData() *SearchData {
+// SearchData reads a SEARCH response behind its keyword: numbers, and perhaps (MODSEQ n).
+func (d *Decoder) SearchData() *SearchData {
 	s := &SearchData{}
 	var numbers []UID
 	for d.err == nil && !d.AtEOL() {
@@ -251,4 +251,24 @@ func (d *Decoder) FetchDataItem() FetchItem {
 		d.Want("an item of FETCH")
 	}
 	return it
+}
+
+// Try runs f, which reads one value, and returns the error that this leads to. Unless f has read a literal, the Decoder
+// then goes on behind the value as if it had been read: that is how a client gets past a value that is against the
+// grammar. Else the error stays.
+func (d *Decoder) Try(f func()) error {
+	if d.rest(); d.err != nil {
+		return d.err
+	}
+	pos, used := d.pos, d.used
+	f()
+	err := d.err
+	if err == nil || d.fatal != nil || d.used != used {
+		return err
+	}
+	d.err, d.pos = nil, pos
+	if _ = d.Value(); d.err != nil {
+		d.err = err
+	}
+	return err
 }

@@ -98,9 +98,9 @@ func TestResponses(t *testing.T) {
 		{`() "ab" x`, func(d *Decoder) any { return *d.Listing(false) }, `! 7`},
 		{`"Sent" (MESSAGES 3 UIDNEXT 9 UNSEEN 1 SIZE 99 FUTURE (1 2) HIGHESTMODSEQ 7 MAILBOXID (F1) UIDVALIDITY 5 DELETED 2)`,
 			func(d *Decoder) any { return *d.StatusData(false) }, `{{Sent F1  false false} 5 9 7 3 1 2 99}`},
-		{` 2 4 3 (MODSEQ 9)`, func(d *Decoder) any { return *d.SearchNumbersData() }, `{ false 2:4 0 0 0 9}`},
-		{``, func(d *Decoder) any { return *d.SearchNumbersData() }, `{ false  0 0 0 0}`},
-		{` 0`, func(d *Decoder) any { return *d.SearchNumbersData() }, `! 1`},
+		{` 2 4 3 (MODSEQ 9)`, func(d *Decoder) any { return *d.SearchData() }, `{ false 2:4 0 0 0 9}`},
+		{``, func(d *Decoder) any { return *d.SearchData() }, `{ false  0 0 0 0}`},
+		{` 0`, func(d *Decoder) any { return *d.SearchData() }, `! 1`},
 		{` (TAG "a1") UID MIN 2 MAX 9 COUNT 3 ALL 2,5,9 MODSEQ 4 FUTURE 5`, func(d *Decoder) any { return *d.ESearchData() }, `{a1 true 2,5,9 2 9 3 4}`},
 	} {
 		if got := parseLine(c.line, c.read); got != c.want {
@@ -190,10 +190,44 @@ func FuzzResponse(f *testing.F) {
 			case 3:
 				_ = d.StatusData(lenient)
 			case 4:
-				_ = d.SearchNumbersData()
+				_ = d.SearchData()
 			case 5:
 				_ = d.ESearchData()
 			}
 		}
 	})
+}
+
+// TestTry gets past bad values where no literal has been read of them.
+func TestTry(t *testing.T) {
+	for _, c := range []struct{ line, rest string }{
+		{`(1 (2 "x)")) rest`, " rest"},
+		{`"unknown" rest`, " rest"},
+		{`NIL rest`, " rest"},
+		{`{3}\r\nabc rest`, " rest"},
+		{`("x" {3}\r\nabc) rest`, " rest"},
+		{`({3}\r\nabcx) rest`, "!"}, // had the literal been read again, another would be taken for it
+		{`(((rest`, "!"},
+		{`"unclosed rest`, "!"},
+		{``, "!"},
+	} {
+		d := decode(strings.ReplaceAll(c.line, `\r\n`, "\r\n")+"\r\n", DecoderOptions{})
+		err := d.Try(func() {
+			d.Expect('(')
+			_ = d.IString()
+			_ = d.Number()
+		})
+		rest := d.Line()
+		if d.Err() != nil {
+			rest = "!"
+		}
+		if err == nil || rest != c.rest {
+			t.Errorf("%s: %v, then %q, want %q", c.line, err, rest, c.rest)
+		}
+	}
+	d := decode("5 6\r\n", DecoderOptions{})
+	n := uint32(0)
+	if err := d.Try(func() { n = d.Number() }); err != nil || n != 5 || d.Line() != " 6" {
+		t.Errorf("a good value: %d, %v", n, err)
+	}
 }
