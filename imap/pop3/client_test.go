@@ -63,6 +63,9 @@ func TestClientSession(t *testing.T) {
 	if c.TLS() == nil || !c.Capabilities().Has("PIPELINING") || len(c.Capabilities()["SASL"]) != 2 {
 		t.Errorf("TLS %v, capabilities %v", c.TLS(), c.Capabilities())
 	}
+	if err := c.UTF8(ctx); err != nil {
+		t.Error(err)
+	}
 	if err := c.Auth(ctx, sasl.Credentials{Username: "bob", Password: "guess"}); !isCode(err, "AUTH") {
 		t.Errorf("wrong password: %v", err)
 	}

@@ -129,6 +129,9 @@ func (c *Client) Rset(ctx context.Context) error { return c.simple(ctx, "RSET") 
 // Noop does nothing, and keeps the connection alive.
 func (c *Client) Noop(ctx context.Context) error { return c.simple(ctx, "NOOP") }
 
+// UTF8 asks for messages with UTF-8 in their headers as they are (RFC 6856), before the login and after STLS.
+func (c *Client) UTF8(ctx context.Context) error { return c.simple(ctx, "UTF8") }
+
 func (c *Client) simple(ctx context.Context, command string) error {
 	end, err := c.command(ctx)
 	if err != nil {

@@ -68,7 +68,7 @@ type Timeouts struct {
 	Login time.Duration
 	// Idle is from a reply to the end of the next command; 0: 10 minutes, the least that RFC 1939 §3 allows.
 	Idle time.Duration
-	// Write is for the client to take 64 KiB of a reply; 0: 1 minute.
+	// Write is for the client to take 64 KiB of replies; 0: 1 minute. What it has taken buys it time for more.
 	Write time.Duration
 	// Backend is for the Backend to open a maildrop, or to remove messages at QUIT; 0: 2 minutes.
 	Backend time.Duration

@@ -32,6 +32,8 @@ type session struct {
 
 	deadlines sync.Mutex // a read deadline set after soft has ended would undo interrupt
 	login     time.Time  // the end of the AUTHORIZATION state at the latest
+	replies   time.Time  // when the client was first given what it is being given now; zero: nothing
+	written   int64      // octets since
 
 	name     string // of USER
 	utf8     bool
@@ -60,12 +62,22 @@ func (s *session) readUntil(t time.Time) {
 	}
 }
 
-// deadlineWriter gives each Write its own deadline.
+// deadlineWriter gives the client a time for each writeUnit of replies, however they are cut up.
 type deadlineWriter struct{ s *session }
 
+// writeUnit is what Timeouts.Write is for.
+const writeUnit = 64 << 10
+
 func (d deadlineWriter) Write(p []byte) (int, error) {
-	_ = d.s.raw.SetWriteDeadline(time.Now().Add(orDefault(d.s.srv.Timeouts.Write, time.Minute)))
-	return d.s.conn.Write(p)
+	s := d.s
+	if s.replies.IsZero() {
+		s.replies, s.written = time.Now(), 0
+	}
+	unit := orDefault(s.srv.Timeouts.Write, time.Minute)
+	_ = s.raw.SetWriteDeadline(s.replies.Add(unit + time.Duration(float64(unit)*float64(s.written)/writeUnit)))
+	n, err := s.conn.Write(p)
+	s.written += int64(n)
+	return n, err
 }
 
 // flushReader writes out what has been replied before it waits for more, so that replies to pipelined commands
@@ -76,6 +88,7 @@ func (f flushReader) Read(p []byte) (int, error) {
 	if err := f.s.w.Flush(); err != nil {
 		return 0, err
 	}
+	f.s.replies = time.Time{}
 	return f.s.conn.Read(p)
 }
 

@@ -320,20 +320,55 @@ func TestTimeouts(t *testing.T) {
 	}
 }
 
-// TestReaderThatStops checks that a client which takes nothing of a message does not hold a session.
-func TestReaderThatStops(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		m := newMemory(strings.Repeat("x\r\n", 1_000_000))
-		ours, theirs := net.Pipe()
-		go func() { _, _ = io.WriteString(ours, "USER bob\r\nPASS s p\r\nRETR 1\r\n") }()
-		go func() { _, _ = io.CopyN(io.Discard, ours, 1000) }()
-		start := time.Now()
-		_ = newServer(m).ServeConn(t.Context(), theirs)
-		if got := time.Since(start); got != time.Minute {
-			t.Errorf("ended after %v, want 1 minute", got)
-		}
-		_ = ours.Close()
-	})
+// TestSlowReader checks that a client which takes nothing of a message, or little, does not hold a session, and that one
+// which takes enough is served to the end.
+func TestSlowReader(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		every time.Duration // for 1 KiB
+		reply string        // RETR of 300,000 octets, or UIDL of 20,000 messages
+		ok    bool
+	}{
+		{"nothing of a message", 0, "RETR 1", false},
+		{"nothing of a listing", 0, "UIDL", false},
+		{"a message too slowly", 2 * time.Second, "RETR 1", false},
+		{"a listing too slowly", 2 * time.Second, "UIDL", false},
+		{"a message just fast enough", 900 * time.Millisecond, "RETR 1", true},
+		{"a listing just fast enough", 900 * time.Millisecond, "UIDL", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				m := newMemory(strings.Repeat("x\r\n", 100_000))
+				for range 20_000 {
+					m.add("x\r\n")
+				}
+				ours, theirs := net.Pipe()
+				var client sync.WaitGroup
+				client.Go(func() { _, _ = io.WriteString(ours, "USER bob\r\nPASS s p\r\n"+tt.reply+"\r\nQUIT\r\n") })
+				var got bytes.Buffer
+				client.Go(func() {
+					r := bufio.NewReader(ours)
+					for range 3 {
+						_, _ = r.ReadString('\n')
+					}
+					for tt.every > 0 {
+						<-time.After(tt.every)
+						if _, err := io.CopyN(&got, r, 1024); err != nil {
+							return
+						}
+					}
+				})
+				start := time.Now()
+				_ = newServer(m).ServeConn(t.Context(), theirs)
+				took := time.Since(start)
+				client.Wait()
+				if whole := bytes.Contains(got.Bytes(), []byte("+OK good-bye")); whole != tt.ok || !tt.ok && took > 5*time.Minute || tt.every == 0 && took > 2*time.Minute {
+					t.Errorf("served to the end: %v, after %v", whole, took)
+				}
+				_ = ours.Close()
+			})
+		})
+	}
 }
 
 // TestShutdown ends the server's context at every kind of moment.
