@@ -185,7 +185,7 @@ func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (ima
 		switch r.kind {
 		case "SEARCH":
 			_ = c.d.Keyword()
-			s = c.d.SearchNumbersData()
+			s = c.d.SearchData()
 		case "ESEARCH":
 			_ = c.d.Keyword()
 			s = c.d.ESearchData()

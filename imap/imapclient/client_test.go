@@ -193,45 +193,85 @@ func TestBreak(t *testing.T) {
 	}
 }
 
-// TestItemErrors checks that a message with a bad item is told of, and the others come all the same.
+// TestItemErrors checks that a message with a bad item is told of, with its other items where that can be, and that the
+// others come all the same.
 func TestItemErrors(t *testing.T) {
 	const good = `("TEXT" "PLAIN" NIL NIL NIL "7BIT" 5 1)`
-	for _, tt := range []struct{ bad, item string }{
-		{`BODYSTRUCTURE (garbage`, "BODYSTRUCTURE"},
-		{`BODYSTRUCTURE (("TEXT" "PLAIN") "MIXED")`, "BODYSTRUCTURE"},
-		{`BODYSTRUCTURE ` + strings.Repeat("(", 300), "BODYSTRUCTURE"},
-		{`ENVELOPE ("x" "unclosed`, "ENVELOPE"},
-		{`ENVELOPE ("d" {4}\r\nabcd NIL NIL NIL NIL NIL NIL NIL)`, "ENVELOPE"},
-		{`INTERNALDATE "yesterday"`, "INTERNALDATE"},
-		{`FLAGS (\Seen \)`, "FLAGS"},
-		{`RFC822.SIZE 99999999999999999999`, "RFC822.SIZE"},
-		{`BODY[HEADER.FIELDS (] {5}\r\na b c`, "BODY[]"},
-		{`BODY[] {x}`, "BODY[]"},
-		{`MODSEQ 5`, "MODSEQ"},
+	for _, tt := range []struct {
+		bad, item string
+		rest      bool // what is behind is there
+	}{
+		{`BODYSTRUCTURE (garbage`, "BODYSTRUCTURE", false},
+		{`BODYSTRUCTURE (("TEXT" "PLAIN") "MIXED")`, "BODYSTRUCTURE", true},
+		{`BODYSTRUCTURE ` + strings.Repeat("(", 300), "BODYSTRUCTURE", false},
+		{`BODYSTRUCTURE (NIL "a")`, "BODYSTRUCTURE", true},
+		{`ENVELOPE ("x" "unclosed`, "ENVELOPE", false},
+		{`ENVELOPE ("d" "s")`, "ENVELOPE", true},
+		{`ENVELOPE ("d" {4}\r\nabcd NIL NIL NIL NIL NIL NIL NIL)`, "ENVELOPE", false},
+		{`INTERNALDATE "yesterday"`, "INTERNALDATE", true},
+		{`FLAGS (\Seen \)`, "FLAGS", true},
+		{`RFC822.SIZE 99999999999999999999`, "RFC822.SIZE", true},
+		{`BODY[HEADER.FIELDS (] {5}\r\na b c`, "BODY[]", false},
+		{`BODY[] {x}`, "BODY[]", false},
+		{`MODSEQ 5`, "MODSEQ", true},
+		{`EMAILID NIL`, "EMAILID", true},
 	} {
 		c := connect(t, plain, "", `
-			C: a2 UID FETCH 1:9 (UID ENVELOPE BODYSTRUCTURE)
+			C: a2 UID FETCH 1:9 (UID ENVELOPE BODYSTRUCTURE BODY.PEEK[])
 			S: * 1 FETCH (UID 1 BODYSTRUCTURE `+good+`)
-			S> * 2 FETCH (UID 2 `+tt.bad+`)\r\n
-			S: * 3 FETCH (UID 3 BODYSTRUCTURE `+good+` X-NEW (a "b)" {3}\r\n)(" c))
+			S> * 2 FETCH (`+tt.bad+` UID 2 BODY[] {3}\r\nabc)\r\n
+			S> * 3 FETCH (UID 3 BODYSTRUCTURE `+good+` X-NEW (a "b)" {3}\r\n)(" c))\r\n
 			S: a2 OK
 			C: a3 NOOP
 			S: a3 OK`)
 		var got []string
-		for m, err := range c.Fetch(t.Context(), imap.UIDSet{{First: 1, Last: 9}}, imap.FieldEnvelope|imap.FieldStructure) {
+		for m, err := range c.Fetch(t.Context(), imap.UIDSet{{First: 1, Last: 9}}, imap.FieldEnvelope|imap.FieldStructure, Body("")) {
 			if e, ok := errors.AsType[*ItemError](err); ok && m != nil {
-				got = append(got, fmt.Sprint("bad ", e.Seq, " ", e.UID, " ", e.Item, " ", m.UID, " ", m.Structure))
+				got = append(got, fmt.Sprint("bad ", e.Seq, " ", e.Item, " ", e.UID == 2 && m.UID == 2 && m.Body() != nil, " ", m.Structure))
 			} else if err != nil {
 				t.Errorf("%.40s: %v", tt.bad, err)
 			} else {
 				got = append(got, fmt.Sprint(m.UID, m.Structure != nil, len(m.Unknown)))
 			}
 		}
-		if want := "1 true 0, bad 2 2 " + tt.item + " 2 <nil>, 3 true 1"; strings.Join(got, ", ") != want {
+		if want := fmt.Sprint("1 true 0, bad 2 ", tt.item, " ", tt.rest, " <nil>, 3 true 1"); strings.Join(got, ", ") != want {
 			t.Errorf("%.40s: got %q, want %q", tt.bad, got, want)
 		}
 		if err := c.Noop(t.Context()); err != nil {
 			t.Errorf("%.40s: the connection is lost: %v", tt.bad, err)
+		}
+	}
+}
+
+// TestLenient reads what some servers send against the grammar, and should be understood all the same.
+func TestLenient(t *testing.T) {
+	for _, tt := range []struct{ data, want string }{
+		{`UID 1  FLAGS (\Seen )  `, `1 [\Seen]`},
+		{`FLAGS ([Gmail]/x "a b" \Flagged) UID 1`, `1 [[Gmail]/x a b \Flagged]`},
+		{`UID 1 RFC822.SIZE -1 FLAGS ()`, `1 []`},
+		{`UID 1 BODYSTRUCTURE ("TEXT" "PLAIN" NIL NIL NIL NIL -1 NIL) FLAGS ()`, `1 [] TEXT/PLAIN`},
+		{`UID 1 BODYSTRUCTURE (("TEXT" "PLAIN" NIL NIL NIL "7BIT" 1 1) ("TEXT" "HTML" NIL NIL NIL "7BIT" 1 1) "ALTERNATIVE" NIL) FLAGS ()`, `1 [] MULTIPART/ALTERNATIVE`},
+		{`UID 1 BODYSTRUCTURE ("MESSAGE" "RFC822" NIL NIL NIL "7BIT" 10) FLAGS ()`, `1 [] MESSAGE/RFC822`},
+		{`UID 1 ENVELOPE (NIL subject () () () () () () NIL NIL) FLAGS ()`, `1 [] "subject"`},
+		{`UID 1 ENVELOPE ("d" "a \"b\" \c" NIL NIL NIL NIL NIL NIL NIL NIL) FLAGS ()`, `1 [] "a \"b\" c"`},
+		{`UID 1 INTERNALDATE "01-Jan-2026 00:00:00 +0000" FLAGS ()`, `1 []`},
+		{"UID 1 ENVELOPE (NIL \"\xe4\" NIL NIL NIL NIL NIL NIL NIL NIL) FLAGS ()", `1 [] "\xe4"`},
+	} {
+		c := connect(t, plain, "", "C: a2 UID FETCH 1 (UID FLAGS)\nS: * 1 FETCH ("+tt.data+")\nS: * SEARCH \nS: * OK\nS: * FLAGS\nS: a2 OK\nC: a3 NOOP\nS: a3 OK")
+		for m, err := range c.Fetch(t.Context(), imap.UIDs(1), imap.FieldFlags) {
+			got := fmt.Sprint(m.UID, " ", m.Flags)
+			if m.Structure != nil {
+				got += " " + m.Structure.Type + "/" + m.Structure.Subtype
+			}
+			if m.Envelope != nil {
+				got += fmt.Sprintf(" %q", m.Envelope.Subject)
+			}
+			if err != nil || got != tt.want {
+				t.Errorf("%s: %s, %v, want %s", tt.data, got, err, tt.want)
+			}
+		}
+		if err := c.Noop(t.Context()); err != nil {
+			t.Errorf("%s: %v", tt.data, err)
 		}
 	}
 }
@@ -248,12 +288,12 @@ func TestCommands(t *testing.T) {
 		want                 string
 	}{
 		{"status", "CONDSTORE STATUS=SIZE", "C: a2 STATUS Sent (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE HIGHESTMODSEQ)\nS: * STATUS Sent (MESSAGES 3 UNSEEN 1 UIDNEXT 9 UIDVALIDITY 7 SIZE 10 HIGHESTMODSEQ 5)\nS: a2 OK",
-			func(c *Client) (any, error) { return c.StatusOf(t.Context(), "Sent") }, "&{{Sent   false false} 7 9 5 3 1 0 10}"},
+			func(c *Client) (any, error) { return c.Status(t.Context(), "Sent") }, "&{{Sent   false false} 7 9 5 3 1 0 10}"},
 		{"status of one item", "", "C: a2 STATUS Entw&APw-rfe (UNSEEN)\nS: * STATUS Entw&APw-rfe (UNSEEN 1)\nS: a2 OK",
-			func(c *Client) (any, error) { return c.StatusOf(t.Context(), "Entwürfe", imap.StatusUnseen) }, "&{{Entwürfe   false false} 0 0 0 0 1 0 0}"},
+			func(c *Client) (any, error) { return c.Status(t.Context(), "Entwürfe", imap.StatusUnseen) }, "&{{Entwürfe   false false} 0 0 0 0 1 0 0}"},
 		{"status of nothing", "", "C: a2 STATUS x (UNSEEN)\nS: a2 NO [NONEXISTENT] no such mailbox",
 			func(c *Client) (any, error) {
-				s, err := c.StatusOf(t.Context(), "x", imap.StatusUnseen)
+				s, err := c.Status(t.Context(), "x", imap.StatusUnseen)
 				if !errors.Is(err, &imap.Status{Code: imap.CodeNonexistent}) {
 					t.Error(err)
 				}
@@ -261,11 +301,23 @@ func TestCommands(t *testing.T) {
 			}, "! imapclient: STATUS: imap: NO [NONEXISTENT] no such mailbox"},
 		{"list", "", "C: a2 LIST \"\" \"%\"\nS: * LIST (\\HasChildren) \"/\" INBOX\nS: * LIST (\\Noselect) NIL \"a b\"\nS: a2 OK",
 			func(c *Client) (any, error) { return listed(c.List(t.Context(), "%")) }, `INBOX/[\HasChildren] a b-[\Noselect]`},
+		{"list with garbage", "", "C: a2 LIST \"\" \"*\"\nS: * LIST () \"/\" a\nS: * LIST (garbage\nS: * LIST () \"/\" b\nS: a2 OK",
+			func(c *Client) (any, error) {
+				var out []string
+				for l, err := range c.List(t.Context(), "*") {
+					if err != nil && l == nil {
+						out = append(out, fmt.Sprint(isSyntax(err)))
+						continue
+					}
+					out = append(out, l.Name)
+				}
+				return out, nil
+			}, "[a true b]"},
 		{"list-extended", "LIST-EXTENDED SPECIAL-USE", "C: a2 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN SPECIAL-USE)\nS: * LIST (\\Subscribed \\Sent) \".\" Sent\nS: a2 OK",
 			func(c *Client) (any, error) { return listed(c.List(t.Context(), "*")) }, `Sent.[\Subscribed \Sent]`},
 		{"lsub", "", "C: a2 LSUB \"\" \"*\"\nS: * LSUB () \"/\" x\nS: a2 OK",
 			func(c *Client) (any, error) { return listed(c.Subscribed(t.Context(), "*")) }, `x/[]`},
-		{"list-status", "LIST-STATUS", "C: a2 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN STATUS (UNSEEN))\nS: * LIST () \"/\" a\nS: * STATUS a (UNSEEN 4)\nS: * LIST (\\Noselect) \"/\" b\nS: a2 OK",
+		{"list-status", "LIST-STATUS", "C: a2 LIST \"\" \"*\" RETURN (SUBSCRIBED CHILDREN STATUS (UNSEEN))\nS: * LIST () \"/\" a\nS: * LIST ((\nS: * STATUS a (UNSEEN 4)\nS: * LIST (\\Noselect) \"/\" b\nS: a2 OK",
 			func(c *Client) (any, error) { return counted(c.ListStatus(t.Context(), "*", imap.StatusUnseen)) }, "a 4 b -"},
 		{"list-status without", "", "C: a2 LIST \"\" \"*\"\nS: * LIST () \"/\" a\nS: * LIST (\\Noselect) \"/\" b\nS: a2 OK\nC: a3 STATUS a (UNSEEN)\nS: * STATUS a (UNSEEN 4)\nS: a3 OK",
 			func(c *Client) (any, error) { return counted(c.ListStatus(t.Context(), "*", imap.StatusUnseen)) }, "a 4 b -"},
@@ -399,8 +451,8 @@ func TestArguments(t *testing.T) {
 		second(c.Append(ctx, "x", imap.AppendMessage{Size: -1, Body: body})),
 		second(c.Append(ctx, "x")),
 		second(c.Enable(ctx, string(evil))),
-		second(c.StatusOf(ctx, "x", imap.StatusItem(evil))),
-		second(c.StatusOf(ctx, "")),
+		second(c.Status(ctx, "x", imap.StatusItem(evil))),
+		second(c.Status(ctx, "")),
 		second(c.Search(ctx, &imap.SearchCriteria{Flags: []imap.Flag{evil}})),
 		second(c.Search(ctx, &imap.SearchCriteria{EmailID: string(evil)})),
 		c.Create(ctx, "x", imap.CreateOptions{SpecialUse: string(evil)}),

@@ -50,8 +50,9 @@ func (e *ProtocolError) Error() string {
 // Unwrap returns the cause.
 func (e *ProtocolError) Unwrap() error { return e.Err }
 
-// An ItemError is one item of a message that could not be read: a BODYSTRUCTURE against the grammar, most often. The
-// items before it are there, those behind it are lost; other messages and the connection are not concerned.
+// An ItemError is one item of a message that could not be read: a BODYSTRUCTURE against the grammar, most often. That item
+// is absent. The others are there, unless a literal had been read of the bad one: then those behind it are lost. Other
+// messages and the connection are not concerned.
 type ItemError struct {
 	Seq  uint32
 	UID  imap.UID // 0 where the server had not told it yet

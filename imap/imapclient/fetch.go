@@ -156,6 +156,7 @@ func (c *Client) fetch(ctx context.Context, name string, args []byte, bad error,
 				}
 				var yielded error
 				if partial {
+					itemErr.UID = m.UID
 					yielded = itemErr
 				}
 				if left = !cmd.pause(func() bool { return yield(m, yielded) }); left {

@@ -45,7 +45,7 @@ func FuzzClient(f *testing.F) {
 		}
 		for range c.List(ctx, "*") {
 		}
-		_, _ = c.StatusOf(ctx, "x")
+		_, _ = c.Status(ctx, "x")
 		_, _ = c.Search(ctx, &imap.SearchCriteria{Text: []string{"ü"}})
 		_, _ = c.Append(ctx, "x", imap.AppendMessage{Size: 1, Body: strings.NewReader("x")})
 		_, _ = c.Copy(ctx, imap.UIDs(1), "x")

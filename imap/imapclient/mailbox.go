@@ -2,6 +2,8 @@ package imapclient
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"iter"
 	"strings"
 
@@ -81,8 +83,8 @@ func (c *Client) closeMailbox(ctx context.Context, command string) error {
 	return err
 }
 
-// StatusOf returns the counters of a mailbox: items, or all that the server knows if there are none.
-func (c *Client) StatusOf(ctx context.Context, mailbox string, items ...imap.StatusItem) (*imap.MailboxStatus, error) {
+// Status returns the counters of a mailbox: items, or all that the server knows if there are none.
+func (c *Client) Status(ctx context.Context, mailbox string, items ...imap.StatusItem) (*imap.MailboxStatus, error) {
 	args, err := c.name(mailbox)
 	if err != nil {
 		return nil, err
@@ -100,7 +102,7 @@ func (c *Client) StatusOf(ctx context.Context, mailbox string, items ...imap.Sta
 		if r.kind != "STATUS" {
 			return false
 		}
-		status = c.status()
+		status = c.readStatus()
 		return true
 	})
 	switch {
@@ -112,8 +114,8 @@ func (c *Client) StatusOf(ctx context.Context, mailbox string, items ...imap.Sta
 	return status, nil
 }
 
-// status reads a STATUS response, nil if it cannot be.
-func (c *Client) status() *imap.MailboxStatus {
+// readStatus reads a STATUS response, nil if it cannot be.
+func (c *Client) readStatus() *imap.MailboxStatus {
 	_ = c.d.Keyword()
 	c.d.SP()
 	if s := c.d.StatusData(c.inUTF8()); c.d.Err() == nil {
@@ -159,7 +161,8 @@ func (c *Client) statusItems() []imap.StatusItem {
 
 // List yields the mailboxes whose names match pattern, in which "*" stands for anything and "%" for anything within
 // one level; "*" alone is all of them. Attributes tell what is subscribed, has children, or is special, as far as the
-// server can say. The loop may be left at any time.
+// server can say. A mailbox whose response is against the grammar is a nil Listing with a *imap.SyntaxError, after which the
+// loop may go on. It may be left at any time.
 func (c *Client) List(ctx context.Context, pattern string) iter.Seq2[*imap.Listing, error] {
 	args := c.appendName([]byte(` ""`), pattern)
 	extended := c.caps.Has("LIST-EXTENDED") || c.rev2()
@@ -190,7 +193,7 @@ func (c *Client) list(ctx context.Context, command string, args []byte, status f
 		_, err = cmd.run(args, func(r response) bool {
 			switch {
 			case r.kind == "STATUS" && status != nil:
-				if s := c.status(); s != nil {
+				if s := c.readStatus(); s != nil {
 					status(s)
 				}
 				return true
@@ -202,7 +205,11 @@ func (c *Client) list(ctx context.Context, command string, args []byte, status f
 			_ = c.d.Keyword()
 			c.d.SP()
 			l := c.d.Listing(c.inUTF8())
-			if c.d.Err() == nil && !cmd.pause(func() bool { return yield(l, nil) }) {
+			err := c.d.Err()
+			if err != nil {
+				l, err = nil, fmt.Errorf("imapclient: %s: %w", command, err)
+			}
+			if c.err == nil && !cmd.pause(func() bool { return yield(l, err) }) {
 				left = true
 				cmd.abandon()
 			}
@@ -221,6 +228,7 @@ type ListedStatus struct {
 }
 
 // ListStatus is List with the counters of each mailbox: in one command with LIST-STATUS (RFC 5819), else in one for each.
+// What is against the grammar is left out.
 func (c *Client) ListStatus(ctx context.Context, pattern string, items ...imap.StatusItem) ([]ListedStatus, error) {
 	together := c.caps.Has("LIST-STATUS") || c.rev2()
 	listing := c.List(ctx, pattern)
@@ -235,6 +243,9 @@ func (c *Client) ListStatus(ctx context.Context, pattern string, items ...imap.S
 	}
 	var out []ListedStatus
 	for l, err := range listing {
+		if c.err == nil && isSyntax(err) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -247,12 +258,17 @@ func (c *Client) ListStatus(ctx context.Context, pattern string, items ...imap.S
 			l.Status = statuses[l.Name]
 		case !l.Has(`\Noselect`) && !l.Has(`\NonExistent`):
 			var err error
-			if l.Status, err = c.StatusOf(ctx, l.Name, items...); err != nil {
+			if l.Status, err = c.Status(ctx, l.Name, items...); err != nil {
 				return nil, err
 			}
 		}
 	}
 	return out, nil
+}
+
+func isSyntax(err error) bool {
+	_, ok := errors.AsType[*imap.SyntaxError](err)
+	return ok
 }
 
 // Create makes a mailbox.

@@ -97,11 +97,14 @@ func (m *Message) items(stream bool) {
 			att = it.Att
 			for d.Accept(' ') {
 			}
-			m.item(it, stream)
+			if err := m.value(it, stream); err != nil && m.err == nil {
+				m.err = &ItemError{Seq: m.Seq, Item: att, Err: err}
+			}
 		}
-		if err := d.Err(); err != nil {
-			m.open, m.err = false, &ItemError{Seq: m.Seq, UID: m.UID, Item: att, Err: err}
-			return
+		if err := d.Err(); err != nil { // the rest of the response is lost
+			if m.open = false; m.err == nil {
+				m.err = &ItemError{Seq: m.Seq, Item: att, Err: err}
+			}
 		}
 		if m.stream != nil {
 			return
@@ -109,14 +112,30 @@ func (m *Message) items(stream bool) {
 	}
 }
 
-// item reads the value of one item.
-func (m *Message) item(it imap.FetchItem, stream bool) {
+// value reads the value of one item. After an error what is half read does not count.
+func (m *Message) value(it imap.FetchItem, stream bool) error {
+	d := m.cmd.c.d
+	switch it.Att {
+	case imap.FetchBody, imap.FetchBinary, imap.FetchRFC822, imap.FetchRFC822Header, imap.FetchRFC822Text:
+		m.piece(it, stream)
+		return d.Err()
+	}
+	before := m.Message
+	err := d.Try(func() { m.item(it) })
+	if err != nil {
+		m.Message = before
+	}
+	return err
+}
+
+// item reads the value of an item that is not a piece.
+func (m *Message) item(it imap.FetchItem) {
 	d := m.cmd.c.d
 	switch it.Att {
 	case imap.FetchUID:
 		m.UID = imap.UID(d.NzNumber())
 	case imap.FetchFlags:
-		m.Flags = d.FlagList()
+		m.Flags = flags(d)
 	case imap.FetchInternalDate:
 		m.InternalDate = d.DateTime()
 	case imap.FetchSize:
@@ -143,23 +162,27 @@ func (m *Message) item(it imap.FetchItem, stream bool) {
 		if !d.AcceptKeyword("NIL") {
 			m.SaveDate = d.DateTime()
 		}
-	case imap.FetchBody, imap.FetchBinary, imap.FetchRFC822, imap.FetchRFC822Header, imap.FetchRFC822Text:
-		m.piece(it, stream)
 	default:
 		if v := d.Value(); d.Err() == nil {
 			m.Unknown = append(m.Unknown, Unknown{string(it.Att), v})
 		}
 	}
-	if d.Err() != nil { // what is half read does not count
-		switch it.Att {
-		case imap.FetchEnvelope:
-			m.Envelope = nil
-		case imap.FetchStructure, imap.FetchBodyStructure:
-			m.Structure = nil
-		case imap.FetchFlags:
-			m.Flags = nil
+}
+
+// flags reads flags, and takes brackets and strings for keywords, which some servers send.
+func flags(d *imap.Decoder) []imap.Flag {
+	out := []imap.Flag{}
+	d.List(func() {
+		if len(out) == imap.MaxFlags {
+			d.Fail(&imap.LimitError{What: "flags", Limit: imap.MaxFlags})
 		}
-	}
+		if d.Peek() == '\\' {
+			out = append(out, d.Flag())
+		} else {
+			out = append(out, imap.Flag(d.Astring()))
+		}
+	})
+	return out
 }
 
 // piece reads a piece into memory, or stops at it.

@@ -186,7 +186,7 @@ func testMailboxes(t *testing.T, c *Client) {
 	if err := c.Delete(ctx, name+"2"); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.StatusOf(ctx, name+"2"); err == nil {
+	if _, err := c.Status(ctx, name+"2"); err == nil {
 		t.Error("deleted, but it has a status")
 	}
 }
@@ -238,7 +238,7 @@ func testChanges(t *testing.T, c *Client, uids []imap.UID) {
 	if err := c.Expunge(ctx, imap.AllUIDs()); err != nil {
 		t.Error(err)
 	}
-	if s, err := c.StatusOf(ctx, "Archive"); err != nil || s.Messages != 3 {
+	if s, err := c.Status(ctx, "Archive"); err != nil || s.Messages != 3 {
 		t.Errorf("%+v, %v", s, err)
 	}
 	if got := c.Selected().Messages; got != before.Messages-3 {
