@@ -63,6 +63,11 @@ func (s *Server) prepareExtensions() error {
 		s.commandLen += max(e.Line, 0)
 		s.extensions = append(s.extensions, e)
 	}
+	for _, name := range s.Without {
+		if !slices.ContainsFunc(s.builtIn(), func(x Extension) bool { return x.Keyword == name }) {
+			return fmt.Errorf("smtpserver: Without names %q, which is no built-in extension", name)
+		}
+	}
 	if len(s.extensions) > maxExtensions {
 		return fmt.Errorf("smtpserver: more than %d Extensions", maxExtensions)
 	}

@@ -20,6 +20,10 @@ func (s *session) greet(cmd smtp.Command) {
 		s.faultErr(err)
 		return
 	}
+	if s.srv.RefuseEarly && s.r.Buffered() > 0 {
+		s.early()
+		return
+	}
 	s.reset() // RFC 5321 §4.1.4
 	s.hello, s.extended, s.offered, s.peers = name, cmd.Verb != "HELO", 0, [2]*smtp.Peer{}
 	if !s.extended {

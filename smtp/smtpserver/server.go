@@ -65,6 +65,12 @@ type Server struct {
 	// Normalize turns a bare CR and a bare LF in DATA into CRLF and leaves out NUL, where RFC 5321 §2.3.8 forbids them
 	// and the Server else refuses the message with 550 5.6.11. It breaks signatures over such messages.
 	Normalize bool
+	// RefuseEarly closes with 554 5.5.0 on a peer who does not wait for replies where it must: who sends before the greeting,
+	// or behind EHLO, HELO, LHLO or DATA, each of which ends a group of commands (RFC 2920 §3.1). Much that sends spam,
+	// or is steered to send something that is no mail, does so. GreetDelay is how long the greeting then waits to find
+	// out; 0: not at all.
+	RefuseEarly bool
+	GreetDelay  time.Duration
 	// NoReceived leaves out the Received field, which RFC 5321 §4.4 demands.
 	NoReceived bool
 	// Limits bound what a peer may ask for, Timeouts how long it may take.

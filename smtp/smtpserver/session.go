@@ -59,12 +59,40 @@ func (s *Server) session(soft, hard context.Context, c net.Conn) {
 	if t, ok := c.(*tls.Conn); ok && !x.handshake(t) {
 		return
 	}
-	x.w.say("220 " + s.hostname + " " + x.protocol() + "\r\n")
+	if x.patient() {
+		x.w.say("220 " + s.hostname + " " + x.protocol() + "\r\n")
+	}
 	for !x.closing {
 		if cmd, ok := x.command(); ok {
 			x.do(cmd)
 		}
 	}
+}
+
+// patient waits before the greeting and reports whether the peer does, too.
+func (s *session) patient() bool {
+	if !s.srv.RefuseEarly || s.srv.GreetDelay <= 0 {
+		return true
+	}
+	s.w.begin(s.srv.GreetDelay, 0, true)
+	_, err := s.r.Next(1)
+	switch {
+	case err == errTimeout:
+		s.r.Reset(&s.w)
+		return true
+	case err != nil:
+		s.lost(err)
+	default:
+		s.early()
+	}
+	return false
+}
+
+// early ends the session with a peer that does not wait.
+func (s *session) early() {
+	s.log(slog.LevelInfo, "the peer does not wait for replies")
+	s.bye("554 5.5.0 Wait for the reply\r\n")
+	s.talking = true
 }
 
 // protocol is what the greeting names.

@@ -102,6 +102,7 @@ func TestMisconfigured(t *testing.T) {
 		{Handler: &smtptest.Recorder{}, Extensions: []smtpserver.Extension{{Keyword: "x"}}},
 		{Handler: &smtptest.Recorder{}, Extensions: []smtpserver.Extension{ext, ext}},
 		{Handler: &smtptest.Recorder{}, Extensions: []smtpserver.Extension{{Keyword: "SIZE"}}},
+		{Handler: &smtptest.Recorder{}, Without: []string{"SIZES"}},
 	} {
 		ours, theirs := net.Pipe()
 		if err := s.ServeConn(t.Context(), theirs); err == nil {

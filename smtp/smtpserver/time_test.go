@@ -210,3 +210,33 @@ func TestGone(t *testing.T) {
 		}
 	})
 }
+
+// TestEarly has peers that do not wait.
+func TestEarly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		rec := &smtptest.Recorder{}
+		s := &smtpserver.Server{Handler: rec, RefuseEarly: true, GreetDelay: 5 * time.Second, Without: few}
+		const greeted, begun = "S: 220 *\nC: EHLO c\nS: 250-*\nS: 250-*\nS: 250 *\n", "C> MAIL FROM:<a@test.example>\nC: RCPT TO:<b@test.example>\nS: 250 *\nS: 250 *\n"
+		for _, tt := range []struct{ name, script string }{
+			{"before the greeting", "C: EHLO c"},
+			{"behind EHLO", "S: 220 *\nC> EHLO c\nC: MAIL FROM:<a@test.example>"},
+			{"behind DATA", greeted + begun + "C> DATA\nC: x"},
+		} {
+			d := talk(t, s)
+			d.play(tt.script + "\nS: 554 5.5.0 *")
+			d.wantEOF()
+		}
+		start := time.Now()
+		d := talk(t, s)
+		d.play(greeted + begun + "C: DATA\nS: 354 *\nC: x\nC: .\nS: 250 *\nC: QUIT\nS: 221 *")
+		if took := time.Since(start); took != 5*time.Second || len(rec.Messages()) != 1 {
+			t.Errorf("after %s, %d messages", took, len(rec.Messages()))
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		ours, theirs := net.Pipe()
+		go func() { _ = s.ServeConn(ctx, theirs) }()
+		time.Sleep(time.Second)
+		cancel()
+		newDialogue(t, ours).want("421 4.3.2 *")
+	})
+}

@@ -158,6 +158,10 @@ func (s *session) data(args string) {
 		s.fault("503 5.5.1 BINARYMIME needs BDAT\r\n")
 		return
 	}
+	if s.srv.RefuseEarly && s.r.Buffered() > 0 {
+		s.early()
+		return
+	}
 	b := &s.body
 	b.prepare(s)
 	res, err := s.tx.Data(s.ctx, b)
