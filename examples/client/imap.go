@@ -31,10 +31,12 @@ func (c *common) openIMAP(ctx context.Context, scheme, addr string) (mailbox, er
 	}
 	b := &imapBox{}
 	o := imapclient.Options{TLSConfig: conf, Unilateral: func(ev imapclient.Event) { b.events = append(b.events, ev) }}
-	if here := c.plaintext || cli.Loopback(addr); scheme == "imaps" {
+	switch here := cli.Loopback(addr); {
+	case scheme == "imaps":
 		o.TLS = imapclient.TLSImplicit
-	} else if here && c.ca == "" {
-		o.TLS, o.AllowPlaintextAuth = imapclient.TLSNone, true // on this machine, or asked for
+	case c.ca == "" && (here || c.plaintext): // nobody listens on this machine, or nobody minds
+		o.TLS, o.AllowPlaintextAuth = imapclient.TLSOpportunistic, true
+		o.TLSConfig.InsecureSkipVerify = here
 	}
 	if b.c, err = imapclient.Dial(ctx, addr, o); err != nil {
 		return nil, err

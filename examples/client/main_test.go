@@ -151,6 +151,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r.servers["IMAP"] = []string{"-server", "imap://" + listen(t, plain.IMAP)}
 	r.servers["STARTTLS"] = []string{"-server", "imap://" + listen(t, secure.IMAP), "-tls-ca", ca}
+	r.servers["STARTTLS, not verified"] = []string{"-server", "imap://" + listen(t, secure.IMAP)}
 	r.servers["IMAPS"] = []string{"-server", "imaps://" + listen(t, secure.IMAPS), "-tls-ca", ca}
 	r.servers["JMAP"] = []string{"-server", "jmap:http://" + listen(t, plain.JMAP)}
 	r.servers["HTTPS"] = []string{"-server", "jmap:https://" + listen(t, secure.JMAP), "-tls-ca", ca}

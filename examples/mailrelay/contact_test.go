@@ -19,7 +19,6 @@ import (
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/queue"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
-	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 )
 
 // A side is one of two domains with a relay each, that talk over TCP.
@@ -27,7 +26,6 @@ type side struct {
 	relay    *mailrelay.Relay
 	contacts *mailrelay.Contacts
 	store    *hop
-	mx       *smtpserver.Server
 	addr     string
 
 	mu       sync.Mutex

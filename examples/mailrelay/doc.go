@@ -14,8 +14,10 @@
 // recipient goes straight through, so the store's own reply reaches the sender, and nobody has to be sent a
 // notification. A letter for several, whose results might differ, goes into the queue, because SMTP has one reply for
 // all; so does one that comes while the store is out of reach. Recipients are asked for at the store while the sender
-// waits, so unknown users are refused at RCPT. Mail of authenticated users always goes through the queue.
+// waits, so unknown users are refused at RCPT; while the store is out of reach, mail for them is taken and its sender told
+// later. Mail of authenticated users always goes through the queue.
 //
 // Never an open relay: MX takes mail for the domains in Local alone and refuses others with 550 5.7.1, Submission takes
-// mail of authenticated users alone.
+// mail of authenticated users alone. Users may write as anybody: what they send is signed for the author domains that
+// Config.Keys has, and forged results of checks by this host are taken away.
 package mailrelay

@@ -1,10 +1,13 @@
 package mailrelay
 
 import (
+	"bytes"
 	"context"
 	"io"
 
+	"github.com/mailbricks/mailbricks/auth/authres"
 	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/policy"
 )
 
 // incoming is the Handler behind the Verifier of MX.
@@ -100,12 +103,35 @@ func deliverAll(ctx context.Context, h smtp.Handler, e smtp.Envelope, body io.Re
 	return tx.Data(ctx, body)
 }
 
-// users is the Handler of Submission: it lets authenticated users through.
-type users struct{ next smtp.Handler }
+// users is the Handler of Submission: it lets authenticated users through, without the fields that this host alone may
+// write.
+type users struct {
+	id   string // authserv-id
+	next smtp.Handler
+}
 
 func (h users) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
 	if peer.Identity == "" {
 		return nil, smtp.NewError(530, smtp.EnhancedCode{5, 7, 0}, "Authentication required")
 	}
-	return h.next.Mail(ctx, peer, from, p)
+	tx, err := h.next.Mail(ctx, peer, from, p)
+	if err != nil {
+		return nil, err
+	}
+	return cleaned{tx, h.id}, nil
+}
+
+// A cleaned is a transaction whose message cannot pretend that it was verified here (RFC 8601 §5).
+type cleaned struct {
+	smtp.Transaction
+	id string
+}
+
+func (t cleaned) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
+	section, rest, err := readHeader(body)
+	if err != nil {
+		return nil, err
+	}
+	section = authres.Strip(nil, without(section, policy.DecisionField), t.id)
+	return t.Transaction.Data(ctx, io.MultiReader(bytes.NewReader(section), rest))
 }

@@ -155,7 +155,7 @@ func (r *Relay) assemble() {
 	if c.Opener != nil {
 		out = c.Opener.Handler(out)
 	}
-	r.submit = r.observe(Submission, users{out})
+	r.submit = r.observe(Submission, users{c.Hostname, out})
 }
 
 // roomy is the limit of the queue for messages of at most n bytes, to which trace fields and signatures are added.

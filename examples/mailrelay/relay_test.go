@@ -1,6 +1,7 @@
 package mailrelay_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
 	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/smtptest"
 )
 
 func refusal(code int, e smtp.EnhancedCode) error { return smtp.NewError(code, e, "no") }
@@ -68,10 +70,7 @@ func TestMX(t *testing.T) {
 			}
 			if tt.later != "" {
 				var to []string
-				for range strings.Fields(tt.later) {
-					if len(to) == len(strings.Fields(tt.later)) {
-						break
-					}
+				for len(to) < len(strings.Fields(tt.later)) {
 					got := <-r.store.got
 					to = append(to, got.to...)
 					if !strings.HasSuffix(got.body, text) {
@@ -207,6 +206,89 @@ func TestSubmission(t *testing.T) {
 			t.Errorf("%+v, %v: %q", res, err, got.body)
 		}
 	}
+}
+
+// TestForgery: a user cannot pretend that this host has verified a message.
+func TestForgery(t *testing.T) {
+	r := newRig(t, nil)
+	keep := letter("carol@b.example", "bob@b.example")
+	for name, text := range map[string]string{
+		"forged": "Authentication-Results: MX.b.example;\r\n dkim=pass header.d=bank.example\r\nMailbricks-Decision: class=trusted\r\n\tx=y\r\n" +
+			"MAILBRICKS-decision : class=trusted\r\n" + keep,
+		"clean": keep,
+		"other": "Authentication-Results: mx.other.example; dkim=pass\r\n" + keep,
+	} {
+		if said := send(t, r.Submission(), user("carol"), "carol@b.example", smtp.RcptParams{}, text, "bob@b.example"); !strings.HasPrefix(said, "DATA 250") {
+			t.Fatal(said)
+		}
+		got := <-r.store.got
+		if strings.Contains(got.body, "bank.example") || strings.Contains(strings.ToLower(got.body), "decision") || strings.Contains(got.body, "x=y") ||
+			strings.Contains(got.body, "mx.other.example") != (name == "other") || !strings.HasSuffix(got.body, keep) {
+			t.Errorf("%s: %q", name, got.body)
+		}
+	}
+	long := "X: " + strings.Repeat("x", 2<<20) + "\r\n" + keep
+	if said := send(t, r.Submission(), user("carol"), "carol@b.example", smtp.RcptParams{}, long, "bob@b.example"); !strings.HasPrefix(said, "DATA 552 5.3.4") {
+		t.Error(said)
+	}
+}
+
+// TestHandlers: MX and Submission keep the rules of smtp.Transaction.
+func TestHandlers(t *testing.T) {
+	to := []smtp.Path{{Local: "bob", Domain: "b.example"}, {Local: "carol", Domain: "b.example"}}
+	t.Run("MX, one recipient", func(t *testing.T) {
+		smtptest.TestHandler(t, smtptest.HandlerTest{
+			New: func(t *testing.T) smtp.Handler {
+				r := newRig(t, func(c *mailrelay.Config) { c.Policy = mailrelay.Open })
+				r.store.got = nil
+				return withStore{r.MX(), r.store}
+			},
+			From:    smtp.Path{Local: "alice", Domain: "a.example"},
+			To:      to[:1],
+			Refused: smtp.Path{Local: "eve", Domain: "c.example"},
+			Taken: func(_ *testing.T, h smtp.Handler) (out [][]byte) {
+				for _, m := range h.(withStore).store.all() {
+					out = append(out, []byte(m.body))
+				}
+				return out
+			},
+		})
+	})
+	t.Run("MX", func(t *testing.T) {
+		smtptest.TestHandler(t, smtptest.HandlerTest{
+			New: func(t *testing.T) smtp.Handler {
+				return newRig(t, func(c *mailrelay.Config) { c.Policy = mailrelay.Open }).MX()
+			},
+			From:    smtp.Path{Local: "alice", Domain: "a.example"},
+			To:      to,
+			Refused: smtp.Path{Local: "eve", Domain: "c.example"},
+		})
+	})
+	t.Run("Submission", func(t *testing.T) {
+		smtptest.TestHandler(t, smtptest.HandlerTest{
+			New: func(t *testing.T) smtp.Handler {
+				next := newRig(t, nil).Submission()
+				return loggedIn{next}
+			},
+			From: smtp.Path{Local: "carol", Domain: "b.example"},
+			To:   to,
+		})
+	})
+}
+
+// withStore is a Handler with the store behind it.
+type withStore struct {
+	smtp.Handler
+	store *hop
+}
+
+// loggedIn makes every peer a user.
+type loggedIn struct{ next smtp.Handler }
+
+func (h loggedIn) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
+	who := *peer
+	who.Identity = "carol"
+	return h.next.Mail(ctx, &who, from, p)
 }
 
 // TestEvents: each step of a letter is told.

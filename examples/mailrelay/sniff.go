@@ -1,8 +1,11 @@
 package mailrelay
 
 import (
+	"bufio"
 	"bytes"
 	"io"
+
+	"github.com/mailbricks/mailbricks/smtp"
 )
 
 // maxSniff is how much of a header is looked at.
@@ -52,4 +55,42 @@ func (s *sniffer) messageID() string {
 		return string(bytes.TrimSpace(value))
 	}
 	return ""
+}
+
+// maxHeader is the longest header section of a message from a user.
+const maxHeader = 1 << 20
+
+// readHeader reads the header section of a message, with its empty line if it has one. rest is what follows.
+func readHeader(body io.Reader) (section []byte, rest io.Reader, err error) {
+	r := bufio.NewReaderSize(body, 32<<10)
+	begin := true // of a line
+	for {
+		line, err := r.ReadSlice('\n')
+		if section = append(section, line...); len(section) > maxHeader {
+			return nil, nil, smtp.NewError(552, smtp.EnhancedCode{5, 3, 4}, "Header section too long")
+		}
+		switch {
+		case err == io.EOF, begin && err == nil && len(bytes.TrimRight(line, "\r\n")) == 0:
+			return section, r, nil
+		case err != nil && err != bufio.ErrBufferFull:
+			return nil, nil, err
+		}
+		begin = err == nil
+	}
+}
+
+// without returns a header section without the fields of a name.
+func without(section []byte, name string) []byte {
+	out := make([]byte, 0, len(section))
+	skip := false
+	for line := range bytes.Lines(section) {
+		if line[0] != ' ' && line[0] != '\t' {
+			field, _, ok := bytes.Cut(line, []byte(":"))
+			skip = ok && bytes.EqualFold(bytes.TrimRight(field, " \t"), []byte(name))
+		}
+		if !skip {
+			out = append(out, line...)
+		}
+	}
+	return out
 }
