@@ -30,3 +30,14 @@ func TestSMTP(t *testing.T) {
 		t.Errorf("table:\n%s", table)
 	}
 }
+
+// TestSMTPClient sends with both clients.
+func TestSMTPClient(t *testing.T) {
+	var out bytes.Buffer
+	if err := run([]string{"-run", "smtp client", "-rounds", "1", "-o", ""}, &out); err != nil {
+		t.Fatal(err)
+	}
+	if table := out.String(); strings.Count(table, "| mailbricks |") != 2 || strings.Count(table, "| go-smtp ") != 2 {
+		t.Errorf("table:\n%s", table)
+	}
+}
