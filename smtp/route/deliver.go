@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/spool"
@@ -125,6 +126,7 @@ func (r *Router) try(ctx context.Context, domain string, from smtp.Path, params 
 // tryHost calls send for one host, once for each of its addresses that answers and is then of no use.
 func (r *Router) tryHost(ctx context.Context, p place, h host, policy *mtasts.Policy, from smtp.Path, params smtp.MailParams, send func(*smtpclient.Client) (bool, error)) (decided bool, err error) {
 	config := r.Client
+	config.Opened = func(conn *smtpclient.Conn) error { return r.greeted(p, conn) }
 	if err := r.admit(ctx, p, h, policy, from, params, &config); err != nil {
 		return false, err
 	}
@@ -149,7 +151,9 @@ func (r *Router) policy(ctx context.Context, p place) *mtasts.Policy {
 	if r.STS == nil || strings.HasPrefix(p.domain, "[") {
 		return nil
 	}
-	policy, err := r.STS.Fetch(ctx, p.domain)
+	within, cancel := context.WithTimeout(ctx, lookupTime+time.Minute)
+	defer cancel()
+	policy, err := r.STS.Fetch(within, p.domain)
 	switch {
 	case err == nil && policy.Mode != mtasts.ModeNone:
 		return &policy
@@ -193,11 +197,21 @@ func (r *Router) admit(ctx context.Context, p place, h host, policy *mtasts.Poli
 	if policy.Mode == mtasts.ModeEnforce {
 		c.TLS, c.Verify, c.VerifyID = smtpclient.Required, nil, ""
 	}
-	c.Opened = func(conn *smtpclient.Conn) {
-		if r.Client.Opened != nil {
-			r.Client.Opened(conn)
-		}
+	opened := c.Opened
+	c.Opened = func(conn *smtpclient.Conn) error {
 		r.report(ctx, Report{Domain: p.domain, Host: h.name, Policy: *policy, Err: r.checkTLS(conn, h)})
+		return opened(conn)
+	}
+	return nil
+}
+
+// greeted refuses a host that calls itself as this one does: the mail would come back.
+func (r *Router) greeted(p place, conn *smtpclient.Conn) error {
+	if r.Client.Hostname != "" && address.EqualDomain(conn.Name(), r.Client.Hostname) {
+		return loop(p.domain)
+	}
+	if r.Client.Opened != nil {
+		return r.Client.Opened(conn)
 	}
 	return nil
 }
@@ -220,8 +234,8 @@ func (r *Router) checkTLS(conn *smtpclient.Conn, h host) error {
 
 // another reports whether the next host should be tried after err.
 func another(err error) bool {
-	if _, ok := errors.AsType[*Error](err); ok { // the host's address
-		return true
+	if e, ok := errors.AsType[*Error](err); ok { // the host's address, or a loop
+		return smtp.ReplyOf(e).Code != 554
 	}
 	e, ok := errors.AsType[*smtpclient.Error](err)
 	if !ok {

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -40,6 +41,9 @@ func fail(domain, host string, code int, enhanced smtp.EnhancedCode, text string
 	return &Error{Domain: domain, Host: host, Err: &smtp.Error{Reply: smtp.NewReply(code, enhanced, text), Err: cause}}
 }
 
+// lookupTime bounds a question about MX; those about addresses have the time of the connection.
+const lookupTime = 30 * time.Second
+
 // A place is where mail for a domain goes.
 type place struct {
 	domain string // in A-labels, or an address literal
@@ -56,6 +60,8 @@ type host struct {
 
 // locate finds the hosts of a domain, in the order in which to try them (RFC 5321 §5.1).
 func (r *Router) locate(ctx context.Context, domain string) (place, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
 	if strings.HasPrefix(domain, "[") {
 		a, err := address.ParseLiteral(domain)
 		if err != nil {

@@ -350,6 +350,23 @@ func TestReuse(t *testing.T) {
 	}
 }
 
+// TestGreetedByOwnName: a host that says our own name is ourselves.
+func TestGreetedByOwnName(t *testing.T) {
+	rec := &smtptest.Recorder{}
+	n := &network{hosts: map[string]string{"192.0.2.1": smtptest.NewServer(t, &smtpserver.Server{Handler: rec, Hostname: "Relay.Sender.test"}, false), "192.0.2.2": server(t, rec)}}
+	r := router(t, "d.test. IN MX 1 one.d.test.\nd.test. IN MX 2 two.d.test.\none.d.test. IN A 192.0.2.1\ntwo.d.test. IN A 192.0.2.2", n)
+	_, err := r.Deliver(t.Context(), envelope(t, "b@d.test"), strings.NewReader(text))
+	if err == nil || short(smtp.ReplyOf(err)) != "554 5.4.6" || len(rec.Messages()) != 0 || len(n.dialed()) != 1 {
+		t.Errorf("%v, dialed %v", err, n.dialed())
+	}
+	// Another's refusal of a connection is obeyed too.
+	r.Client.Hostname = "else.test"
+	r.Client.Opened = func(c *smtpclient.Conn) error { return smtp.NewError(451, smtp.EnhancedCode{4, 7, 1}, "Not "+c.Name()) }
+	if _, err = r.Deliver(t.Context(), envelope(t, "b@d.test"), strings.NewReader(text)); err == nil || smtp.ReplyOf(err).String() != "451 4.7.1 Not Relay.Sender.test" {
+		t.Error(err)
+	}
+}
+
 // TestGuard: without a Dial of its own a Router does not dial special addresses.
 func TestGuard(t *testing.T) {
 	rec := &smtptest.Recorder{}

@@ -178,7 +178,10 @@ func TestServerName(t *testing.T) {
 	n := &network{hosts: map[string]string{"192.0.2.1": smtptest.NewServer(t, &smtpserver.Server{Handler: rec, TLS: serverTLS}, false)}}
 	r := router(t, "d.test. IN MX 1 mx.d.test.\nmx.d.test. IN A 192.0.2.1", n)
 	var names []string
-	r.Client.Opened = func(c *smtpclient.Conn) { names = append(names, c.TLS().ServerName, c.Host()) }
+	r.Client.Opened = func(c *smtpclient.Conn) error {
+		names = append(names, c.TLS().ServerName, c.Host())
+		return nil
+	}
 	if _, err := r.Deliver(t.Context(), envelope(t, "b@d.test"), strings.NewReader(text)); err != nil {
 		t.Fatal(err)
 	}

@@ -59,9 +59,9 @@ type Config struct {
 	Normalize bool
 	// Dial opens connections; nil is a net.Dialer's DialContext. Timeouts.Connect bounds its context.
 	Dial func(ctx context.Context, network, addr string) (net.Conn, error)
-	// Opened is told each new connection once it is ready for mail, for those who keep account of its TLS. It must only
-	// ask what the Conn knows.
-	Opened func(*Conn)
+	// Opened is asked about each new connection once it is ready for mail: for those who keep account of its TLS, or do
+	// not want it. Its error ends the connection and becomes that of Dial. It must only ask what the Conn knows.
+	Opened func(*Conn) error
 	// Timeouts bound every phase.
 	Timeouts Timeouts
 	// Trace is told every line of the dialogue, on the goroutine that speaks. It must not call the Conn.

@@ -20,6 +20,7 @@ type Conn struct {
 	tls  *tls.ConnectionState
 	// verified says that the certificate was checked, authed that AUTH succeeded.
 	verified, authed bool
+	name             string // in the reply to EHLO
 	ext              Extensions
 	r                *smtp.ReplyReader
 	out              []byte        // commands that wait to be written
@@ -39,6 +40,9 @@ func (c *Conn) TLS() *tls.ConnectionState { return c.tls }
 
 // Host returns the server's name.
 func (c *Conn) Host() string { return c.host }
+
+// Name returns the name that the server calls itself in its reply to EHLO, not verified.
+func (c *Conn) Name() string { return c.name }
 
 // Close says QUIT if the Conn is idle and in order, and closes the connection.
 func (c *Conn) Close() error {

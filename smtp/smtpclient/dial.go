@@ -82,9 +82,6 @@ func NewConn(ctx context.Context, nc net.Conn, c Config) (*Conn, error) {
 		conn.kill()
 		return nil, err
 	}
-	if c.Opened != nil {
-		c.Opened(conn)
-	}
 	return conn, nil
 }
 
@@ -113,7 +110,20 @@ func (c *Conn) open(ctx context.Context) error {
 			return err
 		}
 	}
-	return c.authenticate(ctx)
+	if err := c.authenticate(ctx); err != nil {
+		return err
+	}
+	if c.c.Opened == nil {
+		return nil
+	}
+	err := c.c.Opened(c)
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*smtp.Error](err); ok {
+		return &Error{Op: "EHLO", Host: c.host, Err: err}
+	}
+	return c.local("EHLO", 451, smtp.EnhancedCode{4, 7, 0}, "Connection with "+c.host+" not wanted", err)
 }
 
 // greeting reads the 220 (RFC 5321 §3.1). What follows it in the same segment is no reply to anything.
@@ -146,6 +156,7 @@ func (c *Conn) hello(ctx context.Context) error {
 			return err
 		}
 		if r.Code == 250 {
+			c.name, _, _ = strings.Cut(r.Lines[0], " ")
 			return nil
 		}
 	}
@@ -155,6 +166,7 @@ func (c *Conn) hello(ctx context.Context) error {
 	case r.Code != 250:
 		return c.unexpected(op, r)
 	}
+	c.name, _, _ = strings.Cut(r.Lines[0], " ")
 	c.ext = parseExtensions(r)
 	return nil
 }
