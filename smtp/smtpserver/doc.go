@@ -19,8 +19,8 @@
 //
 // Only CRLF ends a line and only CRLF.CRLF ends a message. A message with bare CR, bare LF or NUL is read to its true end
 // and refused with 550 5.6.11, so that nobody downstream can be made to see two messages in one. Replies are sent when
-// the input is used up (RFC 2920 §3.2); RefuseEarly closes on who does not wait where it must. A session that waits holds a read buffer of 4 KiB, one that receives a message
-// 64 KiB.
+// the input is used up (RFC 2920 §3.2); RefuseEarly closes on who does not wait where it must. A session that waits
+// holds a read buffer of 4 KiB, one that receives a message 64 KiB.
 //
 // Done: RFC 5321 (EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP; VRFY answers 252, EXPN 502), 1870 (SIZE), 2033
 // (LMTP), 2034 (enhanced codes), 2920 (PIPELINING), 3030 (CHUNKING, and BINARYMIME where asked for), 3207 (STARTTLS),

@@ -123,3 +123,30 @@ func ExampleExtension() {
 	// S: 250 2.1.0 Sender ok
 	// S: 250 2.0.0 Soon, client.example.org
 }
+
+// A known is a policy in front of another Handler: it takes mail from some domains only.
+type known struct {
+	smtp.Handler
+	domains map[string]bool
+}
+
+func (k known) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
+	if !k.domains[strings.ToLower(from.Domain)] {
+		return nil, smtp.NewError(550, smtp.EnhancedCode{5, 7, 1}, "Nothing from "+from.Domain)
+	}
+	return k.Handler.Mail(ctx, peer, from, p)
+}
+
+// A policy is a Handler around a Handler.
+func ExampleServer_policy() {
+	s := &smtpserver.Server{Handler: known{printer{}, map[string]bool{"example.org": true}}, Hostname: "mx.example.com"}
+	converse(s,
+		"HELO client.example.org",
+		"MAIL FROM:<eve@example.net>",
+		"MAIL FROM:<ann@example.org>",
+	)
+	// Output:
+	// S: 250 mx.example.com
+	// S: 550 5.7.1 Nothing from example.net
+	// S: 250 2.1.0 Sender ok
+}
