@@ -104,6 +104,7 @@ func (o *options) config(log *slog.Logger) (c mailrelay.Config, closeAll func() 
 	out := mailrelay.Outgoing{Hostname: o.hostname, Resolver: dns, Port: o.port, Roots: roots, Connect: o.connect, Logger: log}
 	if o.onThisMachine() {
 		out.Allow = mailrelay.Loopback()
+		c.Limits.PerNetwork = -1 // all come from one address
 	}
 	if o.deliver != "" {
 		store := out.Store(o.deliver)

@@ -34,7 +34,7 @@ func TestUsage(t *testing.T) {
 	with := func(more ...string) []string { return append(append([]string{}, ok...), more...) }
 	clitest.Usage(t, "relay", run,
 		[]string{}, []string{"-mx", ":0"}, []string{"-hostname", "mx.example.com"},
-		with("operand"), with("-local", "example.com"), with("-deliver", "http://127.0.0.1:1"), with("-deliver", "lmtp://127.0.0.1"),
+		with("operand"), []string{"-hostname", "a b", "-mx", ":0"}, with("-local", "a b", "-deliver", "lmtp://127.0.0.1:1"), with("-local", "example.com"), with("-deliver", "http://127.0.0.1:1"), with("-deliver", "lmtp://127.0.0.1"),
 		with("-submission", "0.0.0.0:0", "-user", "a:b"), with("-admin", "0.0.0.0:0"), with("-user", "a"),
 		with("-queue", "sqlite:x"), with("-queue", "postgres://x"), with("-queue", "nats://x"), with("-queue", "dir:"), with("-queue", "x"),
 		with("-policy", "none"), with("-port", "0"), with("-max-size", "0"), with("-max-recipients", "-1"), with("-retry", "soon"),
@@ -175,6 +175,17 @@ func letter(from, to string) string {
 	return "From: <" + from + ">\r\nTo: <" + to + ">\r\nSubject: a letter\r\nDate: Wed, 25 Nov 2026 10:00:00 +0000\r\nMessage-ID: <1@a.example>\r\n\r\nHello.\r\n..\r\n"
 }
 
+// said returns the reply to the last recipient.
+func said(res smtp.Results, err error) string {
+	if err == nil {
+		return res[len(res)-1].Reply.String()
+	}
+	if e, ok := errors.AsType[*smtp.Error](err); ok {
+		return e.Reply.String()
+	}
+	return err.Error()
+}
+
 // TestAcross takes a letter from a user of one domain to the store of another: submission, signature, queue, MX, TLS,
 // verification, LMTP.
 func TestAcross(t *testing.T) {
@@ -218,19 +229,68 @@ func TestRefusals(t *testing.T) {
 			tt.text = letter(tt.from, tt.to)
 		}
 		to := strings.Fields(tt.to)
-		res, err := w.submit(t, tt.addr, tt.user, tt.from, tt.text, to...)
-		said := fmt.Sprint(err)
-		if err == nil {
-			said = res[len(to)-1].Reply.String()
-		} else if e, ok := errors.AsType[*smtp.Error](err); ok {
-			said = e.Reply.String()
-		}
-		if !strings.HasPrefix(said, tt.said) {
+		if said := said(w.submit(t, tt.addr, tt.user, tt.from, tt.text, to...)); !strings.HasPrefix(said, tt.said) {
 			t.Errorf("%s: %s", name, said)
 		}
 	}
 	if _, err := w.submit(t, a.Addr("submission"), "mallory", "alice@a.example", letter("a@a.example", "b@b.example"), "bob@b.example"); err == nil || !strings.Contains(err.Error(), "535 5.7.8") {
 		t.Errorf("a user that does not exist: %v", err)
+	}
+}
+
+// TestExpire: what cannot be sent in time comes back as one notification.
+func TestExpire(t *testing.T) {
+	w := newWorld(t)
+	b := w.relayB(t, "-submission", ":0", "-user", "carol:secret", "-smarthost", "smart.example:25", "-connect", "smart.example:25=127.0.0.1:1",
+		"-retry", "20ms", "-expire", "200ms")
+	if said := said(w.submit(t, b.Addr("submission"), "carol", "carol@b.example", letter("carol@b.example", "x@c.example"), "x@c.example")); !strings.HasPrefix(said, "250") {
+		t.Fatal(said)
+	}
+	got := <-w.got
+	body := string(got.Body)
+	if !got.From.IsNull() || got.Recipients[0].To.Address() != "carol@b.example" || !strings.Contains(body, "Action: failed") ||
+		!strings.Contains(body, "Final-Recipient: rfc822;x@c.example") && !strings.Contains(body, "Final-Recipient: rfc822; x@c.example") {
+		t.Errorf("%+v %s", got, body)
+	}
+	b.Stop()
+	if n := len(w.store.Messages()); n != 1 {
+		t.Errorf("%d notifications", n)
+	}
+}
+
+// TestNobody: a relay that is told of no domain and no user refuses everything.
+func TestNobody(t *testing.T) {
+	t.Setenv("HOME", "") // nothing is kept there where folders are given
+	t.Setenv("XDG_STATE_HOME", "")
+	w := newWorld(t)
+	p := clitest.Start(t, "relay", run, "-hostname", "x.example", "-mx", ":0", "-submission", ":0", "-queue", "dir:"+t.TempDir(), "-resolver", "zone:"+w.files["zone"])
+	for _, tt := range []struct{ addr, said string }{{p.Addr("mx"), "550 5.7.1"}, {p.Addr("submission"), "530 5.7.0"}} {
+		for _, to := range []string{"bob@b.example", "root@x.example"} {
+			if said := said(w.submit(t, tt.addr, "", "alice@a.example", letter("alice@a.example", to), to)); !strings.HasPrefix(said, tt.said) {
+				t.Errorf("%s: %s", to, said)
+			}
+		}
+	}
+	status, _, stderr := clitest.Status(t, "relay", run, "-hostname", "x.example", "-mx", ":0", "-resolver", "zone:"+w.files["zone"])
+	if status != cli.StatusUsage || !strings.Contains(stderr, "-queue dir:PATH") {
+		t.Errorf("no place for the queue: %d %s", status, stderr)
+	}
+}
+
+// TestCapability: -policy capability names a price to strangers, and takes who pays it.
+func TestCapability(t *testing.T) {
+	w := newWorld(t)
+	b := w.relayB(t, "-policy", "capability", "-contacts", filepath.Join(w.dir, "contacts-b"))
+	res, err := w.submit(t, b.Addr("mx"), "", "alice@a.example", letter("alice@a.example", "bob@b.example"), "bob@b.example")
+	if err != nil || !strings.HasPrefix(res[0].Reply.String(), "550 5.7.1 Unknown sender, capability not established") || !strings.Contains(res[0].Reply.Text(), "scheme=hashcash; bits=20; resource=bob@b.example") {
+		t.Fatalf("%v, %v", res, err)
+	}
+	a := w.relayA(t, "-policy", "capability", "-contacts", filepath.Join(w.dir, "contacts-a"), "-port", port(t, b.Addr("mx")))
+	if res, err := w.submit(t, a.Addr("submission"), "alice", "alice@a.example", letter("alice@a.example", "bob@b.example"), "bob@b.example"); err != nil || !res[0].Reply.OK() {
+		t.Fatalf("%v, %v", res, err)
+	}
+	if got := <-w.got; !strings.Contains(string(got.Body), "Mailbricks-Decision: class=request") {
+		t.Errorf("%q", got.Body)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
+	"github.com/mailbricks/mailbricks/smtp"
 )
 
 // options are the command line.
@@ -87,6 +88,14 @@ func (o *options) check() error {
 	case o.maxSize < 1 || o.maxRecipients < 1:
 		return cli.Usagef("-max-size and -max-recipients are at least 1")
 	}
+	if _, err := smtp.ParseHello(o.hostname); err != nil {
+		return cli.Usagef("-hostname %q is not a host name", o.hostname)
+	}
+	for _, d := range o.local {
+		if _, err := smtp.ParseMailbox("postmaster@" + d); err != nil {
+			return cli.Usagef("-local %q is not a domain", d)
+		}
+	}
 	if _, _, err := net.SplitHostPort(o.smarthost); o.smarthost != "" && err != nil {
 		return cli.Usagef("-smarthost %q is not HOST:PORT", o.smarthost)
 	}
@@ -107,12 +116,12 @@ func (o *options) complete() (err error) {
 		}
 		o.adminToken, _ = u.Password("admin")
 	}
-	if o.queue != "" && o.contacts != "" {
+	if o.queue != "" && (o.contacts != "" || o.policy != "capability") {
 		return nil
 	}
 	state, err := cli.StateDir("relay", o.hostname)
 	if err != nil {
-		return cli.Usagef("no folder for the queue: give -queue dir:PATH (%w)", err)
+		return cli.Usagef("no folder for what is to be kept: give -queue dir:PATH, and -contacts PATH with -policy capability (%w)", err)
 	}
 	if o.queue == "" {
 		o.queue = "dir:" + filepath.Join(state, "queue")
