@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -75,7 +76,7 @@ func newWorld(t *testing.T) *world {
 		Next: func(m *smtptest.Message) { w.got <- m },
 	}
 	w.lmtp = smtptest.NewServer(t, &smtpserver.Server{Handler: w.store, Mode: smtpserver.LMTP, Hostname: "store.b.example"}, false)
-	cert, key, err := cli.SelfSigned("mx.a.example", "mx.b.example", "127.0.0.1")
+	cert, key, err := cli.SelfSigned("mx.a.example", "mx.b.example", "mta-sts.b.example", "127.0.0.1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -341,6 +342,54 @@ func TestRestart(t *testing.T) {
 	}
 	if got := <-w.got; !strings.HasSuffix(string(got.Body), letter("alice@a.example", "bob@b.example")) {
 		t.Errorf("%q", got.Body)
+	}
+}
+
+// TestMTASTS: the policy of a domain is fetched and obeyed.
+func TestMTASTS(t *testing.T) {
+	for mx, delivered := range map[string]bool{"mx.b.example": true, "*.b.example": true, "mx.other.example": false} {
+		w := newWorld(t)
+		zone, err := os.OpenFile(w.files["zone"], os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := zone.WriteString("_mta-sts.b.example. IN TXT \"v=STSv1; id=1;\"\n"); err != nil {
+			t.Fatal(err)
+		}
+		zone.Close()
+		config, err := cli.ServerTLS(w.files["cert"], w.files["key"])
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked := make(chan string, 10)
+		policies := httptest.NewUnstartedServer(http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+			asked <- r.Host + r.URL.Path
+			fmt.Fprintf(rw, "version: STSv1\r\nmode: enforce\r\nmx: %s\r\nmax_age: 86400\r\n", mx)
+		}))
+		policies.TLS = config
+		policies.StartTLS()
+		t.Cleanup(policies.Close)
+		b := w.relayB(t)
+		a := w.relayA(t, "-port", port(t, b.Addr("mx")), "-connect", "mta-sts.b.example:443="+policies.Listener.Addr().String())
+		if said := said(w.submit(t, a.Addr("submission"), "alice", "alice@a.example", letter("alice@a.example", "bob@b.example"), "bob@b.example")); !strings.HasPrefix(said, "250") {
+			t.Fatal(said)
+		}
+		if got := <-asked; got != "mta-sts.b.example/.well-known/mta-sts.txt" {
+			t.Error(got)
+		}
+		if delivered {
+			if got := <-w.got; !strings.Contains(string(got.Body), "with ESMTPS") {
+				t.Errorf("%q", got.Body)
+			}
+			continue
+		}
+		var list struct{ Messages []mailrelay.QueuedMessage }
+		for len(list.Messages) == 0 || list.Messages[0].Recipients[0].Reply == "" { // until the first attempt is over
+			get(t, "GET", a, "/queue", &list)
+		}
+		if reply := list.Messages[0].Recipients[0].Reply; !strings.HasPrefix(reply, "4") || !strings.Contains(reply, "MTA-STS") || len(w.store.Messages()) != 0 {
+			t.Errorf("%s: %s", mx, reply)
+		}
 	}
 }
 
