@@ -10,7 +10,9 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/world/letter"
 	"github.com/mailbricks/mailbricks/examples/world/sandbox"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 )
 
 // patience is how long a letter may take.
@@ -18,17 +20,17 @@ const patience = time.Minute
 
 // A report is what -once tells of one file.
 type report struct {
-	File      string           `json:"file"`
-	Delivered bool             `json:"delivered"`
-	Hops      []sandbox.Hop    `json:"hops"`
-	Auth      sandbox.Auth     `json:"auth"`
-	Read      read             `json:"read"`
-	Identical bool             `json:"identical"`
-	Reply     string           `json:"reply,omitempty"` // that decided
-	Problem   string           `json:"problem,omitempty"`
-	Verdict   *sandbox.Verdict `json:"verdict,omitempty"`
+	File      string         `json:"file"`
+	Delivered bool           `json:"delivered"`
+	Hops      []story.Hop    `json:"hops"`
+	Auth      story.Auth     `json:"auth"`
+	Read      read           `json:"read"`
+	Identical bool           `json:"identical"`
+	Reply     string         `json:"reply,omitempty"` // that decided
+	Problem   string         `json:"problem,omitempty"`
+	Verdict   *story.Verdict `json:"verdict,omitempty"`
 
-	letter sandbox.Letter
+	letter story.Letter
 }
 
 type read struct {
@@ -81,7 +83,7 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, sandbox.MaxLetter+1))
+	b, err := io.ReadAll(io.LimitReader(f, letter.MaxSize+1))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
@@ -89,8 +91,8 @@ func readFile(name string) ([]byte, error) {
 }
 
 func sendFile(ctx context.Context, w *sandbox.World, name string, text []byte, to string) *report {
-	r := &report{File: name, Hops: []sandbox.Hop{}}
-	m, err := sandbox.Prepare(text)
+	r := &report{File: name, Hops: []story.Hop{}}
+	m, err := letter.Prepare(text)
 	if err != nil {
 		r.Problem = err.Error()
 		return r
@@ -104,7 +106,7 @@ func sendFile(ctx context.Context, w *sandbox.World, name string, text []byte, t
 	defer cancel()
 	l, err := w.Wait(ctx, id)
 	r.letter, r.Hops, r.Auth, r.Reply, r.Verdict = l, l.Hops, l.Auth, l.Reply, l.Verdict
-	r.Delivered = l.State == sandbox.Delivered
+	r.Delivered = l.State == story.Delivered
 	if l.Read != nil {
 		r.Read, r.Identical = read{l.Read.IMAP, l.Read.POP3, l.Read.JMAP}, l.Read.Identical
 	}
@@ -113,15 +115,15 @@ func sendFile(ctx context.Context, w *sandbox.World, name string, text []byte, t
 }
 
 // problem says what is wrong with how a letter came through, "" if nothing is.
-func problem(l sandbox.Letter, m *sandbox.Message, err error) string {
+func problem(l story.Letter, m *letter.Message, err error) string {
 	switch {
 	case err != nil:
 		return err.Error() + ", the last reply was: " + l.Reply
-	case l.State != sandbox.Delivered:
+	case l.State != story.Delivered:
 		return string(l.State) + ": " + l.Reply
 	case l.Read == nil || !l.Read.Identical:
 		return "not read back as it was sent: " + l.Read.Problem
-	case m.Vouchable() && l.Auth != sandbox.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass"}:
+	case m.Vouchable() && l.Auth != story.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass"}:
 		return fmt.Sprintf("not authenticated: SPF %s, DKIM %s, DMARC %s", l.Auth.SPF, l.Auth.DKIM, l.Auth.DMARC)
 	}
 	return ""

@@ -174,7 +174,7 @@ func TestText(t *testing.T) {
 	}
 	for _, want := range []string{
 		"✓ submission   alice@harbour.example → mx.harbour.example", "      -> STARTTLS\n", "      -> AUTH PLAIN ***\n", "✓ signature", "✓ queue",
-		"MX meadow.example? · 10 mx.meadow.example.", "✓ policy", "✓ relay        mx.harbour.example → mx.meadow.example", "✓ verification",
+		"MX meadow.example? · 10 mx.meadow.example\n", "✓ policy", "✓ relay        mx.harbour.example → mx.meadow.example", "✓ verification",
 		"DMARC pass for guest.test", "SPF pass for guest.test", "TXT guest.test? · v=spf1 include:harbour.example -all", "DKIM pass for guest.test",
 		"TXT w1._domainkey.guest.test?", "✓ delivery", "✓ reading", "✓ delivered; over IMAP, POP3 and JMAP identical to the octet",
 		"✗ refused: 550 5.7.1", "DMARC permerror",

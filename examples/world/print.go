@@ -6,7 +6,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/mailbricks/mailbricks/examples/world/sandbox"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 )
 
 // A printer prints reports, for people as they come, or all as JSON at the end.
@@ -58,12 +58,16 @@ func (p printer) report(r *report) {
 	fmt.Fprintf(p.out, "  %s delivered; over IMAP, POP3 and JMAP identical to the octet\n\n", p.paint(true, "✓"))
 }
 
-func (p printer) hop(h sandbox.Hop) {
+func (p printer) hop(h story.Hop) {
 	way := h.From
 	if h.To != "" {
 		way += " → " + h.To
 	}
-	fmt.Fprintf(p.out, "  %s %-12s %s (%.1f ms)\n", p.paint(h.OK, mark(h)), h.Stage, way, h.Took)
+	took := ""
+	if h.Took >= 0.1 {
+		took = fmt.Sprintf(" (%.1f ms)", h.Took)
+	}
+	fmt.Fprintf(p.out, "  %s %-12s %s%s\n", p.paint(h.OK, mark(h)), h.Stage, way, took)
 	if h.TLS != "" {
 		fmt.Fprintf(p.out, "      %s\n", h.TLS)
 	}
@@ -80,7 +84,7 @@ func (p printer) hop(h sandbox.Hop) {
 	}
 }
 
-func mark(h sandbox.Hop) string {
+func mark(h story.Hop) string {
 	switch {
 	case !h.Done:
 		return "…"
@@ -91,7 +95,7 @@ func mark(h sandbox.Hop) string {
 }
 
 // verdict prints the tree of verdicts.
-func (p printer) verdict(v *sandbox.Verdict) {
+func (p printer) verdict(v *story.Verdict) {
 	p.check("      ", v.DMARC)
 	p.check("        ", v.SPF)
 	for _, k := range v.DKIM {
@@ -99,7 +103,7 @@ func (p printer) verdict(v *sandbox.Verdict) {
 	}
 }
 
-func (p printer) check(indent string, c sandbox.Check) {
+func (p printer) check(indent string, c story.Check) {
 	ok := c.Result == "pass"
 	line := strings.ToUpper(c.Name) + " " + c.Result
 	if c.Domain != "" {
@@ -114,7 +118,7 @@ func (p printer) check(indent string, c sandbox.Check) {
 	}
 }
 
-func (p printer) step(indent string, s sandbox.Step) {
+func (p printer) step(indent string, s story.Step) {
 	parts := []string{}
 	if s.Question != "" {
 		parts = append(parts, s.Question+"?")

@@ -24,7 +24,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailbricks/mailbricks/examples/world/letter"
 	"github.com/mailbricks/mailbricks/examples/world/sandbox"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 )
 
 //go:embed static
@@ -49,7 +51,7 @@ func New(w *sandbox.World, smtp string) (http.Handler, error) {
 	mux.HandleFunc("GET /api/world", p.world)
 	mux.HandleFunc("GET /api/events", p.events)
 	mux.HandleFunc("POST /api/letters", p.send)
-	mux.HandleFunc("GET /api/letters/{id}", p.letter)
+	mux.HandleFunc("GET /api/letters/{id}", p.story)
 	mux.HandleFunc("GET /api/mail/{user}/{id}", p.mail)
 	mux.HandleFunc("GET /ca.pem", func(rw http.ResponseWriter, _ *http.Request) {
 		rw.Header().Set("Content-Type", "application/x-pem-file")
@@ -112,8 +114,8 @@ func (p *page) world(rw http.ResponseWriter, _ *http.Request) {
 	answer(rw, map[string]any{"domains": p.w.Domains(), "lines": lines, "dns": p.w.DNS()})
 }
 
-// A letter is what the form sends.
-type letter struct {
+// A posted letter is what the form sends.
+type posted struct {
 	From     string `json:"from"`
 	To       string `json:"to"`
 	Subject  string `json:"subject"`
@@ -129,7 +131,7 @@ func (p *page) send(rw http.ResponseWriter, r *http.Request) {
 		fail(rw, http.StatusUnsupportedMediaType, errors.New("a letter comes as application/json"))
 		return
 	}
-	var l letter
+	var l posted
 	if err := json.NewDecoder(http.MaxBytesReader(rw, r.Body, maxRequest)).Decode(&l); err != nil {
 		fail(rw, http.StatusBadRequest, errors.New("the letter cannot be read, or is too long"))
 		return
@@ -138,12 +140,12 @@ func (p *page) send(rw http.ResponseWriter, r *http.Request) {
 		fail(rw, http.StatusBadRequest, errors.New("choose somebody else to write to"))
 		return
 	}
-	file, err := sandbox.Compose(l.From, l.To, l.Subject, l.Text)
+	file, err := letter.Compose(l.From, l.To, l.Subject, l.Text)
 	if err != nil {
 		fail(rw, http.StatusBadRequest, err)
 		return
 	}
-	m, err := sandbox.Prepare(file)
+	m, err := letter.Prepare(file)
 	if err != nil {
 		fail(rw, http.StatusBadRequest, err)
 		return
@@ -157,7 +159,7 @@ func (p *page) send(rw http.ResponseWriter, r *http.Request) {
 	answer(rw, map[string]string{"id": id})
 }
 
-func (p *page) letter(rw http.ResponseWriter, r *http.Request) {
+func (p *page) story(rw http.ResponseWriter, r *http.Request) {
 	l, ok := p.w.Letter(r.PathValue("id"))
 	if !ok {
 		fail(rw, http.StatusNotFound, errors.New("this letter is no longer known"))
@@ -182,7 +184,7 @@ func (p *page) events(rw http.ResponseWriter, r *http.Request) {
 	s := &stream{rw: rw, c: http.NewResponseController(rw)}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	changes := make(chan sandbox.Change)
+	changes := make(chan story.Change)
 	go func() {
 		defer close(changes)
 		for c := range p.w.Watch(ctx) {
@@ -210,7 +212,7 @@ func (p *page) events(rw http.ResponseWriter, r *http.Request) {
 }
 
 // tell sends what a change is about, as it is now.
-func (p *page) tell(ctx context.Context, s *stream, c sandbox.Change) error {
+func (p *page) tell(ctx context.Context, s *stream, c story.Change) error {
 	switch c.Kind {
 	case "letter":
 		if l, ok := p.w.Letter(c.ID); ok {

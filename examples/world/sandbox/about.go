@@ -62,7 +62,7 @@ func (w *World) Domains() []Domain {
 			{"submission", d.mx(), d.mxAddr, portSubmission}, {"mx", d.mx(), d.mxAddr, portSMTP}, {"imaps", d.mail(), d.mailAddr, portIMAPS},
 			{"pop3s", d.mail(), d.mailAddr, portPOP3S}, {"jmap", d.mail(), d.mailAddr, portHTTPS}, {"lmtp", d.mail(), d.mailAddr, portLMTP},
 		} {
-			x.Services = append(x.Services, Service{s.name, s.host, w.net.loopback(s.addr, s.port)})
+			x.Services = append(x.Services, Service{s.name, s.host, w.net.Loopback(s.addr, s.port)})
 		}
 		out = append(out, x)
 	}
@@ -98,10 +98,10 @@ func (w *World) Lines(smtp string) [][2]string {
 			{"Send a letter with swaks", fmt.Sprintf("swaks --server %s --from %s --to %s", smtp, a.user, b.user)},
 		}, out...)
 	}
-	imap := w.net.loopback(b.mailAddr, portIMAPS)
-	pop := w.net.loopback(b.mailAddr, portPOP3S)
+	imap := w.net.Loopback(b.mailAddr, portIMAPS)
+	pop := w.net.Loopback(b.mailAddr, portPOP3S)
 	return append(out,
 		[2]string{"Read a mailbox over IMAP", fmt.Sprintf("curl --insecure --user %s:%s 'imaps://%s/INBOX;MAILINDEX=1'", b.user, b.password, imap)},
 		[2]string{"Read a mailbox over POP3", fmt.Sprintf("curl --insecure --user %s:%s pop3s://%s/1", b.user, b.password, pop)},
-		[2]string{"Speak to a relay", fmt.Sprintf("openssl s_client -quiet -starttls smtp -connect %s", w.net.loopback(b.mxAddr, portSMTP))})
+		[2]string{"Speak to a relay", fmt.Sprintf("openssl s_client -quiet -starttls smtp -connect %s", w.net.Loopback(b.mxAddr, portSMTP))})
 }

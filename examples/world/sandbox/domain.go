@@ -147,7 +147,7 @@ func (k *keys) invite(name string) error {
 		return nil
 	}
 	if k.guests == maxGuests || len(name) > maxGuestLength {
-		return fmt.Errorf("no room for the domain %s in this world", shorten(name))
+		return fmt.Errorf("no room for the domain %s in this world", name[:min(len(name), 60)])
 	}
 	key, err := dkim.GenerateKey(dkim.Ed25519SHA256)
 	if err != nil {

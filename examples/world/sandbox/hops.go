@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net/netip"
 
@@ -44,7 +43,7 @@ type departing struct {
 func (t departing) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
 	res, err := t.carrying.Data(ctx, body)
 	if err == nil && len(res) > 0 {
-		t.f.hop("queue", t.host, "").end(res[0].Reply.OK(), "on durable storage: "+res[0].Reply.Text())
+		t.f.hop("queue", t.host, "").End(res[0].Reply.OK(), "on durable storage: "+res[0].Reply.Text())
 	}
 	return res, err
 }
@@ -108,7 +107,7 @@ func (h toStore) client(ctx context.Context) (*smtpclient.Client, *talk) {
 	t := &talk{f: flightFrom(ctx), stage: "delivery", from: d.mx()}
 	return &smtpclient.Client{Addr: netip.AddrPortFrom(d.mailAddr, portLMTP).String(), Pool: &smtpclient.Pool{MaxIdle: -1}, Config: smtpclient.Config{
 		LMTP: true, Hostname: d.mx(), TLS: smtpclient.Required, TLSConfig: h.r.w.ca.client(), ServerName: d.mail(),
-		Dial: h.r.w.net.dialer(d.mxAddr), Trace: t.trace, Logger: h.r.w.log,
+		Dial: h.r.w.dialer(d.mxAddr), Trace: t.trace, Logger: h.r.w.log,
 	}}, t
 }
 
@@ -185,7 +184,7 @@ func (h route) Deliver(ctx context.Context, e smtp.Envelope, body io.Reader) (sm
 	t.end(res, err)
 	for _, one := range res {
 		if prices := policy.ParsePrices(one.Reply); len(prices) > 0 {
-			f.pay(h.host, prices[0].Bits)
+			f.pay(h.host, prices[0])
 		}
 	}
 	return res, err
@@ -207,26 +206,3 @@ func (t *gathering) Data(ctx context.Context, body io.Reader) (smtp.Results, err
 }
 
 func (t *gathering) Close() error { return nil }
-
-// pay begins the hop of postage, paid ends it: the letter sets out once more, with a stamp.
-func (f *flight) pay(host string, bits int) {
-	if f == nil || f.unpaid {
-		return
-	}
-	h := f.hop("postage", host, "")
-	h.say("--", fmt.Sprintf("a stamp of %d bits takes %d attempts on average", bits, uint64(1)<<bits))
-	f.mu.Lock()
-	f.minting = h
-	f.mu.Unlock()
-}
-
-func (f *flight) paid() {
-	if f == nil {
-		return
-	}
-	f.mu.Lock()
-	h := f.minting
-	f.minting = nil
-	f.mu.Unlock()
-	h.end(true, "a stamp is minted, the letter sets out once more")
-}

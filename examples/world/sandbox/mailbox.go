@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/auth/authres"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapclient"
 	"github.com/mailbricks/mailbricks/jmap/mail"
@@ -17,19 +18,19 @@ import (
 
 // A Mail is one message in a user's mailbox, as JMAP tells of it.
 type Mail struct {
-	ID          string    `json:"id"`
-	User        string    `json:"user"`
-	Subject     string    `json:"subject"`
-	From        string    `json:"from"`
-	FromAddress string    `json:"fromAddress"`
-	To          string    `json:"to"`
-	Received    time.Time `json:"received"`
-	Preview     string    `json:"preview"`
-	Unread      bool      `json:"unread"`
-	Mailbox     string    `json:"mailbox"`          // name of the first one that it is in
-	Text        string    `json:"text,omitempty"`   // of Mail alone
-	Source      string    `json:"source,omitempty"` // of Mail alone, at most MaxSource octets of it
-	Auth        *Auth     `json:"auth,omitempty"`   // of Mail alone
+	ID          string      `json:"id"`
+	User        string      `json:"user"`
+	Subject     string      `json:"subject"`
+	From        string      `json:"from"`
+	FromAddress string      `json:"fromAddress"`
+	To          string      `json:"to"`
+	Received    time.Time   `json:"received"`
+	Preview     string      `json:"preview"`
+	Unread      bool        `json:"unread"`
+	Mailbox     string      `json:"mailbox"`          // name of the first one that it is in
+	Text        string      `json:"text,omitempty"`   // of Mail alone
+	Source      string      `json:"source,omitempty"` // of Mail alone, at most MaxSource octets of it
+	Auth        *story.Auth `json:"auth,omitempty"`   // of Mail alone
 }
 
 // Limits of what is shown.
@@ -162,13 +163,13 @@ func (w *World) Mail(ctx context.Context, user, id string) (Mail, error) {
 }
 
 // authOf reads the results that the user's own relay has put on top.
-func authOf(source []byte, id string) *Auth {
+func authOf(source []byte, id string) *story.Auth {
 	for value := range message.Parse(source).Root().Values(authres.Name) {
 		f, err := authres.Parse(string(value))
 		if err != nil || f.ID != id {
 			continue
 		}
-		a := &Auth{}
+		a := &story.Auth{}
 		for _, r := range f.Results {
 			switch {
 			case r.Method == "spf":
@@ -192,7 +193,7 @@ func (d *domain) watchInbox(w *World) func(context.Context) error {
 			if err != nil {
 				return err
 			}
-			w.hub.tell("inbox", d.user)
+			w.book.Tell("inbox", d.user)
 		}
 		return nil
 	}

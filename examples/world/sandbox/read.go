@@ -11,6 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/mailbricks/mailbricks/examples/world/letter"
+	"github.com/mailbricks/mailbricks/examples/world/story"
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/imap/imapclient"
 	"github.com/mailbricks/mailbricks/imap/pop3"
 	"github.com/mailbricks/mailbricks/jmap/mail"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -32,7 +36,7 @@ var errAbsent = errors.New("the letter is not there")
 func (f *flight) readBack(ctx context.Context, reached []smtp.Path, reply string) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	read := Read{IMAP: true, POP3: true, JMAP: true, Identical: true}
+	read := story.Read{IMAP: true, POP3: true, JMAP: true, Identical: true}
 	for _, p := range reached {
 		d := f.w.domain(p.Domain)
 		h := f.hop("reading", d.mail(), d.user)
@@ -40,22 +44,22 @@ func (f *flight) readBack(ctx context.Context, reached []smtp.Path, reply string
 		read.IMAP, read.POP3, read.JMAP, read.Identical = read.IMAP && one.IMAP, read.POP3 && one.POP3, read.JMAP && one.JMAP, read.Identical && one.Identical
 		if one.Problem != "" {
 			read.Problem = one.Problem
-			h.end(false, one.Problem)
+			h.End(false, one.Problem)
 			continue
 		}
 		read.Mailbox = one.Mailbox
 		if one.Mailbox != "" {
-			h.end(true, "in "+one.Mailbox+", over IMAP and JMAP the same to the octet, below the trace fields")
+			h.End(true, "in "+one.Mailbox+", over IMAP and JMAP the same to the octet, below the trace fields")
 			continue
 		}
-		h.end(true, "over IMAP, POP3 and JMAP the same to the octet, below the trace fields")
+		h.End(true, "over IMAP, POP3 and JMAP the same to the octet, below the trace fields")
 	}
-	f.change(func(l *Letter) { l.Read = &read })
-	f.end(Delivered, reply)
+	f.Change(func(l *story.Letter) { l.Read = &read })
+	f.End(story.Delivered, reply)
 }
 
 // readFrom reads the letter from one mailbox over each protocol.
-func (f *flight) readFrom(ctx context.Context, d *domain, h *hop) (read Read) {
+func (f *flight) readFrom(ctx context.Context, d *domain, h *story.Teller) (read story.Read) {
 	d.reading.Lock()
 	defer d.reading.Unlock()
 	s := &search{m: f.msg, claimed: d.claimed}
@@ -64,41 +68,48 @@ func (f *flight) readFrom(ctx context.Context, d *domain, h *hop) (read Read) {
 		s.problem = nil
 		n, err := how(ctx, d, s)
 		if err != nil {
-			h.say("--", name+": "+err.Error())
+			h.Say("--", name+": "+err.Error())
 			problems = append(problems, name+": "+err.Error())
 			return false
 		}
-		h.say("--", fmt.Sprintf("%s: %d octets, %d of them trace fields", name, n, n-int64(len(f.msg.delivered))))
+		h.Say("--", fmt.Sprintf("%s: %d octets, %d of them trace fields", name, n, n-int64(len(f.msg.Delivered))))
 		return true
 	}
 	if read.IMAP = over("IMAP", f.w.readIMAP); read.IMAP && s.mailbox != inbox {
 		read.Mailbox = s.mailbox
-		h.say("--", "POP3 shows "+inbox+" alone, and this letter is in "+s.mailbox)
+		h.Say("--", "POP3 shows "+inbox+" alone, and this letter is in "+s.mailbox)
 	} else {
 		read.POP3 = over("POP3", f.w.readPOP3)
 	}
 	read.JMAP = over("JMAP", readJMAP)
 	read.Identical = read.IMAP && read.JMAP && (read.POP3 || read.Mailbox != "")
 	read.Problem = strings.Join(problems, "; ")
+	f.Change(func(l *story.Letter) {
+		if l.Mails == nil {
+			l.Mails = make(map[string]string)
+		}
+		l.Mails[d.user] = s.id
+	})
 	if s.want != nil {
 		d.claimed[sha256.Sum256(s.want)] = true
 	}
 	return read
 }
 
-// fits says whether a message of that size can be the letter.
-func (m *Message) fits(size int64) bool {
-	return size >= int64(len(m.delivered)) && size <= int64(len(m.Bytes))+maxTrace
-}
-
 // A search looks for a letter among the messages of a mailbox, the newest first. The first protocol finds it by its
 // octets, the others have to find the very same message.
 type search struct {
-	m       *Message
+	m       *letter.Message
 	want    []byte // what another protocol has found; nil: not yet
 	mailbox string // where IMAP has found it
+	id      string // what JMAP calls it
 	claimed map[[sha256.Size]byte]bool
 	problem error
+}
+
+// fits says whether a message of that size can be the letter.
+func (s *search) fits(size int64) bool {
+	return size >= int64(len(s.m.Delivered)) && size <= int64(len(s.m.Bytes))+maxTrace
 }
 
 // look reports whether a message is the one.
@@ -134,7 +145,7 @@ func (s *search) fail() error {
 func readJMAP(ctx context.Context, d *domain, s *search) (int64, error) {
 	m := s.m
 	limit := uint(len(m.Bytes) + maxTrace + 1)
-	account, list, err := newest(ctx, d.jmap, mail.EmailCondition{MinSize: uint(len(m.delivered)), MaxSize: &limit}, maxCandidates, "blobId", "size")
+	account, list, err := newest(ctx, d.jmap, mail.EmailCondition{MinSize: uint(len(m.Delivered)), MaxSize: &limit}, maxCandidates, "id", "blobId", "size")
 	if err != nil {
 		return 0, err
 	}
@@ -146,6 +157,7 @@ func readJMAP(ctx context.Context, d *domain, s *search) (int64, error) {
 		b, err := io.ReadAll(io.LimitReader(body, e.Size+1))
 		_ = body.Close() // it was read
 		if s.look(b, err) {
+			s.id = string(e.ID)
 			return e.Size, nil
 		}
 	}
@@ -155,7 +167,7 @@ func readJMAP(ctx context.Context, d *domain, s *search) (int64, error) {
 func (w *World) readPOP3(ctx context.Context, d *domain, s *search) (int64, error) {
 	config := w.ca.client()
 	config.ServerName = d.mail()
-	c, err := pop3.Dial(ctx, netip.AddrPortFrom(d.mailAddr, portPOP3S).String(), pop3.Options{TLS: pop3.TLSImplicit, TLSConfig: config, DialFunc: w.net.dialer(netip.IPv4Unspecified())})
+	c, err := pop3.Dial(ctx, netip.AddrPortFrom(d.mailAddr, portPOP3S).String(), pop3.Options{TLS: pop3.TLSImplicit, TLSConfig: config, DialFunc: w.dialer(netip.IPv4Unspecified())})
 	if err != nil {
 		return 0, err
 	}
@@ -168,7 +180,7 @@ func (w *World) readPOP3(ctx context.Context, d *domain, s *search) (int64, erro
 		return 0, err
 	}
 	for i, tried := len(list)-1, 0; i >= 0 && tried < maxCandidates; i-- {
-		if !s.m.fits(list[i].Size) {
+		if !s.fits(list[i].Size) {
 			continue
 		}
 		tried++
@@ -182,4 +194,97 @@ func (w *World) readPOP3(ctx context.Context, d *domain, s *search) (int64, erro
 		}
 	}
 	return 0, s.fail()
+}
+
+func (w *World) readIMAP(ctx context.Context, d *domain, s *search) (int64, error) {
+	config := w.ca.client()
+	config.ServerName = d.mail()
+	c, err := imapclient.Dial(ctx, netip.AddrPortFrom(d.mailAddr, portIMAPS).String(),
+		imapclient.Options{TLS: imapclient.TLSImplicit, TLSConfig: config, DialFunc: w.dialer(netip.IPv4Unspecified())})
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	if err := c.Login(ctx, d.user, d.password); err != nil {
+		return 0, err
+	}
+	boxes, err := mailboxes(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	for _, box := range boxes {
+		n, err := s.examine(ctx, c, box)
+		if err != nil {
+			return 0, err
+		}
+		if n > 0 {
+			s.mailbox = box
+			return n, c.Logout(ctx)
+		}
+	}
+	return 0, s.fail()
+}
+
+// mailboxes lists where a letter may be: INBOX first.
+func mailboxes(ctx context.Context, c *imapclient.Client) ([]string, error) {
+	boxes := []string{inbox}
+	for l, err := range c.List(ctx, "*") {
+		if err != nil {
+			return nil, err
+		}
+		if l.Name != inbox && !l.Has(`\Noselect`) {
+			boxes = append(boxes, l.Name)
+		}
+	}
+	return boxes, nil
+}
+
+// examine looks for the letter in a mailbox and returns its length, 0 if it is not there.
+func (s *search) examine(ctx context.Context, c *imapclient.Client, box string) (int64, error) {
+	if _, err := c.Examine(ctx, box); err != nil {
+		return 0, err
+	}
+	uids, err := s.candidates(ctx, c)
+	if err != nil {
+		return 0, err
+	}
+	for i := len(uids) - 1; i >= 0; i-- {
+		b, err := fetch(ctx, c, uids[i])
+		if err != nil {
+			return 0, err
+		}
+		if s.look(b, nil) {
+			return int64(len(b)), nil
+		}
+	}
+	return 0, nil
+}
+
+// candidates returns the newest messages whose length fits.
+func (s *search) candidates(ctx context.Context, c *imapclient.Client) ([]imap.UID, error) {
+	var uids []imap.UID
+	for m, err := range c.Fetch(ctx, imap.AllUIDs(), imap.FieldSize) {
+		if err != nil {
+			return nil, err
+		}
+		if s.fits(m.Size) {
+			uids = append(uids, m.UID)
+		}
+	}
+	return uids[max(0, len(uids)-maxCandidates):], nil
+}
+
+// fetch reads one message.
+func fetch(ctx context.Context, c *imapclient.Client, uid imap.UID) (b []byte, err error) {
+	for m, err := range c.Fetch(ctx, imap.UIDs(uid), 0, imapclient.Body("")) {
+		if err != nil {
+			return nil, err
+		}
+		if p := m.Body(); p != nil {
+			if b, err = io.ReadAll(p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return b, nil
 }

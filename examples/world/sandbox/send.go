@@ -5,14 +5,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/examples/world/letter"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
+	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 )
 
 // Options say what is different about a letter. The zero value is a letter in order, whose sender pays postage where it
@@ -42,34 +46,34 @@ func now() time.Time { return time.Now().UTC() }
 // Send puts a letter on its way to users of the world and returns its id at once. What becomes of it is seen by Letter,
 // Watch and Wait. The domain that the letter names as its author's sends it; one that the world does not have gets
 // records in DNS and is sent for by the first domain, as are letters that name no author, or more than one.
-func (w *World) Send(m *Message, o Options, to ...string) (id string, err error) {
+func (w *World) Send(m *letter.Message, o Options, to ...string) (id string, err error) {
 	f, d, e, err := w.prepare(m, o, to)
 	if err != nil {
 		return "", err
 	}
 	w.running.Go(func() {
 		if _, err := w.send(w.ctx, f, d, e); err != nil {
-			f.end(Refused, replyOr(err))
+			f.End(story.Refused, replyOr(err))
 		}
 	})
-	return f.id(), nil
+	return f.ID(), nil
 }
 
 // Submit is Send for a caller that waits for the reply of submission.
-func (w *World) Submit(ctx context.Context, m *Message, o Options, to ...string) (smtp.Reply, error) {
+func (w *World) Submit(ctx context.Context, m *letter.Message, o Options, to ...string) (smtp.Reply, error) {
 	f, d, e, err := w.prepare(m, o, to)
 	if err != nil {
 		return smtp.Reply{}, smtp.NewError(451, smtp.EnhancedCode{4, 3, 0}, err.Error())
 	}
 	r, err := w.send(ctx, f, d, e)
 	if err != nil {
-		f.end(Refused, replyOr(err))
+		f.End(story.Refused, replyOr(err))
 	}
 	return r, err
 }
 
 // prepare makes the envelope and the flight.
-func (w *World) prepare(m *Message, o Options, to []string) (*flight, *domain, smtp.Envelope, error) {
+func (w *World) prepare(m *letter.Message, o Options, to []string) (*flight, *domain, smtp.Envelope, error) {
 	var e smtp.Envelope
 	for _, a := range to {
 		p, err := smtp.ParseMailbox(a)
@@ -101,21 +105,20 @@ func (w *World) prepare(m *Message, o Options, to []string) (*flight, *domain, s
 	if o.Forged {
 		e.From = smtp.Path{Local: "eve", Domain: strangerDomain}
 	}
-	e.Params = smtp.MailParams{Size: int64(len(m.Bytes)), UTF8: e.From.NeedsUTF8() || m.EightBitHeader && utf8.Valid(m.header())}
+	e.Params = smtp.MailParams{Size: int64(len(m.Bytes)), UTF8: e.From.NeedsUTF8() || m.EightBitHeader && utf8.Valid(m.Header())}
 	if m.EightBit {
 		e.Params.Body = smtp.Body8BitMIME
 	}
-	f := w.start(Letter{Kind: "letter", Subject: m.Subject, From: m.From.Address(), Sender: e.From.Address(), To: recipients(e),
-		Size: len(m.Bytes), Broken: o.names(), Sent: now()})
-	f.msg, f.wrongKey, f.unpaid, f.waiting = m, o.WrongKey, o.Unpaid, len(e.Recipients)
-	if o.Unlisted {
+	f := &flight{msg: m, wrongKey: o.WrongKey, unpaid: o.Unpaid, waiting: len(e.Recipients)}
+	switch {
+	case o.Forged:
+		d = nil
+	case o.Unlisted:
 		f.source = movedAddr
 	}
-	if o.Forged {
-		f.source = netip.Addr{}
-		d = nil
-	}
-	e.Params.EnvelopeID = f.id()
+	w.start(story.Letter{Kind: "letter", Subject: m.Subject, From: m.From.Address(), Sender: e.From.Address(), To: recipients(e),
+		Size: len(m.Bytes), Broken: o.names(), Sent: now()}, f)
+	e.Params.EnvelopeID = f.ID()
 	return f, d, e, nil
 }
 
@@ -137,7 +140,7 @@ func (w *World) send(ctx context.Context, f *flight, d *domain, e smtp.Envelope)
 	c, err := smtpclient.Dial(ctx, netip.AddrPortFrom(d.mxAddr, portSubmission).String(), smtpclient.Config{
 		Hostname: "laptop." + d.name, TLS: smtpclient.Required, TLSConfig: w.ca.client(), ServerName: d.mx(),
 		Credentials: &sasl.Credentials{Username: d.user, Password: d.password},
-		Dial:        w.net.dialer(netip.AddrFrom4(laptop)), Trace: t.trace, Logger: w.log,
+		Dial:        w.dialer(netip.AddrFrom4(laptop)), Trace: t.trace, Logger: w.log,
 	})
 	if err != nil {
 		t.end(nil, err)
@@ -158,50 +161,16 @@ func (w *World) send(ctx context.Context, f *flight, d *domain, e smtp.Envelope)
 }
 
 // Wait waits until a letter has come to its end, or ctx has.
-func (w *World) Wait(ctx context.Context, id string) (Letter, error) {
+func (w *World) Wait(ctx context.Context, id string) (story.Letter, error) {
 	f := w.flight(id)
 	if f == nil {
-		return Letter{}, fmt.Errorf("no letter %s", id)
+		return story.Letter{}, fmt.Errorf("no letter %s", id)
 	}
 	select {
-	case <-f.done:
-		return f.snapshot(), nil
+	case <-f.Done():
+		return f.Letter(), nil
 	case <-ctx.Done():
-		return f.snapshot(), context.Cause(ctx)
-	}
-}
-
-// settle puts down what became of recipients of a letter at the end of its way, and reads back what was delivered.
-func (f *flight) settle(e smtp.Envelope, res smtp.Results, err error) {
-	if f == nil {
-		return
-	}
-	if err != nil {
-		res = smtp.SameResult(len(e.Recipients), smtp.ReplyOf(err))
-	}
-	f.mu.Lock()
-	for i, r := range res {
-		switch {
-		case r.Reply.OK():
-			f.waiting--
-			f.reached = append(f.reached, e.Recipients[i].To)
-		case r.Reply.Permanent():
-			f.waiting--
-			f.refusal = r.Reply.String()
-		default: // the queue tries again
-		}
-		f.letter.Reply = r.Reply.String()
-	}
-	over, refusal, reached, reply := f.waiting <= 0, f.refusal, f.reached, f.letter.Reply
-	f.mu.Unlock()
-	f.w.hub.tell("letter", f.id())
-	switch {
-	case over && refusal != "":
-		f.end(Refused, refusal)
-	case over && f.msg == nil:
-		f.end(Delivered, reply)
-	case over:
-		f.w.running.Go(func() { f.readBack(f.w.ctx, reached, reply) })
+		return f.Letter(), context.Cause(ctx)
 	}
 }
 
@@ -212,3 +181,50 @@ func recipients(e smtp.Envelope) string {
 	}
 	return strings.Join(out, ", ")
 }
+
+// SMTP returns a server for programs outside the world, such as curl and swaks: what it takes is put on its way by the
+// domain of the letter's author. It asks nobody who they are, so it must not leave loopback.
+func (w *World) SMTP() (*smtpserver.Server, error) {
+	config, err := w.ca.server("world.example")
+	if err != nil {
+		return nil, err
+	}
+	return &smtpserver.Server{Hostname: "world.example", TLS: config, Handler: front{w}, Limits: smtpserver.Limits{MessageSize: letter.MaxSize}, Logger: w.log}, nil
+}
+
+// front is the Handler of SMTP.
+type front struct{ w *World }
+
+func (h front) Mail(context.Context, *smtp.Peer, smtp.Path, smtp.MailParams) (smtp.Transaction, error) {
+	return &fronting{w: h.w}, nil
+}
+
+type fronting struct {
+	w  *World
+	to []string
+}
+
+func (t *fronting) Rcpt(_ context.Context, to smtp.Path, _ smtp.RcptParams) error {
+	if t.w.domain(to.Domain) == nil {
+		return smtp.NewError(550, smtp.EnhancedCode{5, 7, 1}, "Not in this world, which has "+strings.Join(t.w.Users(), ", "))
+	}
+	t.to = append(t.to, to.Address())
+	return nil
+}
+
+func (t *fronting) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
+	b, err := io.ReadAll(io.LimitReader(body, letter.MaxSize+1))
+	if err != nil {
+		return nil, err
+	}
+	m, err := letter.Prepare(b)
+	if err != nil {
+		return nil, smtp.NewError(554, smtp.EnhancedCode{5, 6, 0}, err.Error())
+	}
+	if _, err := t.w.Submit(ctx, m, Options{}, t.to...); err != nil {
+		return nil, err
+	}
+	return smtp.SameResult(len(t.to), smtp.NewReply(250, smtp.EnhancedCode{2, 0, 0}, "The letter is on its way")), nil
+}
+
+func (t *fronting) Close() error { return nil }

@@ -8,20 +8,24 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+	"sync"
 
 	"github.com/mailbricks/mailbricks/auth/resolver"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 	"github.com/mailbricks/mailbricks/mtasts"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
 
-// A talk puts down one dialogue of SMTP or LMTP as a hop. It is used by one goroutine.
+// A talk puts down one dialogue of SMTP or LMTP as a hop.
 type talk struct {
 	f           *flight
 	stage, from string
 	before      *lookUp // ends when the dialogue begins
-	h           *hop
-	over        bool
+
+	mu   sync.Mutex
+	h    *story.Teller
+	over bool
 }
 
 func (t *talk) begin(host string) {
@@ -33,6 +37,8 @@ func (t *talk) begin(host string) {
 
 // trace is the field of that name of a smtpclient.Config.
 func (t *talk) trace(ev smtpclient.TraceEvent) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.f == nil || t.over {
 		return
 	}
@@ -41,25 +47,27 @@ func (t *talk) trace(ev smtpclient.TraceEvent) {
 	case ok && ev.Sent:
 		remark = strings.TrimSuffix(remark, ")")
 		if strings.HasPrefix(remark, "TLS") {
-			t.h.tls(remark)
+			t.h.TLS(remark)
 		}
-		t.h.say("--", remark)
+		t.h.Say("--", remark)
 	case ev.Sent:
-		t.h.say("->", ev.Line)
+		t.h.Say("->", ev.Line)
 	default:
-		t.h.say("<-", ev.Line)
+		t.h.Say("<-", ev.Line)
 	}
 }
 
 // end ends the hop with what became of the recipients.
 func (t *talk) end(res smtp.Results, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.over || t.f == nil {
 		return
 	}
 	t.begin("")
 	t.over = true
 	if err != nil {
-		t.h.end(false, replyOr(err))
+		t.h.End(false, replyOr(err))
 		return
 	}
 	ok, said := true, ""
@@ -69,14 +77,16 @@ func (t *talk) end(res smtp.Results, err error) {
 			said = r.Reply.String()
 		}
 	}
-	t.h.end(ok, said)
+	t.h.End(ok, said)
 }
 
 // abandon ends a hop that did not come to an end.
 func (t *talk) abandon() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.h != nil && !t.over {
 		t.over = true
-		t.h.end(false, "no letter came: it was refused before")
+		t.h.End(false, "no letter came: it was refused before")
 	}
 }
 
@@ -92,7 +102,9 @@ func replyOr(err error) string {
 type lookUp struct {
 	f    *flight
 	host string
-	h    *hop
+
+	mu   sync.Mutex // questions are asked side by side
+	h    *story.Teller
 	said string
 	over bool
 }
@@ -113,13 +125,34 @@ func (l *lookUp) end() {
 	if l == nil {
 		return
 	}
-	l.f.mu.Lock()
-	h, said, over := l.h, l.said, l.over
-	l.over = true
-	l.f.mu.Unlock()
-	if h != nil && !over {
-		h.end(said != "", said)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.over {
+		l.over = true
+		l.h.End(l.said != "", l.said)
 	}
+}
+
+// ask puts down a question and its answer.
+func (l *lookUp) ask(question, answer string, err error) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	if l.h == nil {
+		l.h = l.f.hop("dns", l.host, "DNS")
+	}
+	rule := ""
+	if err != nil {
+		answer, rule = "none", err.Error()
+	} else if !strings.HasPrefix(question, "TXT") {
+		l.said = strings.TrimPrefix(l.said+", "+question+" is "+answer, ", ")
+	}
+	l.h.Step(question, answer, rule)
 }
 
 // asked puts down a question and its answer, if the context belongs to a flight that looks for its next host.
@@ -131,24 +164,7 @@ func asked(ctx context.Context, question, answer string, err error) {
 	f.mu.Lock()
 	l := f.look
 	f.mu.Unlock()
-	if l == nil || l.over {
-		return
-	}
-	if l.h == nil {
-		h := f.hop("dns", l.host, "DNS")
-		f.mu.Lock()
-		l.h = h
-		f.mu.Unlock()
-	}
-	rule := ""
-	if err != nil {
-		answer, rule = "none", err.Error()
-	} else if !strings.HasPrefix(question, "TXT") {
-		f.mu.Lock()
-		l.said = strings.TrimPrefix(l.said+", "+question+" is "+answer, ", ")
-		f.mu.Unlock()
-	}
-	l.h.step(question, answer, rule)
+	l.ask(question, answer, err)
 }
 
 // A telling resolver puts down what is asked to find the next host.
@@ -165,7 +181,7 @@ func (t telling) LookupMXSecure(ctx context.Context, name string) ([]*net.MX, bo
 	mx, secure, err := t.Resolver.LookupMXSecure(ctx, name)
 	var text []string
 	for _, m := range mx {
-		text = append(text, fmt.Sprintf("%d %s", m.Pref, m.Host))
+		text = append(text, fmt.Sprintf("%d %s", m.Pref, strings.TrimSuffix(m.Host, ".")))
 	}
 	asked(ctx, "MX "+strings.TrimSuffix(name, "."), strings.Join(text, ", "), err)
 	return mx, secure, err
@@ -206,30 +222,30 @@ type policyTransport struct {
 // RoundTrip implements http.RoundTripper.
 func (t policyTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	h := flightFrom(r.Context()).hop("policy", t.host, r.URL.Hostname())
-	h.say("->", r.Method+" "+r.URL.String())
+	h.Say("->", r.Method+" "+r.URL.String())
 	resp, err := t.Transport.RoundTrip(r)
 	if err != nil {
-		h.end(false, err.Error())
+		h.End(false, err.Error())
 		return nil, err
 	}
-	h.say("<-", resp.Proto+" "+resp.Status)
+	h.Say("<-", resp.Proto+" "+resp.Status)
 	if resp.TLS != nil {
-		h.tls(tlsName(*resp.TLS))
+		h.TLS(tlsName(*resp.TLS))
 	}
 	text, err := io.ReadAll(io.LimitReader(resp.Body, mtasts.MaxPolicy+1))
 	resp.Body.Close()
 	resp.Body = io.NopCloser(strings.NewReader(string(text)))
 	if err != nil {
-		h.end(false, err.Error())
+		h.End(false, err.Error())
 		return nil, err
 	}
 	for line := range strings.Lines(string(text)) {
-		h.say("<-", strings.TrimRight(line, "\r\n"))
+		h.Say("<-", strings.TrimRight(line, "\r\n"))
 	}
 	if p, err := mtasts.ParsePolicy(text); err != nil {
-		h.end(false, err.Error())
+		h.End(false, err.Error())
 	} else {
-		h.end(true, fmt.Sprintf("%s: mail comes over TLS to %s, or not at all", p.Mode, strings.Join(p.MX, ", ")))
+		h.End(true, fmt.Sprintf("%s: mail comes over TLS to %s, or not at all", p.Mode, strings.Join(p.MX, ", ")))
 	}
 	return resp, nil
 }

@@ -12,7 +12,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"strconv"
 	"sync"
 
 	"github.com/mailbricks/mailbricks/auth/dnstest"
@@ -20,8 +19,9 @@ import (
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/dkim"
+	"github.com/mailbricks/mailbricks/examples/world/nat"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 	"github.com/mailbricks/mailbricks/mtasts"
-	"github.com/mailbricks/mailbricks/smtp"
 	smtproute "github.com/mailbricks/mailbricks/smtp/route"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
@@ -35,7 +35,7 @@ type World struct {
 	cancel   context.CancelFunc
 	log      *slog.Logger
 	dir      string // of the queues
-	net      *network
+	net      *nat.Network
 	zone     *dnstest.Zone
 	dns      *dnstest.Server
 	resolver telling
@@ -43,14 +43,9 @@ type World struct {
 	keys     *keys
 	users    *sasl.Users
 	domains  []*domain
-	hub      hub
+	book     story.Book
 	running  sync.WaitGroup
 	closers  []func() error
-
-	mu      sync.Mutex
-	flights map[string]*flight
-	order   []string
-	last    int
 }
 
 // New makes a world and starts it. Close ends it. log is told what fails; nil is silent.
@@ -58,7 +53,7 @@ func New(log *slog.Logger) (_ *World, err error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	w := &World{log: log, net: newNetwork(), zone: dnstest.New(), users: sasl.NewUsers(), domains: newDomains(), flights: make(map[string]*flight)}
+	w := &World{log: log, net: nat.New(), zone: dnstest.New(), users: sasl.NewUsers(), domains: newDomains()}
 	w.ctx, w.cancel = context.WithCancel(context.Background())
 	defer func() {
 		if err != nil {
@@ -142,7 +137,7 @@ func (w *World) settle(d *domain) error {
 
 // serve opens a port of a host and serves it until Close.
 func (w *World) serve(host netip.Addr, port uint16, serve func(context.Context, net.Listener) error) error {
-	ln, err := w.net.listen(host, port)
+	ln, err := w.net.Listen(host, port)
 	if err != nil {
 		return err
 	}
@@ -178,12 +173,27 @@ func (w *World) Close() error {
 
 // router returns the way out of a host for one letter.
 func (w *World) router(h route, t *talk) *smtproute.Router {
-	dial := w.net.dialer(h.addr)
+	dial := w.dialer(h.addr)
 	return &smtproute.Router{
 		Resolver: w.resolver, Logger: w.log, Pool: &smtpclient.Pool{MaxIdle: -1},
 		Client: smtpclient.Config{Hostname: h.host, TLSConfig: w.ca.client(), Dial: dial, Trace: t.trace, Logger: w.log},
 		STS: &mtasts.Fetcher{Resolver: w.resolver, Transport: policyTransport{
 			Transport: &http.Transport{DialContext: w.dialName(dial), TLSClientConfig: w.ca.client(), DisableKeepAlives: true}, host: h.host}},
+	}
+}
+
+// dialer returns the dial function of the host with the address from. A flight in the context has its own say about the
+// address, and is what the accepting side finds as the Tag of the connection.
+func (w *World) dialer(from netip.Addr) func(ctx context.Context, network, addr string) (net.Conn, error) {
+	return func(ctx context.Context, _, addr string) (net.Conn, error) {
+		o := nat.Origin{Addr: from}
+		if f := flightFrom(ctx); f != nil {
+			o.Tag = f
+			if f.source.IsValid() {
+				o.Addr = f.source
+			}
+		}
+		return w.net.Dial(ctx, addr, o)
 	}
 }
 
@@ -212,62 +222,11 @@ func (w *World) domain(name string) *domain {
 	return nil
 }
 
-// start puts a letter on its way.
-func (w *World) start(l Letter) *flight {
-	f := &flight{w: w, letter: l, done: make(chan struct{})}
-	f.letter.State, f.letter.Hops = Moving, []Hop{}
-	w.mu.Lock()
-	w.last++
-	f.letter.ID = "w" + strconv.Itoa(w.last)
-	w.flights[f.letter.ID] = f
-	w.order = append(w.order, f.letter.ID)
-	if len(w.order) > maxLetters {
-		delete(w.flights, w.order[0])
-		w.order = w.order[1:]
-	}
-	w.mu.Unlock()
-	w.hub.tell("letter", f.letter.ID)
-	return f
-}
-
-// flight returns the flight with an id, nil if there is none.
-func (w *World) flight(id string) *flight {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.flights[id]
-}
-
-// notice is the flight of a delivery report that a relay sends, and of whatever else no one put on its way.
-func (w *World) notice(d *domain, e smtp.Envelope, head []byte) *flight {
-	m := &Message{Bytes: head}
-	m.read()
-	f := w.start(Letter{Kind: "notice", Subject: m.Subject, From: m.From.Address(), Sender: e.From.Address(), To: recipients(e), Size: len(head), Sent: now()})
-	f.hop("notice", d.mx(), "").end(true, "the relay tells the sender what became of a letter")
-	return f
-}
-
 // Letter returns a letter as it is at this moment.
-func (w *World) Letter(id string) (Letter, bool) {
-	f := w.flight(id)
-	if f == nil {
-		return Letter{}, false
-	}
-	return f.snapshot(), true
-}
+func (w *World) Letter(id string) (story.Letter, bool) { return w.book.Letter(id) }
 
 // Letters yields the letters that are still known, the oldest first.
-func (w *World) Letters() iter.Seq[Letter] {
-	return func(yield func(Letter) bool) {
-		w.mu.Lock()
-		order := append([]string(nil), w.order...)
-		w.mu.Unlock()
-		for _, id := range order {
-			if l, ok := w.Letter(id); ok && !yield(l) {
-				return
-			}
-		}
-	}
-}
+func (w *World) Letters() iter.Seq[story.Letter] { return w.book.Letters() }
 
 // Watch yields what changes, until ctx ends or the loop is left. The first value is the zero Change: the watch stands.
-func (w *World) Watch(ctx context.Context) iter.Seq[Change] { return w.hub.watch(ctx) }
+func (w *World) Watch(ctx context.Context) iter.Seq[story.Change] { return w.book.Watch(ctx) }

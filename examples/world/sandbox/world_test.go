@@ -3,12 +3,20 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
+	netsmtp "net/smtp"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/mailbricks/mailbricks/examples/world/letter"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 )
 
 func newWorld(t *testing.T) *World {
@@ -26,9 +34,9 @@ func newWorld(t *testing.T) *World {
 }
 
 // send sends a letter and waits for its end.
-func send(t *testing.T, w *World, text string, o Options, to ...string) Letter {
+func send(t *testing.T, w *World, text string, o Options, to ...string) story.Letter {
 	t.Helper()
-	m, err := Prepare([]byte(text))
+	m, err := letter.Prepare([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +53,7 @@ func send(t *testing.T, w *World, text string, o Options, to ...string) Letter {
 	return l
 }
 
-func dump(l Letter) string {
+func dump(l story.Letter) string {
 	b, err := json.MarshalIndent(l, "", " ")
 	if err != nil {
 		return err.Error()
@@ -57,6 +65,8 @@ func text(from, subject string) string {
 	return fmt.Sprintf("From: %s\nTo: somebody\nSubject: %s\n\nHello.\n", from, subject)
 }
 
+func auth(spf, dkim, dmarc string) story.Auth { return story.Auth{SPF: spf, DKIM: dkim, DMARC: dmarc} }
+
 const (
 	alice = "alice@harbour.example"
 	bob   = "bob@meadow.example"
@@ -64,7 +74,7 @@ const (
 )
 
 // said returns every line of a stage.
-func said(l Letter, stage string) string {
+func said(l story.Letter, stage string) string {
 	var b strings.Builder
 	for _, h := range l.Hops {
 		if h.Stage == stage {
@@ -80,7 +90,7 @@ func said(l Letter, stage string) string {
 	return b.String()
 }
 
-func stages(l Letter) string {
+func stages(l story.Letter) string {
 	var out []string
 	for _, h := range l.Hops {
 		out = append(out, h.Stage)
@@ -92,7 +102,7 @@ func stages(l Letter) string {
 func TestLetter(t *testing.T) {
 	w := newWorld(t)
 	l := send(t, w, text(alice, "Grüße"), Options{}, bob)
-	if l.State != Delivered || l.Auth != (Auth{"pass", "pass", "pass"}) || l.Read == nil || !l.Read.Identical || l.From != alice || l.To != bob {
+	if l.State != story.Delivered || l.Auth != auth("pass", "pass", "pass") || l.Read == nil || !l.Read.Identical || l.From != alice || l.To != bob {
 		t.Fatal(dump(l))
 	}
 	if got, want := stages(l), "submission signature queue dns policy relay verification delivery reading"; got != want {
@@ -105,7 +115,7 @@ func TestLetter(t *testing.T) {
 	}
 	for stage, lines := range map[string][]string{
 		"submission":   {"-> STARTTLS", "-- TLS 1.3", "-> AUTH PLAIN ***", "-> MAIL FROM:<alice@harbour.example>", "<- 250 2.0.0 Queued as"},
-		"dns":          {"MX meadow.example 10 mx.meadow.example.", "A mx.meadow.example 198.51.100.25", "TXT _mta-sts.meadow.example v=STSv1"},
+		"dns":          {"MX meadow.example 10 mx.meadow.example\n", "A mx.meadow.example 198.51.100.25", "TXT _mta-sts.meadow.example v=STSv1"},
 		"policy":       {"-> GET https://mta-sts.meadow.example/.well-known/mta-sts.txt", "<- mode: enforce"},
 		"relay":        {"-> EHLO mx.harbour.example", "-> STARTTLS", "-- TLS 1.3", "-> RCPT TO:<bob@meadow.example>", "<- 250 2.1.5"},
 		"verification": {"SPF pass, DKIM pass, DMARC pass"},
@@ -136,20 +146,20 @@ func TestBroken(t *testing.T) {
 	const rejected = "550 5.7.1 "
 	for name, tt := range map[string]struct {
 		o     Options
-		auth  Auth
+		auth  story.Auth
 		reply string
 	}{
-		"wrong key":        {Options{WrongKey: true}, Auth{"pass", "fail", "pass"}, "250 "}, // SPF still vouches
-		"unlisted address": {Options{Unlisted: true}, Auth{"fail", "pass", "pass"}, "250 "}, // DKIM still does
-		"both":             {Options{WrongKey: true, Unlisted: true}, Auth{"fail", "fail", "fail"}, rejected},
-		"forged author":    {Options{Forged: true}, Auth{"pass", "none", "fail"}, rejected},
+		"wrong key":        {Options{WrongKey: true}, auth("pass", "fail", "pass"), "250 "}, // SPF still vouches
+		"unlisted address": {Options{Unlisted: true}, auth("fail", "pass", "pass"), "250 "}, // DKIM still does
+		"both":             {Options{WrongKey: true, Unlisted: true}, auth("fail", "fail", "fail"), rejected},
+		"forged author":    {Options{Forged: true}, auth("pass", "none", "fail"), rejected},
 	} {
 		for _, from := range []string{alice, "ann@guest.test"} {
 			l := send(t, w, text(from, name), tt.o, bob)
-			if l.Auth != tt.auth || !strings.HasPrefix(l.Reply, tt.reply) || (l.State == Refused) != (tt.reply == rejected) {
+			if l.Auth != tt.auth || !strings.HasPrefix(l.Reply, tt.reply) || (l.State == story.Refused) != (tt.reply == rejected) {
 				t.Errorf("%s of %s: %s", name, from, dump(l))
 			}
-			if (l.Read != nil && l.Read.Identical) == (l.State == Refused) {
+			if (l.Read != nil && l.Read.Identical) == (l.State == story.Refused) {
 				t.Errorf("%s of %s: read %+v", name, from, l.Read)
 			}
 		}
@@ -163,34 +173,34 @@ func TestBroken(t *testing.T) {
 // TestGuests: whose domain sends, and what is said of it.
 func TestGuests(t *testing.T) {
 	w := newWorld(t)
-	pass, none := Auth{"pass", "pass", "pass"}, Auth{"pass", "pass", "none"}
+	pass, none := auth("pass", "pass", "pass"), auth("pass", "pass", "none")
 	for header, tt := range map[string]struct {
 		sender string
-		auth   Auth
-		state  State
+		auth   story.Auth
+		state  story.State
 	}{
-		"From: Ann <ann@guest.test>":                      {"ann@guest.test", pass, Delivered},
-		"From: \"odd one\"@guest.test":                    {"odd one@guest.test", pass, Delivered},
-		"From: ann@bücher.example.org":                    {"ann@bücher.example.org", pass, Delivered},
-		"From: carol@summit.example":                      {carol, pass, Delivered},
-		"From: news@deep.below.harbour.example":           {"news@deep.below.harbour.example", pass, Delivered},
-		"From: group: a@one.test, b@one.test;":            {"a@one.test", pass, Delivered},
-		"Subject: nobody wrote this":                      {alice, none, Delivered},
-		"From: ann@localhost":                             {alice, none, Delivered},
-		"From: a@one.test, b@two.test":                    {alice, Auth{"pass", "none", "permerror"}, Refused},
-		"From: a@one.test\nFrom: b@one.test":              {alice, Auth{"pass", "none", "permerror"}, Refused},
-		"From: a@" + strings.Repeat("long.", 30) + "test": {"", pass, Delivered},
+		"From: Ann <ann@guest.test>":                      {"ann@guest.test", pass, story.Delivered},
+		"From: \"odd one\"@guest.test":                    {"odd one@guest.test", pass, story.Delivered},
+		"From: ann@bücher.example.org":                    {"ann@bücher.example.org", pass, story.Delivered},
+		"From: carol@summit.example":                      {carol, pass, story.Delivered},
+		"From: news@deep.below.harbour.example":           {"news@deep.below.harbour.example", pass, story.Delivered},
+		"From: group: a@one.test, b@one.test;":            {"a@one.test", pass, story.Delivered},
+		"Subject: nobody wrote this":                      {alice, none, story.Delivered},
+		"From: ann@localhost":                             {alice, none, story.Delivered},
+		"From: a@one.test, b@two.test":                    {alice, auth("pass", "none", "permerror"), story.Refused},
+		"From: a@one.test\nFrom: b@one.test":              {alice, auth("pass", "none", "permerror"), story.Refused},
+		"From: a@" + strings.Repeat("long.", 30) + "test": {"", pass, story.Delivered},
 	} {
 		l := send(t, w, header+"\nX: y\n\nHello\n", Options{}, bob)
 		if l.State != tt.state || l.Auth != tt.auth || tt.sender != "" && strings.ReplaceAll(l.Sender, `"`, "") != tt.sender {
 			t.Errorf("%q: %s", header, dump(l))
 		}
 	}
-	if _, err := w.Send(&Message{Bytes: []byte("x"), Domain: strings.Repeat("a.", 120) + "test"}, Options{}, bob); err == nil {
+	if _, err := w.Send(&letter.Message{Bytes: []byte("x"), Domain: strings.Repeat("a.", 120) + "test"}, Options{}, bob); err == nil {
 		t.Error("a domain with a name too long for keys")
 	}
 	for _, to := range [][]string{nil, {"bob"}, {"bob@elsewhere.test"}, {bob, "x"}} {
-		m, err := Prepare([]byte(text(alice, "x")))
+		m, err := letter.Prepare([]byte(text(alice, "x")))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -209,7 +219,7 @@ func TestUnknownUser(t *testing.T) {
 		switch c.Kind {
 		case "":
 			l := send(t, w, text(alice, "anybody?"), Options{}, "nobody@meadow.example")
-			if l.State != Refused || !strings.HasPrefix(l.Reply, "550 5.1.1") {
+			if l.State != story.Refused || !strings.HasPrefix(l.Reply, "550 5.1.1") {
 				t.Fatal(dump(l))
 			}
 		case "inbox":
@@ -234,25 +244,25 @@ func TestUnknownUser(t *testing.T) {
 func TestFirstContact(t *testing.T) {
 	w := newWorld(t)
 	l := send(t, w, text(alice, "one"), Options{Unpaid: true}, carol)
-	if l.State != Refused || !strings.HasPrefix(l.Reply, "550 5.7.1 Unknown sender, capability not established") || !strings.Contains(l.Reply, "bits=20") {
+	if l.State != story.Refused || !strings.HasPrefix(l.Reply, "550 5.7.1 Unknown sender, capability not established") || !strings.Contains(l.Reply, "bits=20") {
 		t.Fatal(dump(l))
 	}
 	l = send(t, w, text(alice, "two"), Options{}, carol)
-	if l.State != Delivered || !l.Read.Identical || !strings.Contains(said(l, "relay"), "550 5.7.1 Postage: scheme=hashcash; bits=20; resource="+carol) ||
+	if l.State != story.Delivered || !l.Read.Identical || !strings.Contains(said(l, "relay"), "550 5.7.1 Postage: scheme=hashcash; bits=20; resource="+carol) ||
 		!strings.Contains(stages(l), "postage") || !strings.Contains(said(l, "capability"), "request") || l.Read.Mailbox != "Requests" {
 		t.Fatal(dump(l))
 	}
-	if l := send(t, w, text(alice, "three"), Options{Unpaid: true}, carol); l.State != Refused {
+	if l := send(t, w, text(alice, "three"), Options{Unpaid: true}, carol); l.State != story.Refused {
 		t.Fatalf("a stamp is good for one letter: %s", dump(l))
 	}
-	if l := send(t, w, text(carol, "Re: two"), Options{}, alice); l.State != Delivered || !l.Read.Identical {
+	if l := send(t, w, text(carol, "Re: two"), Options{}, alice); l.State != story.Delivered || !l.Read.Identical {
 		t.Fatal(dump(l))
 	}
 	l = send(t, w, text(alice, "Re: Re: two"), Options{}, carol)
-	if l.State != Delivered || !l.Read.Identical || strings.Contains(stages(l), "postage") || !strings.Contains(said(l, "capability"), "capability for "+carol+": valid") {
+	if l.State != story.Delivered || !l.Read.Identical || strings.Contains(stages(l), "postage") || !strings.Contains(said(l, "capability"), "capability for "+carol+": valid") {
 		t.Fatal(dump(l))
 	}
-	if l := send(t, w, text(bob, "a stranger"), Options{Unpaid: true}, carol); l.State != Refused {
+	if l := send(t, w, text(bob, "a stranger"), Options{Unpaid: true}, carol); l.State != story.Refused {
 		t.Fatalf("the capability is for alice: %s", dump(l))
 	}
 }
@@ -264,7 +274,7 @@ func TestMany(t *testing.T) {
 	for i := range 20 {
 		wg.Go(func() {
 			from := fmt.Sprintf("u%d@d%d.test", i, i)
-			m, err := Prepare([]byte(text(from, "same")))
+			m, err := letter.Prepare([]byte(text(from, "same")))
 			if err != nil {
 				t.Error(err)
 				return
@@ -277,7 +287,7 @@ func TestMany(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			l, err := w.Wait(ctx, id)
-			if err != nil || l.State != Delivered || l.From != from || l.Verdict.DMARC.Domain != fmt.Sprintf("d%d.test", i) || !strings.Contains(said(l, "relay"), "<"+from+">") || !l.Read.Identical {
+			if err != nil || l.State != story.Delivered || l.From != from || l.Verdict.DMARC.Domain != fmt.Sprintf("d%d.test", i) || !strings.Contains(said(l, "relay"), "<"+from+">") || !l.Read.Identical {
 				t.Errorf("%v: %s", err, dump(l))
 			}
 		})
@@ -285,26 +295,9 @@ func TestMany(t *testing.T) {
 	wg.Wait()
 }
 
-// TestBounds: what is kept has limits.
+// TestBounds: letters from outside make the world grow by so much and no more.
 func TestBounds(t *testing.T) {
 	w := newWorld(t)
-	f := w.start(Letter{})
-	for range 3 * maxHops {
-		h := f.hop("x", "", "")
-		for range 2 * maxDialogue {
-			h.say("->", strings.Repeat("x", 2*maxLine))
-		}
-	}
-	l, _ := w.Letter(f.id())
-	if len(l.Hops) > maxHops || len(l.Hops[0].Dialogue) > maxDialogue || len(l.Hops[0].Dialogue[0].Text) > maxLine+4 {
-		t.Errorf("%d hops, %d lines of %d", len(l.Hops), len(l.Hops[0].Dialogue), len(l.Hops[0].Dialogue[0].Text))
-	}
-	for range maxLetters {
-		w.start(Letter{})
-	}
-	if _, ok := w.Letter(f.id()); ok {
-		t.Error("the first letter is still known")
-	}
 	k := &keys{zone: w.zone, home: "harbour.example", signers: w.keys.signers, guests: maxGuests}
 	if err := k.invite("one.more.test"); err == nil {
 		t.Error("one domain too many")
@@ -314,7 +307,82 @@ func TestBounds(t *testing.T) {
 func TestBig(t *testing.T) {
 	w := newWorld(t)
 	l := send(t, w, text(alice, "big")+string(bytes.Repeat([]byte("0123456789abcdef and so on, line for line\n"), 50_000)), Options{}, bob)
-	if l.State != Delivered || !l.Read.Identical || l.Size < 2<<20 {
+	if l.State != story.Delivered || !l.Read.Identical || l.Size < 2<<20 {
 		t.Error(dump(l))
+	}
+}
+
+// TestSMTP: letters from outside the world, and what is refused at its border.
+func TestSMTP(t *testing.T) {
+	w := newWorld(t)
+	server, err := w.SMTP()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(ctx, ln) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(w.CA())
+	c, err := netsmtp.Dial(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.StartTLS(&tls.Config{RootCAs: roots, ServerName: "127.0.0.1"}); err != nil {
+		t.Fatal(err)
+	}
+	give := func(text string, to ...string) string {
+		t.Helper()
+		if err := c.Mail("who@ever.test"); err != nil {
+			return err.Error()
+		}
+		defer c.Reset()
+		for _, a := range to {
+			if err := c.Rcpt(a); err != nil {
+				return err.Error()
+			}
+		}
+		d, err := c.Data()
+		if err != nil {
+			return err.Error()
+		}
+		if _, err := io.WriteString(d, text); err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Close(); err != nil {
+			return err.Error()
+		}
+		return "ok"
+	}
+	for _, tt := range []struct {
+		text, want string
+		to         []string
+	}{
+		{text("ann@guest.test", "from outside"), "ok", []string{bob, carol}},
+		{text("ann@guest.test", "x"), "550 \"5.7.1 Not in this world, which has alice@harbour.example, bob@meadow.example, carol@summit.example\"", []string{"bob@elsewhere.test"}},
+	} {
+		if got := give(tt.text, tt.to...); got != tt.want { // net/smtp quotes the text
+			t.Errorf("%q: %s", tt.to, got)
+		}
+	}
+	wait, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	l, err := w.Wait(wait, "w1")
+	if err != nil || l.State != story.Delivered || l.Auth != auth("pass", "pass", "pass") || l.To != bob+", "+carol || !l.Read.Identical || l.From != "ann@guest.test" || len(l.Mails) != 2 {
+		t.Errorf("%v: %s", err, dump(l))
+	}
+	if _, ok := w.Letter("w2"); ok {
+		t.Error("a letter that was refused is on its way")
 	}
 }

@@ -33,6 +33,7 @@ function drawBox() {
 async function openMail(id) {
   try {
     const m = await get(`api/mail/${encodeURIComponent(state.user)}/${encodeURIComponent(id)}`);
+    m.letter = [...state.letters.values()].find((l) => l.mails?.[m.user] === id)?.id;
     state.mail = m;
     state.fresh.delete(id);
     mailView($("box"), m, {
@@ -89,6 +90,7 @@ async function send(e) {
     state.follow = true;
     state.letter = id;
     drawLetters();
+    if (matchMedia("(max-width: 759px)").matches) $("journey").scrollIntoView({ block: "start" });
   } catch (err) {
     complain("The letter was not sent: " + err.message);
   } finally {

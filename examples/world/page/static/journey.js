@@ -70,7 +70,7 @@ function hop(l, h, i) {
     el("b", {}, stages[h.stage] ?? h.stage), el("span", { class: "ms" }, h.done ? ms(h.ms) : "…"),
     el("span", { class: "sum" }, h.from + (h.to ? " → " + h.to : "") + (h.summary ? ": " + h.summary : "")),
   ];
-  const open = kind === "bad" || h.stage === "verification" && l.state === "refused";
+  const open = l.state !== "delivered" && (kind === "bad" && h.stage !== "delivery" || h.stage === "verification" && l.state === "refused");
   return el("li", { class: kind }, fold(l.id + " " + i, open, head, el("div", { class: "inside" }, inside.length ? inside : el("small", {}, "Nothing was said here."))));
 }
 
@@ -85,5 +85,5 @@ function talk(key, lines) {
   }));
 }
 
-function ms(n) { return n < 10 ? n.toFixed(1) + " ms" : n < 1000 ? Math.round(n) + " ms" : (n / 1000).toFixed(1) + " s"; }
+function ms(n) { return n < 0.1 ? "" : n < 10 ? n.toFixed(1) + " ms" : n < 1000 ? Math.round(n) + " ms" : (n / 1000).toFixed(1) + " s"; }
 function size(n) { return n < 10000 ? n + " bytes" : n < 1e6 ? Math.round(n / 1000) + " kB" : (n / 1e6).toFixed(1) + " MB"; }

@@ -1,12 +1,16 @@
-package sandbox
+// Package letter makes files ready for SMTP, and tells whether what was delivered is still the same letter.
+package letter
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"mime"
+	"mime/quotedprintable"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/mailbricks/mailbricks/dmarc"
 	"github.com/mailbricks/mailbricks/imap"
@@ -15,15 +19,15 @@ import (
 	"github.com/mailbricks/mailbricks/smtp/policy"
 )
 
-// MaxLetter is the longest letter that the world carries, in octets.
-const MaxLetter = 32 << 20
+// MaxSize is the longest letter that the world carries, in octets.
+const MaxSize = 32 << 20
 
 // A Message is a letter as SMTP carries it, and what its header says.
 type Message struct {
 	// Bytes are the file's with LF made CRLF, and with a final CRLF.
 	Bytes []byte
-	// delivered are Bytes without Return-Path fields, which final delivery replaces by its own (RFC 5321 §4.4).
-	delivered []byte
+	// Delivered are Bytes without Return-Path fields, which final delivery replaces by its own (RFC 5321 §4.4).
+	Delivered []byte
 	// Subject is that of the header, decoded, for people.
 	Subject string
 	// From is the first author's address, the zero Path where the header names none that can be read.
@@ -40,8 +44,8 @@ type Message struct {
 
 // Prepare makes a file ready for SMTP, which carries lines that end in CRLF and neither NUL nor a CR by itself.
 func Prepare(file []byte) (*Message, error) {
-	if len(file) > MaxLetter {
-		return nil, fmt.Errorf("%d octets: the world carries letters of up to %d MiB", len(file), MaxLetter>>20)
+	if len(file) > MaxSize {
+		return nil, fmt.Errorf("%d octets: the world carries letters of up to %d MiB", len(file), MaxSize>>20)
 	}
 	b := make([]byte, 0, len(file)+len(file)/32+2)
 	line := 1
@@ -76,7 +80,7 @@ func (m *Message) read() {
 	end := 0
 	for _, f := range root.Fields() {
 		if strings.EqualFold(strings.TrimRight(string(f.Name(m.Bytes)), " \t"), "Return-Path") {
-			m.delivered = append(m.delivered, m.Bytes[end:f.Start]...)
+			m.Delivered = append(m.Delivered, m.Bytes[end:f.Start]...)
 			end = f.End
 		}
 		value := strings.TrimSpace(string(message.AppendUnfolded(nil, f.Value(m.Bytes))))
@@ -89,8 +93,8 @@ func (m *Message) read() {
 			m.MessageID = value
 		}
 	}
-	if m.delivered = append(m.delivered, m.Bytes[end:]...); end == 0 {
-		m.delivered = m.Bytes
+	if m.Delivered = append(m.Delivered, m.Bytes[end:]...); end == 0 {
+		m.Delivered = m.Bytes
 	}
 	m.Domain, m.Err = dmarc.AuthorDomain(from)
 	for _, f := range from {
@@ -110,8 +114,15 @@ func (m *Message) read() {
 	}
 }
 
-// header returns the header section.
-func (m *Message) header() []byte { return message.Parse(m.Bytes).Root().Header() }
+// Header returns the header section.
+func (m *Message) Header() []byte { return message.Parse(m.Bytes).Root().Header() }
+
+// ParseHeader returns what the header of a message says, which may be cut off.
+func ParseHeader(head []byte) *Message {
+	m := &Message{Bytes: head}
+	m.read()
+	return m
+}
 
 func decodeWords(s string) string {
 	d := mime.WordDecoder{}
@@ -133,7 +144,7 @@ func traceFields() []string {
 func (m *Message) Compare(stored []byte) error {
 	trace, ok := bytes.CutSuffix(stored, m.Bytes)
 	if !ok {
-		trace, ok = bytes.CutSuffix(stored, m.delivered)
+		trace, ok = bytes.CutSuffix(stored, m.Delivered)
 	}
 	if !ok {
 		return fmt.Errorf("the letter of %d octets is not what %d stored octets end with", len(m.Bytes), len(stored))
@@ -160,3 +171,24 @@ func shorten(s string) string {
 // Vouchable reports whether the letter names one author domain that can have records of its own; a name of one label
 // cannot (RFC 7208 §4.3, RFC 6376 §3.5).
 func (m *Message) Vouchable() bool { return strings.Contains(m.Domain, ".") }
+
+// Compose writes a letter of plain text.
+func Compose(from, to, subject, text string) ([]byte, error) {
+	for _, s := range []string{from, to, subject} {
+		if strings.ContainsAny(s, "\r\n\x00") {
+			return nil, errors.New("a header field is one line")
+		}
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "From: %s\r\nTo: %s\r\nSubject: %s\r\n", from, to, mime.QEncoding.Encode("utf-8", subject))
+	fmt.Fprintf(&b, "Date: %s\r\n", time.Now().UTC().Format("Mon, 02 Jan 2006 15:04:05 -0700"))
+	b.WriteString("MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n")
+	q := quotedprintable.NewWriter(&b)
+	if _, err := io.WriteString(q, text); err != nil {
+		return nil, err
+	}
+	if err := q.Close(); err != nil {
+		return nil, err
+	}
+	return []byte(b.String()), nil
+}

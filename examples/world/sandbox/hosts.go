@@ -3,6 +3,8 @@ package sandbox
 import (
 	"context"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"time"
@@ -10,7 +12,12 @@ import (
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
+	"github.com/mailbricks/mailbricks/examples/mailstore"
+	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
+	"github.com/mailbricks/mailbricks/examples/world/letter"
+	"github.com/mailbricks/mailbricks/examples/world/story"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/jmap/jmapclient"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/queue"
@@ -43,7 +50,7 @@ func (w *World) newRelay(d *domain) error {
 		Hostname: d.mx(), Local: []string{d.name}, Deliver: toStore{r}, Next: outbound{r, r.payer()}, Spool: r.spool, TLS: tlsConfig,
 		Resolver: w.resolver, Keys: r.keys, Gate: r.gate(), Opener: r.opener(), OnReport: r.verified,
 		Retry: []time.Duration{time.Second, 5 * time.Second, 30 * time.Second}, Expire: time.Hour, Warn: time.Hour,
-		MaxSize: MaxLetter + 1<<20, Authenticator: &sasl.Limiter{Authenticator: sasl.New(sasl.Plain(w.users.Check))}, Logger: w.log,
+		MaxSize: letter.MaxSize + 1<<20, Authenticator: &sasl.Limiter{Authenticator: sasl.New(sasl.Plain(w.users.Check))}, Logger: w.log,
 	})
 	if err != nil {
 		return err
@@ -92,14 +99,20 @@ func (r *relay) keys(ctx context.Context, name string) ([]dkim.Signer, error) {
 	h := f.hop("signature", r.d.mx(), "")
 	switch {
 	case err != nil:
-		h.end(false, err.Error())
+		h.End(false, err.Error())
 	case len(signers) == 0:
-		h.end(false, "nobody to sign for: the letter goes out unsigned")
+		h.End(false, "nobody to sign for: the letter goes out unsigned")
 	default:
 		s := signers[0]
-		h.end(true, fmt.Sprintf("signed for %s, the key is at %s._domainkey.%s", s.Domain, s.Selector, s.Domain))
+		h.End(true, fmt.Sprintf("signed for %s, the key is at %s._domainkey.%s", s.Domain, s.Selector, s.Domain))
 	}
 	return signers, err
+}
+
+// flightOf returns the flight that a connection belongs to, nil if it comes from outside.
+func (w *World) flightOf(peer *smtp.Peer) *flight {
+	f, _ := w.net.Tag(peer.RemoteAddr).(*flight)
+	return f
 }
 
 // arrival is the outermost Handler of port 25: it finds out which letter comes.
@@ -109,7 +122,7 @@ type arrival struct {
 }
 
 func (h arrival) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
-	f := h.r.w.net.flightOf(peer.RemoteAddr)
+	f := h.r.w.flightOf(peer)
 	f.arrive(h.r.d.mx())
 	tx, err := h.next.Mail(withFlight(ctx, f), peer, from, p)
 	if err != nil {
@@ -124,9 +137,9 @@ func (r *relay) verified(ctx context.Context, rep *policy.Report) {
 	if f == nil {
 		return
 	}
-	v := newVerdict(rep)
-	a := v.auth()
-	f.change(func(l *Letter) { l.Verdict, l.Auth = v, a })
+	v := story.NewVerdict(rep)
+	a := v.Auth()
+	f.Change(func(l *story.Letter) { l.Verdict, l.Auth = v, a })
 	summary := fmt.Sprintf("SPF %s, DKIM %s, DMARC %s", a.SPF, a.DKIM, a.DMARC)
 	if rep.Refusal != nil {
 		summary += ", so " + rep.Refusal.Reply.String()
@@ -137,18 +150,13 @@ func (r *relay) verified(ctx context.Context, rep *policy.Report) {
 // decided puts down what the Gate decided.
 func (r *relay) decided(ctx context.Context, to smtp.Path, e policy.Evidence, d policy.Decision) {
 	h := flightFrom(ctx).hop("capability", r.d.mx(), "")
-	summary := d.Action.String()
-	if d.Class != "" {
-		summary += " as " + string(d.Class)
-	}
-	if d.Reason != "" {
-		summary += ": " + d.Reason
-	}
+	summary := map[policy.Action]string{policy.Accept: "let in", policy.Request: "let in as a request for contact",
+		policy.AskPostage: "asked for postage", policy.Refuse: "refused"}[d.Action] + ": " + d.Reason
 	proof := map[policy.Proof]string{policy.Missing: "none", policy.Invalid: "not valid", policy.Valid: "valid"}[e.Capability]
 	relation := map[policy.State]string{policy.Stranger: "stranger", policy.Known: "known", policy.Blocked: "blocked"}[e.Relation]
-	h.say("--", fmt.Sprintf("capability for %s: %s", to.Address(), proof))
-	h.say("--", fmt.Sprintf("postage: %d bits; author's domain: %s; relation: %s", e.Postage, e.Auth.Domain, relation))
-	h.end(d.Action == policy.Accept || d.Action == policy.Request, summary)
+	h.Say("--", fmt.Sprintf("capability for %s: %s", to.Address(), proof))
+	h.Say("--", fmt.Sprintf("postage: %d bits; author's domain: %s; relation: %s", e.Postage, e.Auth.Domain, relation))
+	h.End(d.Action == policy.Accept || d.Action == policy.Request, summary)
 }
 
 // departure is the outermost Handler of submission. The envelope id (RFC 3461 §4.4) is the letter's, so that it is known
@@ -159,13 +167,49 @@ type departure struct {
 }
 
 func (h departure) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
-	f := h.r.w.net.flightOf(peer.RemoteAddr)
+	f := h.r.w.flightOf(peer)
 	if f != nil {
-		p.EnvelopeID = f.id()
+		p.EnvelopeID = f.ID()
 	}
 	tx, err := h.next.Mail(withFlight(ctx, f), peer, from, p)
 	if err != nil {
 		return nil, err
 	}
 	return departing{carrying{tx, f}, h.r.d.mx()}, nil
+}
+
+// newStore starts the host that keeps the mail of a domain: one store in memory behind LMTP, IMAP, POP3 and JMAP.
+func (w *World) newStore(d *domain) error {
+	store, err := mailstore.OpenMemory(mailstore.Options{Logger: w.log, MaxMessage: letter.MaxSize + 2<<20})
+	if err != nil {
+		return err
+	}
+	w.onClose(store.Close)
+	if err := store.EnsureAccount(w.ctx, d.user); err != nil {
+		return err
+	}
+	config, err := w.ca.server(d.mail())
+	if err != nil {
+		return err
+	}
+	s, err := serve.New(serve.Config{Store: store, Hostname: d.mail(), Users: w.users.Check, TLS: config, Logger: w.log})
+	if err != nil {
+		return err
+	}
+	if err := w.serve(d.mailAddr, portLMTP, s.LMTP); err != nil {
+		return err
+	}
+	if err := w.serve(d.mailAddr, portIMAPS, s.IMAPS); err != nil {
+		return err
+	}
+	if err := w.serve(d.mailAddr, portPOP3S, s.POP3S); err != nil {
+		return err
+	}
+	if err := w.serve(d.mailAddr, portHTTPS, s.JMAP); err != nil {
+		return err
+	}
+	d.jmap = &jmapclient.Client{URL: "https://" + d.mail(), Auth: jmapclient.Basic(d.user, d.password), HTTP: &http.Client{
+		Transport: &http.Transport{DialContext: w.dialName(w.dialer(netip.IPv4Unspecified())), TLSClientConfig: w.ca.client(), ForceAttemptHTTP2: true}}}
+	w.run("mailbox of "+d.user, d.watchInbox(w))
+	return nil
 }

@@ -1,4 +1,4 @@
-package sandbox
+package story
 
 import (
 	"slices"
@@ -9,8 +9,8 @@ import (
 	"github.com/mailbricks/mailbricks/spf"
 )
 
-// newVerdict makes the tree of verdicts from what a policy.Verifier found.
-func newVerdict(r *policy.Report) *Verdict {
+// NewVerdict makes the tree of verdicts from what a policy.Verifier found.
+func NewVerdict(r *policy.Report) *Verdict {
 	v := &Verdict{Field: string(r.Field), DMARC: Check{
 		Name:   "dmarc",
 		Result: string(r.DMARC.Value),
@@ -50,8 +50,8 @@ func steps[T any](in []T, convert func(T) Step) []Step {
 	return out
 }
 
-// auth returns the result of each check; of several signatures the best counts.
-func (v *Verdict) auth() Auth {
+// Auth returns the result of each check; of several signatures the best counts.
+func (v *Verdict) Auth() Auth {
 	a := Auth{SPF: v.SPF.Result, DKIM: "none", DMARC: v.DMARC.Result}
 	for i, k := range v.DKIM {
 		if i == 0 || k.Result == string(dkim.Pass) {

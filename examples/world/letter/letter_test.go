@@ -1,4 +1,4 @@
-package sandbox
+package letter
 
 import (
 	"strings"
@@ -20,11 +20,11 @@ func TestPrepare(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"a: b\n\nc\x00d":                 "line 3 (octet 7) holds NUL",
-		"a: b\r\nc: d\re\n":              "line 2 (octet 10) holds CR without LF",
-		"a\r":                            "line 1 (octet 1) holds CR",
-		"a\r\r\n":                        "line 1 (octet 1) holds CR",
-		strings.Repeat("x", MaxLetter+1): "carries letters of up to 32 MiB",
+		"a: b\n\nc\x00d":               "line 3 (octet 7) holds NUL",
+		"a: b\r\nc: d\re\n":            "line 2 (octet 10) holds CR without LF",
+		"a\r":                          "line 1 (octet 1) holds CR",
+		"a\r\r\n":                      "line 1 (octet 1) holds CR",
+		strings.Repeat("x", MaxSize+1): "carries letters of up to 32 MiB",
 	} {
 		if _, err := Prepare([]byte(in)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%.20q: %v, want %q", in, err, want)
@@ -78,12 +78,12 @@ func TestCompare(t *testing.T) {
 
 // TestCompose: a letter of the form comes out as it went in, and has no more fields than it should.
 func TestCompose(t *testing.T) {
-	b, err := Compose(alice, bob, "Grüße — und ein sehr, sehr langer Betreff, der nicht in eine Zeile passt, weil er so lang ist", "Hallo,\n.\n"+strings.Repeat("ö", 1000)+"\n")
+	b, err := Compose("alice@harbour.example", "bob@meadow.example", "Grüße — und ein sehr, sehr langer Betreff, der nicht in eine Zeile passt, weil er so lang ist", "Hallo,\n.\n"+strings.Repeat("ö", 1000)+"\n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	m, err := Prepare(b)
-	if err != nil || m.From.Address() != alice || !strings.HasPrefix(m.Subject, "Grüße — und") || m.EightBit {
+	if err != nil || m.From.Address() != "alice@harbour.example" || !strings.HasPrefix(m.Subject, "Grüße — und") || m.EightBit {
 		t.Errorf("%+v %v", m, err)
 	}
 	for line := range strings.Lines(string(b)) {
@@ -92,7 +92,7 @@ func TestCompose(t *testing.T) {
 		}
 	}
 	for _, bad := range []string{"x\r\nBcc: eve@x.test", "x\ny", "x\x00"} {
-		if _, err := Compose(alice, bob, bad, ""); err == nil {
+		if _, err := Compose("alice@harbour.example", "bob@meadow.example", bad, ""); err == nil {
 			t.Errorf("%q was taken", bad)
 		}
 	}

@@ -1,4 +1,11 @@
-package sandbox
+// Package nat gives hosts of a world in one process addresses of their own over the one address 127.0.0.1.
+//
+//	mx.harbour.example, 192.0.2.25                       mx.meadow.example, 198.51.100.25
+//	   Dialer ── 198.51.100.25:25 ? 127.0.0.1:40127 ────────▶ Listen
+//	             one TCP connection on loopback               RemoteAddr: 192.0.2.25
+//
+// Addresses can be of the ranges for documentation (RFC 5737), which DNS names and SPF lists.
+package nat
 
 import (
 	"context"
@@ -8,35 +15,35 @@ import (
 	"syscall"
 )
 
-// A network gives each host of the world an address of its own over the one address 127.0.0.1, as a NAT does: hosts
-// have addresses from the ranges for documentation (RFC 5737), which DNS names and SPF lists; a connection to one of
-// them is a TCP connection to a free port of 127.0.0.1, and the listener sees the address that the dialer has here.
-type network struct {
+// A Network maps addresses as a NAT does: a connection to an address of a host is a TCP connection to a free port of
+// 127.0.0.1, and the listener sees the address that the dialer has here.
+type Network struct {
 	mu      sync.Mutex
 	dialed  sync.Cond
 	hosts   map[netip.AddrPort]*listener
-	origins map[netip.AddrPort]origin // by the dialer's real address, until the listener has accepted
-	flights map[netip.AddrPort]*flight
+	origins map[netip.AddrPort]Origin // by the dialer's real address, until the listener has accepted
+	tags    map[netip.AddrPort]any
 }
 
-// An origin is who dialed.
-type origin struct {
-	addr   netip.Addr
-	flight *flight
+// An Origin is who dials: the address that the other side sees, and whatever Tag is to return there.
+type Origin struct {
+	Addr netip.Addr
+	Tag  any
 }
 
-func newNetwork() *network {
-	n := &network{
+// New returns a Network without hosts.
+func New() *Network {
+	n := &Network{
 		hosts:   make(map[netip.AddrPort]*listener),
-		origins: make(map[netip.AddrPort]origin),
-		flights: make(map[netip.AddrPort]*flight),
+		origins: make(map[netip.AddrPort]Origin),
+		tags:    make(map[netip.AddrPort]any),
 	}
 	n.dialed.L = &n.mu
 	return n
 }
 
-// listen opens a port of a host.
-func (n *network) listen(host netip.Addr, port uint16) (net.Listener, error) {
+// Listen opens a port of a host.
+func (n *Network) Listen(host netip.Addr, port uint16) (net.Listener, error) {
 	ln, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
@@ -48,19 +55,8 @@ func (n *network) listen(host netip.Addr, port uint16) (net.Listener, error) {
 	return l, nil
 }
 
-// dialer returns the dial function of the host with the address from. A flight in the context has its own say about
-// the address, and is what the accepting side finds by flightOf.
-func (n *network) dialer(from netip.Addr) func(ctx context.Context, network, addr string) (net.Conn, error) {
-	return func(ctx context.Context, _, addr string) (net.Conn, error) {
-		o := origin{addr: from, flight: flightFrom(ctx)}
-		if o.flight != nil && o.flight.source.IsValid() {
-			o.addr = o.flight.source
-		}
-		return n.dial(ctx, addr, o)
-	}
-}
-
-func (n *network) dial(ctx context.Context, addr string, o origin) (net.Conn, error) {
+// Dial connects to an address of a host. Nothing outside of the Network can be reached.
+func (n *Network) Dial(ctx context.Context, addr string, o Origin) (net.Conn, error) {
 	to, err := netip.ParseAddrPort(addr)
 	if err != nil {
 		return nil, err
@@ -83,17 +79,18 @@ func (n *network) dial(ctx context.Context, addr string, o origin) (net.Conn, er
 	}
 	real := realAddr(c.LocalAddr())
 	n.origins[real] = o
-	return &conn{Conn: c, n: n, dialed: real, local: netip.AddrPortFrom(o.addr, real.Port()), remote: to}, nil
+	return &conn{Conn: c, n: n, dialed: real, local: netip.AddrPortFrom(o.Addr, real.Port()), remote: to}, nil
 }
 
-// flightOf returns the flight of the connection whose dialer has this address in the world, nil if there is none.
-func (n *network) flightOf(remote net.Addr) *flight {
+// Tag returns what the Origin of a connection carried, whose other end has this address here; nil if there is none, or
+// the connection is closed.
+func (n *Network) Tag(remote net.Addr) any {
 	if remote == nil {
 		return nil
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.flights[realAddr(remote)]
+	return n.tags[realAddr(remote)]
 }
 
 func realAddr(a net.Addr) netip.AddrPort {
@@ -108,7 +105,7 @@ func realAddr(a net.Addr) netip.AddrPort {
 // A listener accepts connections for one port of one host.
 type listener struct {
 	net.Listener
-	n       *network
+	n       *Network
 	world   netip.AddrPort
 	dialing int // dials that have not told their origin yet
 }
@@ -131,9 +128,9 @@ func (l *listener) Accept() (net.Conn, error) {
 		return c, nil
 	}
 	delete(l.n.origins, real)
-	a := &conn{Conn: c, n: l.n, local: l.world, remote: netip.AddrPortFrom(o.addr, real.Port())}
-	if o.flight != nil {
-		l.n.flights[a.remote] = o.flight
+	a := &conn{Conn: c, n: l.n, local: l.world, remote: netip.AddrPortFrom(o.Addr, real.Port())}
+	if o.Tag != nil {
+		l.n.tags[a.remote] = o.Tag
 		a.accepted = true
 	}
 	return a, nil
@@ -152,7 +149,7 @@ func (l *listener) Close() error {
 // A conn is one end of a connection within the world.
 type conn struct {
 	net.Conn
-	n             *network
+	n             *Network
 	local, remote netip.AddrPort
 	dialed        netip.AddrPort // the real address, of the dialer's end
 	accepted      bool
@@ -166,15 +163,15 @@ func (c *conn) Close() error {
 	c.n.mu.Lock()
 	delete(c.n.origins, c.dialed)
 	if c.accepted {
-		delete(c.n.flights, c.remote)
+		delete(c.n.tags, c.remote)
 	}
 	c.n.mu.Unlock()
 	return c.Conn.Close()
 }
 
-// loopback returns the address on this machine that a port of a host has, for programs from outside; "" if nothing
+// Loopback returns the address on this machine that a port of a host has, for programs from outside; "" if nothing
 // listens there.
-func (n *network) loopback(host netip.Addr, port uint16) string {
+func (n *Network) Loopback(host netip.Addr, port uint16) string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	l := n.hosts[netip.AddrPortFrom(host, port)]
