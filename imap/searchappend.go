@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"slices"
 	"strconv"
 	"time"
 )
@@ -118,12 +119,7 @@ func (a *searchAppender) flags(un, keyword string, flags []Flag) {
 }
 
 func isSystemFlag(f Flag) bool {
-	for _, s := range SystemFlags() {
-		if f.Equal(s) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(SystemFlags(), f.Equal)
 }
 
 func (a *searchAppender) id(key, id string) {

@@ -2,7 +2,6 @@ package pop3
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -215,18 +214,6 @@ const login = `
 	S: +OK…
 	C: PASS s p
 	S: +OK…`
-
-// stuffed is what a server sends for message.
-func stuffed(message string) string {
-	var b bytes.Buffer
-	for l := range strings.SplitSeq(strings.TrimSuffix(message, "\r\n"), "\r\n") {
-		if strings.HasPrefix(l, ".") {
-			b.WriteByte('.')
-		}
-		b.WriteString(l + "\r\n")
-	}
-	return b.String() + ".\r\n"
-}
 
 // connectTCP is connect over TCP, which TLS wants: both sides may write at once there.
 func connectTCP(t testing.TB, s *Server) net.Conn {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -288,6 +289,89 @@ func TestHostileServer(t *testing.T) {
 func as[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
+}
+
+// TestRetrAll fetches many at once: read whole, in part, not at all, and left in the middle.
+func TestRetrAll(t *testing.T) {
+	var all []string
+	for i := range 30 {
+		all = append(all, octets(100+20_000*i))
+	}
+	for _, pipelining := range []bool{true, false} {
+		c, err := NewClient(t.Context(), connectTCP(t, newServer(newMemory(all...))), plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Login(t.Context(), "bob", "s p"); err != nil {
+			t.Fatal(err)
+		}
+		if !pipelining {
+			delete(c.capa, "PIPELINING")
+		}
+		numbers := []int{1, 99, 2}
+		for n := 3; n <= 30; n++ {
+			numbers = append(numbers, n)
+		}
+		var got []int
+		for b, err := range c.RetrAll(t.Context(), numbers...) {
+			got = append(got, b.Number)
+			switch {
+			case b.Number == 99:
+				if !isCode(err, "") {
+					t.Errorf("message 99: %v", err)
+				}
+				if _, err := b.Read(make([]byte, 1)); err == nil {
+					t.Error("message 99 was read")
+				}
+			case err != nil:
+				t.Fatal(err)
+			case b.Number%3 == 0:
+				if s, err := io.ReadAll(b); string(s) != all[b.Number-1] || err != nil {
+					t.Errorf("message %d: %d octets, %v", b.Number, len(s), err)
+				}
+			case b.Number%3 == 1:
+				_, _ = io.CopyN(io.Discard, b, 50)
+			}
+		}
+		if !slices.Equal(got, numbers) {
+			t.Errorf("got %v", got)
+		}
+		if n, _, err := c.Stat(t.Context()); n != 30 || err != nil {
+			t.Errorf("after the loop: %d, %v", n, err)
+		}
+		for b, err := range c.RetrAll(t.Context(), numbers...) {
+			if err != nil || b.Number != 1 {
+				t.Error(b, err)
+			}
+			break
+		}
+		if n, _, err := c.Stat(t.Context()); n != 30 || err != nil {
+			t.Errorf("after a loop that was left: %d, %v", n, err)
+		}
+		for b, err := range c.RetrAll(t.Context(), numbers...) {
+			if err == nil && b.Number == 25 { // 8 messages ahead are more than 1 MiB
+				break
+			}
+		}
+		if _, _, err := c.Stat(t.Context()); as[*LimitError](err) != pipelining {
+			t.Errorf("after a loop that was left too early: %v", err)
+		}
+	}
+	tape := &tape{in: bytes.NewReader([]byte("+OK\r\n+OK\r\nPIPELINING\r\n.\r\n+OK\r\nx\r\n.\r\n+OK\r\ncut"))}
+	c, err := NewClient(t.Context(), tape, plain)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var errs []string
+	for b, err := range c.RetrAll(t.Context(), 1, 2, 3) {
+		errs = append(errs, fmt.Sprint(b != nil, err))
+	}
+	if got := strings.Join(errs, ", "); got != "true <nil>, true <nil>, false pop3: RETR: unexpected EOF" {
+		t.Errorf("a connection that ends: %s", got)
+	}
+	if got := tape.out.String(); got != "CAPA\r\nRETR 1\r\nRETR 2\r\nRETR 3\r\n" {
+		t.Errorf("sent %q", got)
+	}
 }
 
 // TestClientTime checks that a server which sends an octet now and then does not hold a client for ever.

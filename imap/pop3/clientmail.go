@@ -2,12 +2,8 @@ package pop3
 
 import (
 	"context"
-	"io"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/mailbricks/mailbricks/internal/line"
 )
 
 // An Entry is one message of a listing.
@@ -148,99 +144,4 @@ func (c *Client) Quit(ctx context.Context) error {
 	err := c.simple(ctx, "QUIT")
 	_ = c.Close()
 	return err
-}
-
-// Retr fetches message n. The reply has come when Retr returns; the message comes while it is read.
-func (c *Client) Retr(ctx context.Context, n int) (*Body, error) {
-	return c.fetch(ctx, "RETR "+strconv.Itoa(n))
-}
-
-// Top fetches the header of message n and the first lines of its body.
-func (c *Client) Top(ctx context.Context, n, lines int) (*Body, error) {
-	return c.fetch(ctx, "TOP "+strconv.Itoa(n)+" "+strconv.Itoa(lines))
-}
-
-func (c *Client) fetch(ctx context.Context, command string) (*Body, error) {
-	end, err := c.command(ctx)
-	if err != nil {
-		return nil, err
-	}
-	verb, _, _ := strings.Cut(command, " ")
-	if _, err := c.roundTrip(command); err != nil {
-		end()
-		return nil, err
-	}
-	c.body = &Body{c: c, end: end, command: verb, dots: line.NewDotReader(c.r, line.Pass, 0), left: c.o.MaxMessage, until: time.Now().Add(c.o.Timeout)}
-	if d, ok := ctx.Deadline(); ok {
-		c.body.last = d
-	}
-	return c.body, nil
-}
-
-// A Body reads one message, as it was before dot-stuffing, with its last CRLF. It is valid until the next method of
-// the Client, and bound to the context of the method that returned it.
-type Body struct {
-	c       *Client
-	end     func()
-	command string
-	dots    *line.DotReader
-	left    int64     // of MaxMessage
-	until   time.Time // for the next octet; grows with what has come and with the time that the caller takes
-	last    time.Time // deadline of the context
-	paused  time.Time
-	err     error
-}
-
-// Read implements io.Reader. io.EOF says that the message is whole. The other errors are a *LimitError, and those of
-// the connection; a connection that ends within the message is io.ErrUnexpectedEOF.
-func (b *Body) Read(p []byte) (int, error) {
-	if b.err != nil || len(p) == 0 {
-		return 0, b.err
-	}
-	if !b.paused.IsZero() {
-		b.until = b.until.Add(time.Since(b.paused))
-	}
-	until := b.until
-	if !b.last.IsZero() && b.last.Before(until) {
-		until = b.last
-	}
-	_ = b.c.conn.SetReadDeadline(until)
-	n, err := 0, context.Cause(b.c.ctx) // after the deadline is set: what ends the context later sets its own
-	if err == nil {
-		n, err = b.dots.Read(p)
-	}
-	b.until = b.until.Add(time.Duration(n) * time.Second / minRate)
-	b.paused = time.Now()
-	if b.left -= int64(n); b.left < 0 {
-		err = b.c.lose(&LimitError{Place: b.command, What: "message", Limit: b.c.o.MaxMessage})
-		n = 0
-	} else if err != nil && err != io.EOF {
-		err = b.c.lose(b.c.fault(b.command, err))
-	}
-	if err != nil {
-		b.finish(err)
-	}
-	return n, err
-}
-
-func (b *Body) finish(err error) {
-	b.err = err
-	b.end()
-	if b.c.body == b {
-		b.c.body = nil
-	}
-}
-
-// Close passes over the rest of the message, at most 1 MiB of it: beyond that the connection is closed.
-func (b *Body) Close() error {
-	if b.err == nil {
-		_, _ = io.CopyN(io.Discard, b, 1<<20)
-	}
-	if b.err == nil {
-		b.finish(b.c.lose(&LimitError{Place: b.command, What: "octets to pass over", Limit: 1 << 20}))
-	}
-	if b.err == io.EOF {
-		b.err = errBodyClosed
-	}
-	return nil
 }

@@ -86,14 +86,14 @@ func FuzzBody(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := ""
+		var want strings.Builder
 		for l := range strings.SplitAfterSeq(message, "\n") {
 			if l != "" {
-				want += strings.TrimSuffix(strings.TrimSuffix(l, "\n"), "\r") + "\r\n"
+				want.WriteString(strings.TrimSuffix(strings.TrimSuffix(l, "\n"), "\r") + "\r\n")
 			}
 		}
-		if string(got) != want {
-			t.Fatalf("got %q, want %q", got, want)
+		if string(got) != want.String() {
+			t.Fatalf("got %q, want %q", got, want.String())
 		}
 		if err := c.Quit(t.Context()); err != nil {
 			t.Fatal(err)

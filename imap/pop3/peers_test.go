@@ -285,6 +285,23 @@ func TestDovecot(t *testing.T) {
 			t.Errorf("message %d of %d octets: got %.200q, %v; want %.200q", i+1, list[i].Size, got, err, want)
 		}
 	}
+	numbers := make([]int, len(all))
+	for i := range numbers {
+		numbers[i] = i + 1
+	}
+	n := 0
+	for b, err := range c.RetrAll(ctx, numbers...) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(b); string(got) != all[b.Number-1] || err != nil {
+			t.Errorf("message %d, asked for ahead: %d octets, %v", b.Number, len(got), err)
+		}
+		n++
+	}
+	if n != len(all) {
+		t.Errorf("%d messages", n)
+	}
 	body, err := c.Top(ctx, 1, 1)
 	if err != nil {
 		t.Fatal(err)
