@@ -29,22 +29,24 @@ func (c *Client) name(name string) ([]byte, error) {
 // Select opens a mailbox for reading and writing; Selected.ReadOnly says if that is not to be. With CONDSTORE it asks
 // for modseqs. If it fails no mailbox is selected.
 func (c *Client) Select(ctx context.Context, mailbox string) (*Selected, error) {
-	return c.open(ctx, "SELECT", mailbox)
+	return c.open(ctx, "SELECT", mailbox, "")
 }
 
 // Examine opens a mailbox for reading only.
 func (c *Client) Examine(ctx context.Context, mailbox string) (*Selected, error) {
-	return c.open(ctx, "EXAMINE", mailbox)
+	return c.open(ctx, "EXAMINE", mailbox, "")
 }
 
-func (c *Client) open(ctx context.Context, command, mailbox string) (*Selected, error) {
+// open selects a mailbox. params, if not empty, ask for modseqs among other things.
+func (c *Client) open(ctx context.Context, command, mailbox, params string) (*Selected, error) {
 	args, err := c.name(mailbox)
 	if err != nil {
 		return nil, err
 	}
-	if c.caps.Has("CONDSTORE") || c.caps.Has("QRESYNC") {
-		args = append(args, " (CONDSTORE)"...)
+	if params == "" && (c.caps.Has("CONDSTORE") || c.caps.Has("QRESYNC")) {
+		params = " (CONDSTORE)"
 	}
+	args = append(args, params...)
 	cmd, err := c.begin(ctx, command)
 	if err != nil {
 		return nil, err

@@ -153,6 +153,7 @@ func exercise(t *testing.T, dial func() *Client) {
 	t.Run("mailboxes", func(t *testing.T) { testMailboxes(t, c) })
 	t.Run("changes", func(t *testing.T) { testChanges(t, c, appended.UIDs) })
 	t.Run("idle", func(t *testing.T) { testIdle(t, c, dial()) })
+	t.Run("resync", func(t *testing.T) { testResync(t, dial) })
 	if id, err := c.ID(ctx, map[string]string{"name": "mailbricks"}); err != nil || id["name"] == "" {
 		t.Errorf("%v, %v", id, err)
 	}
@@ -280,5 +281,79 @@ func testIdle(t *testing.T, c, other *Client) {
 	}
 	if err := c.Noop(ctx); err != nil {
 		t.Errorf("after Idle: %v", err)
+	}
+}
+
+// testResync leaves a mailbox and comes back after changes, with each of the ways that servers offer.
+func testResync(t *testing.T, dial func() *Client) {
+	ctx := t.Context()
+	for _, without := range []string{"", "QRESYNC", "QRESYNC CONDSTORE"} {
+		c := dial()
+		for name := range strings.FieldsSeq(without) {
+			delete(c.caps, name)
+		}
+		s, err := c.Select(ctx, "INBOX")
+		if err != nil {
+			t.Fatal(err)
+		}
+		uids, err := c.Search(ctx, &imap.SearchCriteria{})
+		if err != nil || uids.Len() < 5 {
+			t.Fatal(uids, err)
+		}
+		known := Known{s.UIDValidity, s.HighestModSeq, uids}
+		_ = c.Close()
+
+		all := slices.Collect(uids.All())
+		other := dial()
+		if _, err := other.Select(ctx, "INBOX"); err != nil {
+			t.Fatal(err)
+		}
+		deleted := imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}
+		if _, err := other.Store(ctx, imap.UIDs(all[1]), deleted, imap.NoUnchangedSince); err != nil {
+			t.Error(err)
+		}
+		if err := other.Expunge(ctx, imap.UIDs(all[1])); err != nil {
+			t.Error(err)
+		}
+		if _, err := other.Store(ctx, imap.UIDs(all[3]), imap.FlagChange{Op: imap.FlagsSet, Flags: []imap.Flag{"$Changed"}}, imap.NoUnchangedSince); err != nil {
+			t.Error(err)
+		}
+		added, err := other.Append(ctx, "INBOX", imap.AppendMessage{Size: 3, Body: strings.NewReader("\r\nx")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = other.Logout(ctx)
+
+		c = dial()
+		for name := range strings.FieldsSeq(without) {
+			delete(c.caps, name)
+		}
+		var gone, changed imap.UIDSet
+		s, err = c.Resync(ctx, "INBOX", known, func(e Event) {
+			if e.Kind == EventVanished {
+				gone = gone.Union(e.UIDs)
+				return
+			}
+			changed = changed.Union(imap.UIDs(e.Message.UID))
+			if e.Message.UID == all[3] && !slices.Equal(e.Message.Flags, []imap.Flag{"$Changed"}) {
+				t.Errorf("flags %v", e.Message.Flags)
+			}
+		})
+		want := imap.UIDs(all[3], added.UIDs[0])
+		if strings.Contains(without, "CONDSTORE") || known.ModSeq == 0 {
+			want = uids.Minus(imap.UIDs(all[1])).Union(want)
+		}
+		if err != nil || s.UIDValidity != known.UIDValidity || gone.Intersect(uids).String() != imap.UIDs(all[1]).String() || changed.String() != want.String() {
+			t.Errorf("without %q: gone %s, changed %s, want %s and %s, %+v, %v", without, gone, changed, imap.UIDs(all[1]), want, s, err)
+			continue
+		}
+		if int64(s.Messages) != uids.Len() {
+			t.Errorf("%d messages, want %d", s.Messages, uids.Len())
+		}
+		void := Known{known.UIDValidity + 1, known.ModSeq, uids}
+		if s, err := c.Resync(ctx, "INBOX", void, func(e Event) { t.Errorf("told of a mailbox that is another one: %+v", e) }); err != nil || s.UIDValidity == void.UIDValidity {
+			t.Errorf("%+v, %v", s, err)
+		}
+		_ = c.Logout(ctx)
 	}
 }
