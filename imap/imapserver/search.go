@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -16,29 +17,53 @@ type searching struct {
 	save                 bool
 	c                    imap.SearchCriteria
 	found                imap.UIDSet
-	modseq               imap.ModSeq // of those found, where the criteria have MODSEQ
+	sort                 []imap.SortKey // of SORT
+	sorted               []sorted       // what SORT found
+	modseq               imap.ModSeq    // of those found, where the criteria have MODSEQ
 }
 
 // search is SEARCH and UID SEARCH.
 func (c *session) search() (*imap.Status, error) {
 	s := searching{extended: c.rev2}
 	c.d.SP()
-	if c.d.AcceptKeyword("RETURN") {
-		c.d.SP()
-		c.searchReturn(&s)
-		c.d.SP()
-	}
+	c.searchReturn(&s)
 	if c.d.AcceptKeyword("CHARSET") {
 		if c.accept { // RFC 9755 §3
 			return nil, c.searchFailed(&s, badCommand("no CHARSET after ENABLE UTF8=ACCEPT"))
 		}
 		c.d.SP()
-		charset := c.d.Astring()
-		c.d.SP()
-		if !equalFold(charset, "UTF-8") && !equalFold(charset, "US-ASCII") && c.d.Err() == nil {
-			return nil, c.searchFailed(&s, &imap.Status{Type: imap.StatusNo, Code: imap.CodeBadCharset, Args: "(US-ASCII UTF-8)", Text: "unknown charset"})
+		if err := c.charset(); err != nil {
+			return nil, c.searchFailed(&s, err)
 		}
 	}
+	return nil, c.find(&s)
+}
+
+// sortCommand is SORT and UID SORT (RFC 5256 §3), with RETURN (RFC 5267 §3).
+func (c *session) sortCommand() (*imap.Status, error) {
+	var s searching
+	c.d.SP()
+	c.searchReturn(&s)
+	s.sort = c.d.SortKeys()
+	c.d.SP()
+	if err := c.charset(); err != nil {
+		return nil, c.searchFailed(&s, err)
+	}
+	return nil, c.find(&s)
+}
+
+// charset reads a charset and the space behind it. SEARCH knows UTF-8 and what is part of it.
+func (c *session) charset() error {
+	charset := c.d.Astring()
+	c.d.SP()
+	if c.d.Err() == nil && !equalFold(charset, "UTF-8") && !equalFold(charset, "US-ASCII") {
+		return &imap.Status{Type: imap.StatusNo, Code: imap.CodeBadCharset, Args: "(US-ASCII UTF-8)", Text: "unknown charset"}
+	}
+	return nil
+}
+
+// find reads the keys, tests the messages, and tells what was found.
+func (c *session) find(s *searching) error {
 	if !s.min && !s.max && !s.count && !s.save {
 		s.all = true
 	}
@@ -49,20 +74,27 @@ func (c *session) search() (*imap.Status, error) {
 	})
 	err := c.d.Err()
 	if err == nil {
-		err = c.runSearch(&s)
+		err = c.runSearch(s)
 	}
 	if err != nil {
-		return nil, c.searchFailed(&s, err)
+		return c.searchFailed(s, err)
 	}
+	slices.SortStableFunc(s.sorted, func(a, b sorted) int { return imap.CompareSort(s.sort, a.values, b.values) })
 	if s.save {
 		c.saved = s.kept()
 	}
 	if s.extended {
-		c.tellESearch(&s)
+		c.tellESearch(s)
 	} else {
-		c.tellSearch(&s)
+		c.tellSearch(s)
 	}
-	return nil, c.sync(c.uid)
+	return c.sync(c.uid)
+}
+
+// A sorted is one message that SORT found.
+type sorted struct {
+	number imap.UID // UID or sequence number, as the command has it
+	values []imap.SortValue
 }
 
 // sequence is numbers for the keys of SEARCH, where numbers are sequence numbers with UID SEARCH too. Those beyond the
@@ -88,8 +120,13 @@ func (c *session) searchFailed(s *searching, err error) error {
 	return err
 }
 
+// searchReturn reads RETURN and its options, if they are there, and the space behind them.
 func (c *session) searchReturn(s *searching) {
+	if !c.d.AcceptKeyword("RETURN") {
+		return
+	}
 	s.extended = true
+	c.d.SP()
 	c.d.List(func() {
 		switch c.d.Keyword() {
 		case "MIN":
@@ -106,6 +143,7 @@ func (c *session) searchReturn(s *searching) {
 			c.d.Want("MIN, MAX, ALL, COUNT or SAVE")
 		}
 	})
+	c.d.SP()
 }
 
 // kept returns what SAVE keeps: with MIN or MAX and nothing more, those alone (RFC 5182 §2.4).
@@ -148,6 +186,7 @@ func (c *session) runSearch(s *searching) error {
 	if exact {
 		want = 0
 	}
+	want |= imap.SortFields(s.sort)
 	if modseq {
 		c.condstore = true
 		want |= imap.FieldModSeq
@@ -174,6 +213,13 @@ func (c *session) runSearch(s *searching) error {
 		if ok && err == nil {
 			s.found.Add(m.UID, m.UID)
 			s.modseq = max(s.modseq, m.ModSeq)
+			if s.sort != nil {
+				number := m.UID
+				if !c.uid {
+					number = imap.UID(n)
+				}
+				s.sorted = append(s.sorted, sorted{number, imap.SortValues(s.sort, m)})
+			}
 		}
 	}
 	if !modseq {
@@ -245,16 +291,26 @@ func (t *searchText) Message() (*message.Message, error) {
 	return t.r.whole, nil
 }
 
-// tellSearch sends SEARCH, each number by itself.
+// tellSearch sends SEARCH or SORT, each number by itself.
 func (c *session) tellSearch(s *searching) {
 	set := s.found
 	if !c.uid {
 		set = c.box.seqs(set)
 	}
-	_, _ = c.bw.WriteString("* SEARCH")
-	for n := range set.All() {
+	number := func(n imap.UID) {
 		b := append(c.bw.AvailableBuffer(), ' ')
 		_, _ = c.bw.Write(strconv.AppendUint(b, uint64(n), 10))
+	}
+	if s.sort != nil {
+		_, _ = c.bw.WriteString("* SORT")
+		for i := range s.sorted {
+			number(s.sorted[i].number)
+		}
+	} else {
+		_, _ = c.bw.WriteString("* SEARCH")
+		for n := range set.All() {
+			number(n)
+		}
 	}
 	if s.modseq > 0 {
 		_, _ = c.bw.WriteString(" (MODSEQ " + strconv.FormatUint(uint64(s.modseq), 10) + ")")
@@ -279,14 +335,24 @@ func (c *session) tellESearch(s *searching) {
 		set = c.box.seqs(set)
 	}
 	if len(set) > 0 {
+		first, last, all := set[0].First, set[len(set)-1].Last, ""
+		if s.sort != nil { // in its order (RFC 5267 §3)
+			order := make([]imap.UID, len(s.sorted))
+			for i := range s.sorted {
+				order[i] = s.sorted[i].number
+			}
+			first, last, all = order[0], order[len(order)-1], string(imap.AppendUIDs(nil, order))
+		} else if s.all {
+			all = set.String()
+		}
 		if s.min {
-			b.WriteString(" MIN " + strconv.FormatUint(uint64(set[0].First), 10))
+			b.WriteString(" MIN " + strconv.FormatUint(uint64(first), 10))
 		}
 		if s.max {
-			b.WriteString(" MAX " + strconv.FormatUint(uint64(set[len(set)-1].Last), 10))
+			b.WriteString(" MAX " + strconv.FormatUint(uint64(last), 10))
 		}
 		if s.all {
-			b.WriteString(" ALL " + set.String())
+			b.WriteString(" ALL " + all)
 		}
 	}
 	if s.count {

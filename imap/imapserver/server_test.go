@@ -259,8 +259,16 @@ func dialogue(t *testing.T, s *imapserver.Server, script string) {
 }
 
 func TestStress(t *testing.T) {
-	addr := start(t, server(t))
-	imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, imaptest.StressOptions{User: "alice", Password: "secret"})
+	for name, remembered := range map[string]int{"all expunges remembered": 0, "most forgotten": 2} {
+		t.Run(name, func(t *testing.T) {
+			m := memory(t)
+			m.MaxExpunged = remembered
+			s := server(t)
+			s.Backend = m
+			addr := start(t, s)
+			imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, imaptest.StressOptions{User: "alice", Password: "secret"})
+		})
+	}
 }
 
 func ExampleServer() {

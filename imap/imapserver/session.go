@@ -238,6 +238,8 @@ func lookup(name string, uid bool) (handler, state) {
 		return (*session).move, selected
 	case "SEARCH":
 		return (*session).search, selected
+	case "SORT":
+		return (*session).sortCommand, selected
 	case "EXPUNGE":
 		return (*session).expunge, selected
 	}

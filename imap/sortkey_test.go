@@ -1,0 +1,102 @@
+package imap
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestBaseSubject(t *testing.T) {
+	for in, want := range map[string]string{
+		"":                                    "",
+		"x":                                   "x",
+		"Re: x":                               "x",
+		"RE : x":                              "x",
+		"re[2]: x":                            "x",
+		"Fwd: FW: fwd : x (fwd) (FWD) ":       "x",
+		"[list] Re: [other] x":                "x",
+		"[list] x":                            "x",
+		"[list]":                              "[list]",
+		"Re: [list]":                          "[list]",
+		"[fwd: Re: x]":                        "x",
+		"[Fwd: [Fwd: x (fwd)]]":               "x",
+		"Regards: x":                          "Regards: x",
+		"Re":                                  "Re",
+		"Re:":                                 "",
+		"=?utf-8?q?Re=3A_=C3=BC?=":            "ü",
+		"a  \t b":                             "a b",
+		"[a[b] x":                             "[a[b] x",
+		strings.Repeat("[a]", 400) + " Re: x": BaseSubject(strings.Repeat("[a]", 400)),
+	} {
+		if got := BaseSubject(in); got != want {
+			t.Errorf("%q: %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSortKeys(t *testing.T) {
+	read := func(d *Decoder) any { return string(AppendSortKeys(nil, d.SortKeys())) }
+	for line, want := range map[string]string{
+		"(SUBJECT reverse DATE)":    "(SUBJECT REVERSE DATE)",
+		"(ARRIVAL CC FROM SIZE TO)": "(ARRIVAL CC FROM SIZE TO)",
+		"()":                        "! 2",
+		"(REVERSE)":                 "! 9",
+		"(REVERSE REVERSE DATE)":    "! 16",
+		"(COLOUR)":                  "! 7",
+		"DATE":                      "! 0",
+		"(" + strings.Repeat("DATE ", 15) + "TO)": "limit: sort criteria",
+	} {
+		if got := parseLine(line, read); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
+func TestCompareSort(t *testing.T) {
+	msgs := []*Message{
+		{UID: 1, Size: 30, InternalDate: time.Unix(100, 0), Envelope: &Envelope{Subject: "Re: b", From: []Address{{Mailbox: "Zoe"}}, Date: "Mon, 7 Feb 1994 21:52:25 -0800"}},
+		{UID: 2, Size: 10, InternalDate: time.Unix(300, 0), Envelope: &Envelope{Subject: "a", From: []Address{{Mailbox: "adam"}}, Date: "garbage"}},
+		{UID: 3, Size: 20, InternalDate: time.Unix(200, 0), Envelope: &Envelope{Subject: "B", To: []Address{{Mailbox: "x"}}, Date: "Tue, 8 Feb 1994 03:52:25 +0000"}},
+	}
+	for _, c := range []struct {
+		keys string
+		want []UID
+	}{
+		{"(SUBJECT)", []UID{2, 1, 3}},
+		{"(REVERSE SUBJECT SIZE)", []UID{3, 1, 2}},
+		{"(SIZE)", []UID{2, 3, 1}},
+		{"(ARRIVAL)", []UID{1, 3, 2}},
+		{"(DATE)", []UID{2, 3, 1}},
+		{"(FROM)", []UID{3, 2, 1}},
+		{"(REVERSE TO CC)", []UID{3, 1, 2}},
+	} {
+		keys := decode(c.keys+"\r\n", DecoderOptions{}).SortKeys()
+		order := slices.Clone(msgs)
+		slices.SortStableFunc(order, func(a, b *Message) int { return CompareSort(keys, SortValues(keys, a), SortValues(keys, b)) })
+		var got []UID
+		for _, m := range order {
+			got = append(got, m.UID)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", c.keys, got, c.want)
+		}
+	}
+}
+
+func FuzzBaseSubject(f *testing.F) {
+	f.Add("Re: [list] Fwd: x (fwd)")
+	f.Add("[fwd: re[2]: [a] x]")
+	f.Fuzz(func(t *testing.T, s string) {
+		base := BaseSubject(s)
+		if strings.Contains(base, "=?") { // it may become an encoded word
+			return
+		}
+		if again := BaseSubject(base); again != base {
+			t.Errorf("%q: %q, then %q", s, base, again)
+		}
+		if reply := BaseSubject("Re: " + s); reply != base && len(s) < maxBaseSubject-4 {
+			t.Errorf("a reply to %q: %q, want %q", s, reply, base)
+		}
+	})
+}
