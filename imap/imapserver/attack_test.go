@@ -44,6 +44,7 @@ func TestAttacks(t *testing.T) {
 		{"CRLF in a name", big, true, "a CREATE {6+}\r\nx\r\ny z\r\nb NOOP\r\n", []string{"a NO [CANNOT] ...", "b OK ..."}},
 		{"APPEND too big, unasked", big, true, fmt.Sprintf("a APPEND INBOX {%d+}\r\n%s\r\nb NOOP\r\n", len(hidden), hidden), []string{"a NO [TOOBIG] ...", "b OK ..."}},
 		{"APPEND far too big, unasked", big, true, "a APPEND INBOX {300000000+}\r\n" + hidden, []string{"a NO [TOOBIG] ...", "* BAD ...", "* BYE ...", "<closed>"}},
+		{"APPEND of 2 MB to nowhere, unasked", imapserver.Limits{}, true, "a APPEND nosuch {2000000+}\r\n" + strings.Repeat(smuggled, 50000)[:2000000] + "\r\nb NOOP\r\n", []string{"a NO [TRYCREATE] ...", "b OK ..."}},
 		{"APPEND too big, asked", big, true, "a APPEND INBOX {300000000}\r\nb NOOP\r\n", []string{"a NO [TOOBIG] ...", "b OK ..."}},
 		{"APPEND to nowhere, asked", big, true, "a APPEND nosuch {30}\r\nb NOOP\r\n", []string{"a NO [TRYCREATE] ...", "b OK ..."}},
 		{"APPEND to nowhere, unasked", big, true, "a APPEND nosuch {40+}\r\n" + smuggled[:40] + "\r\nb NOOP\r\n", []string{"a NO [TRYCREATE] ...", "b OK ..."}},

@@ -48,8 +48,9 @@ type Limits struct {
 	Literal int64
 	// Command is how much memory one command takes, in octets; 0: 1 MiB. Before the login it is 64 KiB.
 	Command int64
-	// Discard is how many octets of refused non-synchronising literals are passed over; 0: 1 MiB. Before the login it
-	// is 64 KiB. Beyond it the connection ends.
+	// Discard is how many octets of refused non-synchronising literals are passed over; 0: Message, and 1 MiB at least,
+	// so that a message refused for its mailbox costs no connection. Before the login it is 64 KiB. Beyond it the
+	// connection ends.
 	Discard int64
 	// Message is how long a message is that APPEND takes, in octets; 0: 50 MiB.
 	Message int64
@@ -100,7 +101,7 @@ func refuse(c net.Conn, _ error) {
 func (s *Server) options(login bool, ask func() error) imap.DecoderOptions {
 	l := s.Limits
 	o := imap.DecoderOptions{MaxLine: def(l.Line, 64<<10), MaxLiteral: def(l.Literal, 64<<10), MaxCommand: def(l.Command, 1<<20),
-		MaxDiscard: def(l.Discard, 1<<20), Continue: ask}
+		MaxDiscard: def(l.Discard, max(s.maxMessage(), 1<<20)), Continue: ask}
 	if !login {
 		o.MaxLiteral, o.MaxCommand, o.MaxDiscard = min(o.MaxLiteral, 8<<10), min(o.MaxCommand, 64<<10), min(o.MaxDiscard, 64<<10)
 	}
