@@ -3,7 +3,7 @@ package imap
 // A FetchAtt is the name of a FETCH item.
 type FetchAtt string
 
-// Items of FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5, RFC 3516, RFC 7162 §3.1.4, RFC 8474 §5.3).
+// Items of FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5, RFC 3516, RFC 7162 §3.1.4, RFC 8474 §5.3, RFC 8514 §4.2).
 const (
 	FetchUID           FetchAtt = "UID"
 	FetchFlags         FetchAtt = "FLAGS"
@@ -21,6 +21,7 @@ const (
 	FetchModSeq        FetchAtt = "MODSEQ"
 	FetchEmailID       FetchAtt = "EMAILID"
 	FetchThreadID      FetchAtt = "THREADID"
+	FetchSaveDate      FetchAtt = "SAVEDATE"
 )
 
 // A FetchItem is one item that FETCH asks for.
@@ -71,7 +72,7 @@ func (d *Decoder) fetchItem(att string) FetchItem {
 	if d.Peek() != '[' {
 		switch a := FetchAtt(att); a {
 		case FetchUID, FetchFlags, FetchInternalDate, FetchSize, FetchEnvelope, FetchStructure, FetchBodyStructure, FetchModSeq,
-			FetchRFC822, FetchRFC822Header, FetchRFC822Text, FetchEmailID, FetchThreadID:
+			FetchRFC822, FetchRFC822Header, FetchRFC822Text, FetchEmailID, FetchThreadID, FetchSaveDate:
 			return FetchItem{Att: a}
 		}
 		d.Want("an item of FETCH")

@@ -34,6 +34,7 @@ func (c *SearchCriteria) Fields() Fields {
 	set(len(c.Flags)+len(c.NotFlags) > 0, FieldFlags)
 	set(!c.Since.IsZero() || !c.Before.IsZero(), FieldInternalDate)
 	set(!c.SentSince.IsZero() || !c.SentBefore.IsZero(), FieldEnvelope)
+	set(!c.SavedSince.IsZero() || !c.SavedBefore.IsZero(), FieldSaveDate)
 	set(c.Larger > 0 || c.Smaller > 0, FieldSize)
 	set(c.ModSeq > 0, FieldModSeq)
 	set(c.EmailID != "" || c.ThreadID != "", FieldIDs)
@@ -122,7 +123,7 @@ func (c *SearchCriteria) matchFields(m *Message) bool {
 	if slices.ContainsFunc(c.NotFlags, m.has) {
 		return false
 	}
-	if !within(m.InternalDate, c.Since, c.Before) {
+	if !within(m.InternalDate, c.Since, c.Before) || !within(m.SaveDate.UTC(), c.SavedSince, c.SavedBefore) {
 		return false
 	}
 	if c.SentSince.IsZero() && c.SentBefore.IsZero() {

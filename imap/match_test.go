@@ -28,7 +28,7 @@ func TestMatch(t *testing.T) {
 		"--b\r\nContent-Type: text/plain\r\nContent-Transfer-Encoding: x-unknown\r\n\r\nunknown\r\n--b--\r\n"
 	m := message.Parse([]byte(raw))
 	msg := &Message{UID: 7, Flags: []Flag{FlagSeen, "$Label"}, Size: 100, ModSeq: 5, InternalDate: time.Date(2020, 5, 5, 23, 0, 0, 0, time.FixedZone("", -7*3600)),
-		EmailID: "M1", ThreadID: "T1", Envelope: ParseEnvelope(m.Root())}
+		SaveDate: time.Date(2021, 6, 7, 1, 0, 0, 0, time.UTC), EmailID: "M1", ThreadID: "T1", Envelope: ParseEnvelope(m.Root())}
 	day := func(y, m, d int) time.Time { return time.Date(y, time.Month(m), d, 0, 0, 0, 0, time.UTC) }
 	header := func(name, value string) SearchCriteria {
 		return SearchCriteria{Header: []HeaderCriterion{{name, value}}}
@@ -52,6 +52,8 @@ func TestMatch(t *testing.T) {
 		{SearchCriteria{Before: day(2020, 5, 5)}, false, 0, 0},
 		{SearchCriteria{SentSince: day(1994, 2, 7), SentBefore: day(1994, 2, 8)}, true, 0, 0},
 		{SearchCriteria{SentSince: day(1994, 2, 8)}, false, 0, 0},
+		{SearchCriteria{SavedSince: day(2021, 6, 7), SavedBefore: day(2021, 6, 8)}, true, 0, 0},
+		{SearchCriteria{SavedBefore: day(2021, 6, 7)}, false, 0, 0},
 		{SearchCriteria{EmailID: "M1", ThreadID: "T1"}, true, 0, 0},
 		{SearchCriteria{EmailID: "M2"}, false, 0, 0},
 		{header("Subject", "grüße"), true, 0, 0},

@@ -10,6 +10,8 @@ type SearchCriteria struct {
 	Since, Before time.Time // days as ParseDate returns them, of the internal date where it was set; Before is exclusive
 	SentSince     time.Time // the same for the day in the Date field, whatever its time and zone
 	SentBefore    time.Time
+	SavedSince    time.Time // the same for the day on which it came into the mailbox, in UTC (RFC 8514)
+	SavedBefore   time.Time
 	Larger        int64  // octets, exclusive; 0: no bound
 	Smaller       int64  // octets, exclusive; 0: no bound
 	ModSeq        ModSeq // at least; 0: any

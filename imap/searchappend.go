@@ -68,6 +68,8 @@ func (a *searchAppender) criteria(c *SearchCriteria, depth int) {
 	a.date("BEFORE", c.Before)
 	a.date("SENTSINCE", c.SentSince)
 	a.date("SENTBEFORE", c.SentBefore)
+	a.date("SAVEDSINCE", c.SavedSince)
+	a.date("SAVEDBEFORE", c.SavedBefore)
 	a.number("LARGER", c.Larger)
 	a.number("SMALLER", c.Smaller)
 	a.number("MODSEQ", int64(c.ModSeq))

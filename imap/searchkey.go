@@ -100,7 +100,7 @@ func (p *searchParser) uids(c *SearchCriteria, set UIDSet) {
 // flagKey adds a key that is about a system flag, or about none.
 func (c *SearchCriteria) flagKey(name string) bool {
 	switch name {
-	case "ALL", "OLD": // nothing is \Recent here
+	case "ALL", "OLD", "SAVEDATESUPPORTED": // nothing is \Recent here
 	case "NEW", "RECENT":
 		c.UIDs = UIDSet{}
 	case "ANSWERED", "DELETED", "DRAFT", "FLAGGED", "SEEN":
@@ -164,7 +164,7 @@ func (p *searchParser) id(c *SearchCriteria, name, id string) {
 func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool {
 	d := p.d
 	switch name {
-	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE":
+	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE":
 		d.SP()
 		c.date(name, d.Date())
 	case "LARGER":
@@ -224,6 +224,8 @@ func (c *SearchCriteria) date(name string, day time.Time) {
 	since, before := &c.Since, &c.Before
 	if rest, ok := strings.CutPrefix(name, "SENT"); ok {
 		name, since, before = rest, &c.SentSince, &c.SentBefore
+	} else if rest, ok := strings.CutPrefix(name, "SAVED"); ok {
+		name, since, before = rest, &c.SavedSince, &c.SavedBefore
 	}
 	if name != "BEFORE" && day.After(*since) {
 		*since = day

@@ -92,6 +92,8 @@ func (f *fetching) plan(c *session) {
 			f.flags = true
 		case imap.FetchInternalDate:
 			f.want |= imap.FieldInternalDate
+		case imap.FetchSaveDate:
+			f.want |= imap.FieldSaveDate
 		case imap.FetchSize:
 			f.want |= imap.FieldSize
 		case imap.FetchEnvelope:
@@ -244,6 +246,11 @@ func appendItem(b []byte, it *imap.FetchItem, m *imap.Message) []byte {
 		return imap.AppendFlags(b, m.Flags)
 	case imap.FetchInternalDate:
 		return imap.AppendDateTime(b, m.InternalDate)
+	case imap.FetchSaveDate:
+		if m.SaveDate.IsZero() {
+			return append(b, "NIL"...)
+		}
+		return imap.AppendDateTime(b, m.SaveDate)
 	case imap.FetchSize:
 		return strconv.AppendInt(b, m.Size, 10)
 	case imap.FetchEnvelope:
