@@ -27,6 +27,8 @@ type Outgoing struct {
 		route.Resolver
 		mtasts.Resolver
 	}
+	// Secure, if not nil, is asked for MX hosts instead, and tells the DNSSEC state, on which REQUIRETLS may rely.
+	Secure route.SecureResolver
 	// Port is that of MX hosts; 0: 25.
 	Port int
 	// Roots are the authorities that are trusted; nil: those of the system.
@@ -52,7 +54,7 @@ func (o Outgoing) redirect(hostport string) string {
 
 // Router returns a Next that sends to the MX hosts of each domain, under its MTA-STS policy if it has one.
 func (o Outgoing) Router() *route.Router {
-	return &route.Router{Resolver: o.Resolver, Client: o.config(), Port: o.Port, Allow: o.Allow, Redirect: o.redirect,
+	return &route.Router{Resolver: o.Resolver, Secure: o.Secure, Client: o.config(), Port: o.Port, Allow: o.Allow, Redirect: o.redirect,
 		STS: &mtasts.Fetcher{Resolver: o.Resolver, Transport: o.transport(), Cache: &mtasts.MemoryCache{}}, Logger: o.Logger}
 }
 

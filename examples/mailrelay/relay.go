@@ -11,13 +11,13 @@ import (
 
 	"golang.org/x/net/idna"
 
+	"github.com/mailbricks/mailbricks/auth"
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/queue"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
-	"github.com/mailbricks/mailbricks/spf"
 )
 
 // Config says what a Relay is made of. Hostname, Spool and Next are needed.
@@ -32,8 +32,10 @@ type Config struct {
 	Next smtp.Handler
 	// Spool is the queue's storage. It stays the caller's, who closes it after Run has returned.
 	Spool queue.Spool
-	// Resolver is asked by the checks of incoming mail.
-	Resolver spf.Resolver
+	// Resolver is asked by the checks of incoming mail; SecureResolver, if not nil, in its place, and tells the DNSSEC
+	// state.
+	Resolver       auth.Resolver
+	SecureResolver auth.SecureResolver
 	// Policy is what is done about incoming mail.
 	Policy Policy
 	// Gate asks unknown senders for a capability or postage, behind the checks; its AuthServID is Hostname. Opener lets
@@ -105,7 +107,7 @@ func New(c Config) (*Relay, error) {
 		return nil, errors.New("mailrelay: no Next")
 	case len(c.Local) > 0 && c.Deliver == nil:
 		return nil, errors.New("mailrelay: local domains without Deliver")
-	case len(c.Local) > 0 && c.Resolver == nil:
+	case len(c.Local) > 0 && c.Resolver == nil && c.SecureResolver == nil:
 		return nil, errors.New("mailrelay: local domains without Resolver")
 	case c.Policy != Verify && c.Policy != Open:
 		return nil, fmt.Errorf("mailrelay: unknown policy %d", c.Policy)
@@ -149,7 +151,7 @@ func (r *Relay) assemble() {
 		gate.AuthServID = c.Hostname
 		in = gate.Handler(in)
 	}
-	verifier := policy.Verifier{ID: c.Hostname, Resolver: c.Resolver, ReportOnly: c.Policy == Open, Limits: limits, Report: r.verified}
+	verifier := policy.Verifier{ID: c.Hostname, Resolver: c.Resolver, SecureResolver: c.SecureResolver, ReportOnly: c.Policy == Open, Limits: limits, Report: r.verified}
 	r.mx = r.observe(MX, verifier.Handler(in))
 	out := signer.Handler(r.queue)
 	if c.Opener != nil {

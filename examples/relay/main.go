@@ -100,8 +100,8 @@ func (o *options) config(log *slog.Logger) (c mailrelay.Config, closeAll func() 
 	if err != nil {
 		return c, closeAll, err
 	}
-	c.Resolver = dns
-	out := mailrelay.Outgoing{Hostname: o.hostname, Resolver: dns, Port: o.port, Roots: roots, Connect: o.connect, Logger: log}
+	c.SecureResolver = dns
+	out := mailrelay.Outgoing{Hostname: o.hostname, Resolver: dns, Secure: dns, Port: o.port, Roots: roots, Connect: o.connect, Logger: log}
 	if o.onThisMachine() {
 		out.Allow = mailrelay.Loopback()
 		c.Limits.PerNetwork = -1 // all come from one address
