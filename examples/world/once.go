@@ -114,7 +114,8 @@ func sendFile(ctx context.Context, w *sandbox.World, name string, text []byte, t
 	return r
 }
 
-// problem says what is wrong with how a letter came through, "" if nothing is.
+// problem says what is wrong with how a letter came through, "" if nothing is. One that never left its domain, because
+// its author's is the recipient's, was not verified.
 func problem(l story.Letter, m *letter.Message, err error) string {
 	switch {
 	case err != nil:
@@ -123,7 +124,7 @@ func problem(l story.Letter, m *letter.Message, err error) string {
 		return string(l.State) + ": " + l.Reply
 	case l.Read == nil || !l.Read.Identical:
 		return "not read back as it was sent: " + l.Read.Problem
-	case m.Vouchable() && l.Auth != story.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass"}:
+	case m.Vouchable() && l.Verdict != nil && l.Auth != story.Auth{SPF: "pass", DKIM: "pass", DMARC: "pass"}:
 		return fmt.Sprintf("not authenticated: SPF %s, DKIM %s, DMARC %s", l.Auth.SPF, l.Auth.DKIM, l.Auth.DMARC)
 	}
 	return ""

@@ -145,6 +145,15 @@ func TestNobody(t *testing.T) {
 	}
 }
 
+// TestNeighbour: a letter within the recipient's own domain does not leave it.
+func TestNeighbour(t *testing.T) {
+	status, reports, stderr := once(t, write(t, "neighbour.eml", "From: ann@meadow.example\n\nx\n"))
+	r := reports[0]
+	if status != 0 || stderr != "" || !r.Delivered || !r.Identical || r.Auth.SPF != "" {
+		t.Errorf("status %d, %s: %+v", status, stderr, r)
+	}
+}
+
 // TestRefused: what does not come through says why, and does not hold up the rest.
 func TestRefused(t *testing.T) {
 	good := write(t, "good.eml", "From: ann@guest.test\n\nx\n")

@@ -137,6 +137,15 @@ func (f *flight) settle(e smtp.Envelope, res smtp.Results, err error) {
 	}
 }
 
+// fail ends a flight that has not got beyond its first relay.
+func (f *flight) fail(err error) {
+	if smtp.ReplyOf(err).Permanent() {
+		f.End(story.Refused, replyOr(err))
+		return
+	}
+	f.End(story.Failed, replyOr(err))
+}
+
 // pay begins the hop of postage, paid ends it: the letter sets out once more, with a stamp.
 func (f *flight) pay(host string, price policy.Price) {
 	if f == nil || f.unpaid {

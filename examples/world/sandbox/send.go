@@ -53,7 +53,7 @@ func (w *World) Send(m *letter.Message, o Options, to ...string) (id string, err
 	}
 	w.running.Go(func() {
 		if _, err := w.send(w.ctx, f, d, e); err != nil {
-			f.End(story.Refused, replyOr(err))
+			f.fail(err)
 		}
 	})
 	return f.ID(), nil
@@ -67,7 +67,7 @@ func (w *World) Submit(ctx context.Context, m *letter.Message, o Options, to ...
 	}
 	r, err := w.send(ctx, f, d, e)
 	if err != nil {
-		f.End(story.Refused, replyOr(err))
+		f.fail(err)
 	}
 	return r, err
 }

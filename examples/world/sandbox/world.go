@@ -106,7 +106,8 @@ func (w *World) makeKeys() error {
 	if err != nil {
 		return err
 	}
-	return publishSender(w.zone, strangerDomain, "v=spf1 ip4:"+strangerAddr.String()+" -all", stranger.Public())
+	w.keys.add(strangerDomain, stranger)
+	return publishSender(w.zone, strangerDomain, "v=spf1 ip4:"+strangerAddr.String()+" include:"+w.keys.home+" -all", stranger.Public())
 }
 
 // settle starts the hosts of a domain: store, policy host and relay.

@@ -185,6 +185,8 @@ func TestGuests(t *testing.T) {
 		"From: carol@summit.example":                      {carol, pass, story.Delivered},
 		"From: news@deep.below.harbour.example":           {"news@deep.below.harbour.example", pass, story.Delivered},
 		"From: group: a@one.test, b@one.test;":            {"a@one.test", pass, story.Delivered},
+		"From: eve@stranger.example":                      {"eve@stranger.example", pass, story.Delivered},
+		"From: x@_dmarc.guest.test":                       {"x@_dmarc.guest.test", pass, story.Delivered},
 		"Subject: nobody wrote this":                      {alice, none, story.Delivered},
 		"From: ann@localhost":                             {alice, none, story.Delivered},
 		"From: a@one.test, b@two.test":                    {alice, auth("pass", "none", "permerror"), story.Refused},

@@ -14,7 +14,7 @@ function drawLetters() {
   const all = newest();
   for (const old of all.slice(maxLetters)) state.letters.delete(old.id);
   if (state.follow || !state.letters.has(state.letter)) state.letter = all[0]?.id ?? "";
-  letterList($("letters"), all.slice(0, maxLetters), state.letter, chooseLetter);
+  letterList($("letters"), all.slice(0, maxLetters), state.letter, chooseLetter, attempt);
   letterView($("letter"), state.letters.get(state.letter));
 }
 
@@ -70,6 +70,19 @@ function drawHints() {
   const d = state.domains.find((x) => $("to").value.endsWith("@" + x.name));
   $("postage-set").hidden = !d?.postage;
   $("postage-hint").textContent = d?.postage ? `${d.name} asks strangers for a stamp of ${d.bits} bits` : "";
+}
+
+// attempt sends a letter as the form would, with some of it set.
+function attempt(set) {
+  const form = $("write");
+  form.from.value = state.users[0];
+  drawTo();
+  form.to.value = state.users[set.to ?? 1];
+  form.subject.value = set.subject;
+  for (const name of ["wrongKey", "unlisted", "forged"]) form[name].checked = Boolean(set[name]);
+  form.postage.checked = true;
+  drawHints();
+  form.requestSubmit();
 }
 
 function complain(text) {

@@ -8,9 +8,19 @@ const stages = {
 };
 const kinds = { moving: ["wait", "on its way"], delivered: ["ok", "delivered"], refused: ["bad", "refused"], failed: ["bad", "failed"] };
 
-export function letterList(box, letters, current, choose) {
+// What a newcomer may try: a text, and what it sets in the form.
+const trials = [
+  ["Send a letter", { subject: "A letter across two domains" }],
+  ["Wrong key, but from the right host", { subject: "Who vouches for me?", wrongKey: true }],
+  ["Wrong key, from an unlisted host", { subject: "Nobody vouches for me", wrongKey: true, unlisted: true }],
+  ["Forge the author", { subject: "Your invoice", forged: true }],
+  ["Write to somebody who asks strangers for postage", { to: 2, subject: "We have not met" }],
+];
+
+export function letterList(box, letters, current, choose, attempt) {
   if (letters.length === 0) {
-    fill(box, el("p", { class: "empty" }, el("b", {}, "No letter is on its way."), "Write one, or send one with the lines at the foot of this page."));
+    fill(box, el("div", { class: "empty" }, el("b", {}, "No letter is on its way."), "Write one, send one with the lines at the foot of this page, or try one of these:",
+      el("ul", { class: "trials" }, trials.map(([name, set]) => el("li", {}, el("button", { type: "button", "data-key": "try " + name, onclick: () => attempt(set) }, name))))));
     return;
   }
   fill(box, letters.map((l) => {

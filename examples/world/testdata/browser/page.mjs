@@ -86,6 +86,17 @@ async function breaks() {
   await page.close();
 }
 
+// The first thing that a newcomer sees.
+async function first() {
+  const page = await open(1280, 900, "light");
+  check((await page.textContent("#letters")).includes("No letter is on its way"), "no empty state of letters");
+  check((await page.textContent("#box")).includes("No mail yet"), "no empty state of mailboxes");
+  await page.click("text=Forge the author");
+  await page.waitForSelector(".outcome.bad");
+  check((await page.textContent(".outcome")).includes("550 5.7.1"), "the letter that a newcomer forges is not refused");
+  await page.close();
+}
+
 // By keyboard alone: every control is reached, and a letter is sent.
 async function keyboard() {
   const page = await open(1280, 900, "light");
@@ -102,6 +113,7 @@ async function keyboard() {
 }
 
 try {
+  await first();
   await arrives(1280, 900, "light");
   await arrives(360, 740, "dark");
   await breaks();
