@@ -58,7 +58,8 @@ type Options struct {
 const minRate = 1024
 
 // A Client is one connection to a POP3 server. It is used by one goroutine at a time. When a method fails with
-// anything but an *Error, the connection is lost, and so is every mark set by Dele.
+// anything but an *Error, ErrBusy, or what is found before anything is sent, the connection is lost, and so is every
+// mark set by Dele.
 type Client struct {
 	o    Options
 	host string
@@ -70,6 +71,7 @@ type Client struct {
 	err  error           // why the connection is lost
 	capa Capabilities
 	body *Body // open
+	busy bool  // RetrAll is under way
 }
 
 // Dial connects to addr, a host and a port, and gets as far as Options.TLS asks for.
@@ -231,6 +233,9 @@ func (c Capabilities) Has(name string) bool {
 // command makes ready for a command: it passes over the rest of an open message and binds the connection to ctx until
 // end is called.
 func (c *Client) command(ctx context.Context) (end func(), err error) {
+	if c.busy {
+		return nil, ErrBusy
+	}
 	if c.body != nil {
 		_ = c.body.Close()
 	}

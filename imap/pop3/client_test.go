@@ -315,6 +315,9 @@ func TestRetrAll(t *testing.T) {
 		var got []int
 		for b, err := range c.RetrAll(t.Context(), numbers...) {
 			got = append(got, b.Number)
+			if err := c.Noop(t.Context()); !errors.Is(err, ErrBusy) {
+				t.Errorf("a method within the loop: %v", err)
+			}
 			switch {
 			case b.Number == 99:
 				if !isCode(err, "") {

@@ -46,7 +46,8 @@ const maxPassedOver = 1 << 20
 // a Body with nothing but its Number, and the loop goes on; any other error is the last, with a nil Body.
 //
 // A loop that is left early passes over what has been asked for ahead. If that is more than 1 MiB the connection is
-// closed, and marks set by Dele are lost: leave it early only when done. Other methods must wait until the loop is over.
+// closed, and marks set by Dele are lost: leave it early only when done. Within the loop other methods
+// fail with ErrBusy.
 func (c *Client) RetrAll(ctx context.Context, numbers ...int) iter.Seq2[*Body, error] {
 	return func(yield func(*Body, error) bool) {
 		end, err := c.command(ctx)
@@ -54,7 +55,8 @@ func (c *Client) RetrAll(ctx context.Context, numbers ...int) iter.Seq2[*Body, e
 			yield(nil, err)
 			return
 		}
-		defer end()
+		c.busy = true
+		defer func() { c.busy = false; end() }()
 		ahead := 1
 		if c.capa.Has("PIPELINING") {
 			ahead = retrAhead

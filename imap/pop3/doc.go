@@ -8,7 +8,7 @@
 //	C: UIDL
 //	S: 1 1764108000.17             UIDVALIDITY and UID: the same in every session
 //	S: .
-//	C: RETR 1                      Mailbox.Body in ranges, "." doubled → io.Reader at the client
+//	C: RETR 1                      Mailbox.Body in ranges, "." doubled → io.Reader at the client; RetrAll asks ahead
 //	C: DELE 1                      a mark in the session
 //	C: QUIT                        Expunger.Expunge, durable, and then +OK
 //

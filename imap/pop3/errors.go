@@ -9,6 +9,9 @@ import (
 // ErrNoTLS says that the server does not offer STLS, which Options.TLS asks for.
 var ErrNoTLS = errors.New("pop3: the server does not offer STLS")
 
+// ErrBusy says that a loop over RetrAll is under way: leave it first.
+var ErrBusy = errors.New("pop3: a range over RetrAll is under way")
+
 // errBodyClosed is what reading a message fails with after Close.
 var errBodyClosed = errors.New("pop3: read of a closed message")
 
