@@ -97,7 +97,7 @@ func (c *Client) Expunge(ctx context.Context, uids imap.UIDSet) error {
 
 func (c *Client) uidPlus() bool { return c.caps.Has("UIDPLUS") || c.rev2() }
 
-// Copy copies messages to another mailbox. Where the server has no UIDPLUS the result is empty.
+// Copy copies messages to another mailbox. Where the server has no UIDPLUS, or does not tell it rightly, the result is empty.
 func (c *Client) Copy(ctx context.Context, uids imap.UIDSet, to string) (*imap.Copied, error) {
 	return c.copyTo(ctx, "UID COPY", uids, to)
 }
@@ -148,17 +148,15 @@ func (c *Client) copyTo(ctx context.Context, command string, uids imap.UIDSet, t
 	if status.Code == imap.CodeCopyUID {
 		code = status.Args
 	}
-	if code == "" {
-		return &imap.Copied{}, nil
-	}
 	copied, err := imap.ParseCopyUID(code, maxCopied)
-	if err != nil {
-		return nil, fmt.Errorf("imapclient: %s: COPYUID: %w", command, err)
+	if err != nil { // it is done all the same: an error would make the caller do it again
+		copied = &imap.Copied{}
 	}
 	return copied, nil
 }
 
-// Search returns the UIDs of the messages that match.
+// Search returns the UIDs of the messages that match. An answer against the grammar is a *imap.SyntaxError or
+// *imap.LimitError, after which the connection is as good as before.
 func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
 	keys, err := imap.AppendSearchKeys(nil, criteria)
 	if err != nil {
@@ -180,6 +178,7 @@ func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (ima
 	}
 	defer cmd.end()
 	var found imap.UIDSet
+	var unread error
 	_, err = cmd.run(append(append(args, ' '), keys...), func(r response) bool {
 		var s *imap.SearchData
 		switch r.kind {
@@ -192,13 +191,18 @@ func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (ima
 		default:
 			return false
 		}
-		if c.d.Err() == nil && (s.Tag == "" || s.Tag == cmd.tag) {
+		if err := c.d.Err(); err != nil {
+			unread = fmt.Errorf("imapclient: UID SEARCH: %w", err)
+		} else if s.Tag == "" || s.Tag == cmd.tag {
 			found = found.Union(s.All)
 		}
 		return true
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, err
+	case unread != nil:
+		return nil, unread
 	}
 	return found, nil
 }
@@ -208,7 +212,8 @@ const multiAppend = 100
 
 // Append adds messages to a mailbox, in one step with MULTIAPPEND if there are no more than 100, else one after the other.
 // Their Size must be right: a Body of another length loses the connection, and nothing is added. Bodies are read once,
-// when the server has asked for them. Where the server has no UIDPLUS the result is empty.
+// when the server has asked for them. With an error come those that were added before. Where the server has no UIDPLUS, or
+// does not tell it rightly, the result is empty.
 func (c *Client) Append(ctx context.Context, mailbox string, msgs ...imap.AppendMessage) (*imap.Appended, error) {
 	if _, err := c.name(mailbox); err != nil || len(msgs) == 0 {
 		return nil, ErrArgument
@@ -264,8 +269,8 @@ func (c *Client) appendTo(ctx context.Context, mailbox string, msgs []imap.Appen
 		return &imap.Appended{}, nil
 	}
 	a, err := imap.ParseAppendUID(status.Args, maxCopied)
-	if err != nil {
-		return nil, fmt.Errorf("imapclient: APPEND: APPENDUID: %w", err)
+	if err != nil { // it is done all the same: an error would make the caller do it again
+		a = &imap.Appended{}
 	}
 	return a, nil
 }

@@ -345,6 +345,13 @@ func TestCommands(t *testing.T) {
 			func(c *Client) (any, error) {
 				return c.Search(t.Context(), &imap.SearchCriteria{Since: day, Text: []string{"grü"}, Not: []imap.SearchCriteria{{Flags: []imap.Flag{imap.FlagSeen}}}})
 			}, "3:5,9"},
+		{"search answered with garbage", "", "C: a2 UID SEARCH ALL\nS: * SEARCH 1 x\nS: a2 OK\nC: a3 NOOP\nS: a3 OK", func(c *Client) (any, error) {
+			_, err := c.Search(t.Context(), &imap.SearchCriteria{})
+			return nil, errors.Join(err, c.Noop(t.Context()))
+		}, "! imapclient: UID SEARCH: imap: at octet 11: want a number below 2^32"},
+		{"copy, told garbage", "UIDPLUS", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK [COPYUID x] done", func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") }, "&{0 [] []}"},
+		{"append, told garbage", "LITERAL+", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5+}\nC: abc\nC:\nS: a2 OK [APPENDUID 1 *] x",
+			func(c *Client) (any, error) { return appendOne(c, message, "abc\r\n") }, "&{0 [] [] 0}"},
 		{"esearch", "ESEARCH LITERAL+", "C: a2 UID SEARCH RETURN (ALL) CHARSET UTF-8 HEADER Subject {2+}\nC: \xc3\xbc\nS: * ESEARCH (TAG \"a1\") UID ALL 77\nS: * ESEARCH (TAG \"a2\") UID ALL 1:3,9\nS: a2 OK",
 			func(c *Client) (any, error) {
 				return c.Search(t.Context(), &imap.SearchCriteria{Header: []imap.HeaderCriterion{{Name: "Subject", Value: "ü"}}})
