@@ -10,6 +10,7 @@ import (
 	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/spool"
 	"github.com/mailbricks/mailbricks/mtasts"
+	"github.com/mailbricks/mailbricks/mtasts/dane"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
@@ -130,13 +131,20 @@ func (r *Router) tryHost(ctx context.Context, p place, h host, policy *mtasts.Po
 	if err := r.admit(ctx, p, h, policy, from, params, &config); err != nil {
 		return false, err
 	}
-	d := &hostDialer{r: r, domain: p.domain, h: h}
+	records, err := r.tlsa(ctx, p, h, &config)
+	if err != nil {
+		return false, err
+	}
+	d := &hostDialer{r: r, domain: p.domain, h: h, name: h.name}
+	if records != nil {
+		d.name = records.Base
+	}
 	for {
 		late, err := send(r.client(d, config))
 		if err == nil {
 			return true, nil
 		}
-		r.reportFailure(ctx, p, h, policy, err)
+		r.reportFailure(ctx, p, h, policy, records, err)
 		if late || !another(err) || ctx.Err() != nil {
 			return true, err
 		}
@@ -171,8 +179,14 @@ func (r *Router) report(ctx context.Context, rep Report) {
 }
 
 // reportFailure reports a connection that was not made.
-func (r *Router) reportFailure(ctx context.Context, p place, h host, policy *mtasts.Policy, err error) {
-	if ce, ok := errors.AsType[*smtpclient.Error](err); ok && policy != nil && (ce.Op == "STARTTLS" || ce.Op == "TLS") {
+func (r *Router) reportFailure(ctx context.Context, p place, h host, policy *mtasts.Policy, records *dane.Policy, err error) {
+	if ce, ok := errors.AsType[*smtpclient.Error](err); !ok || ce.Op != "STARTTLS" && ce.Op != "TLS" {
+		return
+	}
+	switch {
+	case records != nil:
+		r.report(ctx, Report{Domain: p.domain, Host: h.name, DANE: records, Err: err})
+	case policy != nil:
 		r.report(ctx, Report{Domain: p.domain, Host: h.name, Policy: *policy, Err: err})
 	}
 }

@@ -35,6 +35,7 @@ type hostDialer struct {
 	r      *Router
 	domain string
 	h      host
+	name   string     // to say in SNI
 	last   netip.Addr // of the last connection
 	left   int        // other addresses that it has
 	bad    []netip.Addr
@@ -132,7 +133,7 @@ func race(ctx context.Context, dial dialFunc, network string, addrs []netip.Addr
 
 // client returns the client for one host.
 func (r *Router) client(d *hostDialer, c smtpclient.Config) *smtpclient.Client {
-	c.ServerName = d.h.name
+	c.ServerName = d.name
 	c.Dial = d.dial
 	return &smtpclient.Client{Addr: net.JoinHostPort(d.h.name, r.port()), Config: c, Pool: r.pool()}
 }

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/mailbricks/mailbricks/mtasts"
+	"github.com/mailbricks/mailbricks/mtasts/dane"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
 
@@ -51,7 +52,10 @@ type Router struct {
 	Redirect func(hostport string) string
 	// STS finds MTA-STS policies; nil: they are not asked for.
 	STS *mtasts.Fetcher
-	// Report, if not nil, is told what became of each attempt under an MTA-STS policy, good or bad.
+	// DANE finds the TLSA records of hosts; *resolver.Resolver of package auth/resolver is one. nil: they are not asked
+	// for. A host that has some gets mail over TLS with a certificate that they name, or none.
+	DANE dane.Resolver
+	// Report, if not nil, is told what became of each attempt under an MTA-STS policy or TLSA records, good or bad.
 	Report func(context.Context, Report)
 	// MaxHosts is how many hosts are tried for one message, MaxAddrs how many addresses of each; 0 are the defaults.
 	MaxHosts, MaxAddrs int
@@ -65,12 +69,14 @@ type Router struct {
 	own smtpclient.Pool
 }
 
-// A Report is what became of one connection, or of the attempt at one, under an MTA-STS policy.
+// A Report is what became of one connection, or of the attempt at one, under an MTA-STS policy or TLSA records. Where
+// there are both, each has its own.
 type Report struct {
 	Domain string
 	Host   string // "" where the policy itself could not be had
 	Policy mtasts.Policy
-	Err    error // nil: host and TLS are as the policy asks for
+	DANE   *dane.Policy // not nil: what is reported of are these records, and not Policy
+	Err    error        // nil: host and TLS are as the policy or the records ask for
 }
 
 // Close ends the idle connections of the Router's own Pool.
