@@ -27,6 +27,7 @@ var table = map[string]int{
 	"internal/address":       0,
 	"internal/spool":         0,
 	"internal/netguard":      0,
+	"internal/packed":        0,
 	"internal/backoff":       0,
 	"internal/disk":          0,
 	"internal/disk/disktest": 0,
