@@ -48,6 +48,7 @@ var table = map[string]int{
 	"dkim":                 1,
 	"spf":                  1,
 	"dmarc":                1,
+	"dmarc/report":         1,
 	"mtasts":               1,
 	"mtasts/dane":          1,
 	"mtasts/tlsrpt":        1,
