@@ -23,7 +23,7 @@ import (
 // A finding is what was found out about one kind of record.
 type finding struct {
 	Name     string    `json:"name"`   // "SPF"
-	Status   string    `json:"status"` // "ok", "missing", "wrong", "undecided" or "not checked"
+	Status   string    `json:"status"` // "ok", "missing", "wrong", "undecided", "absent" (which is no fault) or "not checked"
 	Record   string    `json:"record,omitempty"`
 	Problems []problem `json:"problems,omitempty"`
 }
@@ -76,8 +76,7 @@ func checkDomain(ctx context.Context, fs *flag.FlagSet, args []string, stdout io
 	if fs.Lookup("zone").Value.String() != "" { // its hosts are not to be found out there
 		fetch = nil
 	}
-	findings = append(findings, domainDMARC(ctx, r, domain), domainMTASTS(ctx, r, domain, fetch),
-		finding{Name: "TLSRPT", Status: "not checked"}, finding{Name: "DANE", Status: "not checked"})
+	findings = append(findings, domainDMARC(ctx, r, domain), domainMTASTS(ctx, r, domain, fetch), domainTLSRPT(ctx, r, domain), domainDANE(ctx, r, domain))
 	if *asJSON {
 		err = writeJSON(stdout, map[string]any{"domain": domain, "checks": findings})
 	} else {

@@ -31,6 +31,7 @@ const usage = `mailcheck tells who a message is from, and makes what others need
   mailcheck records -domain example.com -selector s1 -key key.pem -mx mail.example.com -ip 192.0.2.1
   mailcheck sign -domain example.com -selector s1 -key key.pem letter.eml > signed.eml
   mailcheck domain example.com                             what a domain publishes, and how to mend it
+  mailcheck report 'example.net!example.com!1777593600!1777679999.xml.gz'
 
 verify prints the Authentication-Results field, then each question to DNS, its answer, and the rule that decided. Its
 verdict is that of DMARC: it passes where SPF or DKIM speaks for the author's domain, and that has a policy.
@@ -42,20 +43,17 @@ func main() { cli.Main("mailcheck", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string, io.Writer) error{
-		"verify": verify, "spf": checkSPF, "dkim": checkDKIM, "arc": checkARC, "arcseal": arcSeal, "sign": sign, "keygen": keygen, "records": records, "domain": checkDomain,
+		"verify": verify, "spf": checkSPF, "dkim": checkDKIM, "arc": checkARC, "arcseal": arcSeal, "sign": sign, "keygen": keygen, "records": records, "domain": checkDomain, "report": readReport,
 	}
 	if len(args) > 0 {
 		if do, ok := commands[args[0]]; ok {
 			return do(ctx, cli.Flags("mailcheck "+args[0], usage, stderr), args[1:], stdout)
 		}
-		if slices.Contains([]string{"report"}, args[0]) {
-			return cli.NotBuilt("mailcheck " + args[0])
-		}
 	}
 	if err := cli.Parse(cli.Flags("mailcheck", usage, stderr), args, -1); err != nil {
 		return err
 	}
-	return cli.Usagef("the first word is verify, spf, dkim, arc, arcseal, sign, keygen, records or domain: try mailcheck -h")
+	return cli.Usagef("the first word is verify, spf, dkim, arc, arcseal, sign, keygen, records, domain or report: try mailcheck -h")
 }
 
 // verify checks a message in all ways.

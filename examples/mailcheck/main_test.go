@@ -250,11 +250,13 @@ func TestResolver(t *testing.T) {
 func TestDomain(t *testing.T) {
 	f := newFiles(t)
 	f.write("zone2", must(t, "records", "-domain", "example.com", "-selector", "s", "-key", f.path("ed.pem"), "-mx", "mail.example.com", "-ip", "192.0.2.1")+
-		"_mta-sts.example.com. IN TXT \"v=STSv1; id=1\"\n"+
+		"_mta-sts.example.com. IN TXT \"v=STSv1; id=1\"\n_smtp._tls.example.com. IN TXT \"v=TLSRPTv1; rua=mailto:tls@example.com\"\n"+
 		`bad.example. IN TXT "v=spf1 +all"
 bad.example. IN MX 10 nowhere.bad.example.
 _dmarc.bad.example. IN TXT "v=DMARC1; p=maybe"
 _mta-sts.bad.example. IN TXT "v=STSv1; id=a-b"
+_smtp._tls.bad.example. IN TXT "v=TLSRPTv1; rua=ftp://bad.example"
+_25._tcp.nowhere.bad.example. IN TLSA 3 1 1 00
 s._domainkey.bad.example. IN TXT "v=DKIM1; p="
 loop.example. IN TXT "v=spf1 redirect=loop.example"
 `)
@@ -266,10 +268,10 @@ loop.example. IN TXT "v=spf1 redirect=loop.example"
 		text   string
 		status int
 	}{
-		"example.com":  {"MX ok,SPF ok,DKIM ok,DMARC ok,MTA-STS ok,TLSRPT not checked,DANE not checked", 0},
-		"bad.example":  {"MX wrong,SPF wrong,DKIM wrong,DMARC wrong,MTA-STS wrong,TLSRPT not checked,DANE not checked", 1},
-		"loop.example": {"MX missing,SPF wrong,DKIM missing,DMARC missing,MTA-STS missing,TLSRPT not checked,DANE not checked", 1},
-		"no.example":   {"MX missing,SPF missing,DKIM missing,DMARC missing,MTA-STS missing,TLSRPT not checked,DANE not checked", 1},
+		"example.com":  {"MX ok,SPF ok,DKIM ok,DMARC ok,MTA-STS ok,TLSRPT ok,DANE absent", 0},
+		"bad.example":  {"MX wrong,SPF wrong,DKIM wrong,DMARC wrong,MTA-STS wrong,TLSRPT wrong,DANE wrong", 1},
+		"loop.example": {"MX missing,SPF wrong,DKIM missing,DMARC missing,MTA-STS missing,TLSRPT missing,DANE absent", 1},
+		"no.example":   {"MX missing,SPF missing,DKIM missing,DMARC missing,MTA-STS missing,TLSRPT missing,DANE absent", 1},
 	} {
 		out, status, err := mailcheck(t, "domain", "-json", "-zone", f.path("zone2"), "-selector", "s", domain)
 		got := parse[result](t, out)
@@ -325,7 +327,7 @@ func TestUsage(t *testing.T) {
 		{"keygen"}, {"keygen", "-type", "dsa", "-out", f.path("new")}, {"records", "-domain", "example.com", "-selector", "s"},
 		{"records", "-domain", "example.com", "-selector", "s", "-key", key, "-ip", "x"}, {"records", "-domain", "exa mple", "-selector", "s", "-key", key},
 		{"records", "-domain", "example.com", "-selector", "s", "-key", key, "-policy", "maybe"},
-		{"domain", "-zone", zone}, {"report", file},
+		{"domain", "-zone", zone}, {"report"}, {"report", file, file},
 	} {
 		if out, status, err := mailcheck(t, args...); status != cli.StatusUsage || out != "" {
 			t.Errorf("%q: status %d, %v, %q", args, status, err, out)
@@ -335,7 +337,7 @@ func TestUsage(t *testing.T) {
 		{"verify", "-zone", zone, f.path("absent")}, {"dkim", "-zone", zone, f.path("absent")}, {"verify", "-zone", f.path("absent"), file}, {"dkim", "-zone", file, file},
 		{"sign", "-domain", "example.com", "-selector", "s", "-key", file, file}, {"sign", "-domain", "example.com", "-selector", "s", "-key", f.path("absent"), file},
 		{"sign", "-domain", "example.com", "-selector", "s", "-key", key, "-headers", "subject", file}, {"sign", "-domain", "x", "-selector", "s", "-key", key, file},
-		{"verify", "-zone", zone, f.dir},
+		{"verify", "-zone", zone, f.dir}, {"report", f.path("absent")}, {"report", file}, {"report", f.path("ed.pem")}, {"arc", "-zone", zone, f.path("absent")},
 	} {
 		if out, status, err := mailcheck(t, args...); status != cli.StatusFailed || out != "" || err.Error() == "" {
 			t.Errorf("%q: status %d, %v, %q", args, status, err, out)
