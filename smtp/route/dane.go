@@ -20,7 +20,9 @@ func (r *Router) tlsa(ctx context.Context, p place, h host, c *smtpclient.Config
 	if p.mx && p.secure { // else the MX record may be anybody's, and the host's own name alone counts
 		q.NextHop = []string{p.domain}
 	}
-	records, err := dane.Lookup(ctx, r.DANE, q)
+	within, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	records, err := dane.Lookup(within, r.DANE, q)
 	if err != nil {
 		err := fail(p.domain, h.name, 451, smtp.EnhancedCode{4, 4, 3}, "TLSA of "+h.name+" cannot be looked up", err)
 		r.report(ctx, Report{Domain: p.domain, Host: h.name, Err: err})
@@ -36,11 +38,9 @@ func (r *Router) tlsa(ctx context.Context, p place, h host, c *smtpclient.Config
 		c.TLS, c.Verify, c.VerifyID = smtpclient.Required, anyCertificate, "any"
 	}
 	opened := c.Opened
-	c.Opened = func(conn *smtpclient.Conn) {
-		if opened != nil {
-			opened(conn)
-		}
+	c.Opened = func(conn *smtpclient.Conn) error {
 		r.report(ctx, Report{Domain: p.domain, Host: h.name, DANE: records})
+		return opened(conn)
 	}
 	return records, nil
 }
