@@ -4,13 +4,10 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
 	"net"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -27,10 +24,7 @@ import (
 )
 
 func TestUsage(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "x.eml")
-	if err := os.WriteFile(file, []byte("Subject: nobody\n\nx\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := clitest.File(t, "x.eml", "Subject: nobody\n\nx\n")
 	clitest.Usage(t, "client", run,
 		[]string{}, []string{"fetch"}, []string{"send"}, []string{"send", "-server", "http://x", file}, []string{"send", "-server", "https://x", file},
 		[]string{"send", "-server", "smtp://127.0.0.1:25", file}, []string{"send", "-server", "smtp://127.0.0.1:25", "-from", "a@a.example", file},
@@ -54,11 +48,7 @@ const text = "From: Alice <alice@a.example>\r\nTo: bob@b.example, \"Carol\" <car
 
 // TestSend sends a file to who is named in it, and to who is given.
 func TestSend(t *testing.T) {
-	dir := t.TempDir()
-	file := filepath.Join(dir, "letter.eml")
-	if err := os.WriteFile(file, []byte(strings.ReplaceAll(text, "\r\n", "\n")), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := clitest.File(t, "letter.eml", strings.ReplaceAll(text, "\r\n", "\n"))
 	rec := &smtptest.Recorder{OnRcpt: func(to smtp.Path, _ smtp.RcptParams) error {
 		if to.Local == "nobody" {
 			return smtp.NewError(550, smtp.EnhancedCode{5, 1, 1}, "No such \x1b[31muser")
@@ -98,14 +88,7 @@ func TestSend(t *testing.T) {
 	if status, _, stderr := clitest.Status(t, "client", run, "send", "-server", "smtp://"+addr, "-user", "alice:wrong", file); status != cli.StatusFailed || !strings.Contains(stderr, "535") {
 		t.Errorf("a wrong password: %d %s", status, stderr)
 	}
-	cert, _, err := cli.SelfSigned("other.example")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := filepath.Join(dir, "ca.pem")
-	if err := os.WriteFile(ca, cert, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	ca, _ := clitest.Certificate(t, "other.example")
 	if status, _, stderr := clitest.Status(t, "client", run, "send", "-server", "smtp://"+addr, "-tls-ca", ca, file); status != cli.StatusFailed || !strings.Contains(stderr, "-tls-ca FILE") {
 		t.Errorf("an unknown authority: %d %s", status, stderr)
 	}
@@ -128,15 +111,8 @@ func newRig(t *testing.T) *rig {
 	if err := errors.Join(users.Set("bob", "secret"), store.EnsureAccount(t.Context(), "bob")); err != nil {
 		t.Fatal(err)
 	}
-	cert, key, err := cli.SelfSigned("127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ca := filepath.Join(t.TempDir(), "ca.pem")
-	if err := os.WriteFile(ca, cert, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	pair, err := tls.X509KeyPair(cert, key)
+	ca, key := clitest.Certificate(t, "127.0.0.1")
+	config, err := cli.ServerTLS(ca, key)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,7 +121,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	secure, err := serve.New(serve.Config{Store: store, Hostname: "mail.b.example", Users: users.Check, TLS: &tls.Config{Certificates: []tls.Certificate{pair}}})
+	secure, err := serve.New(serve.Config{Store: store, Hostname: "mail.b.example", Users: users.Check, TLS: config})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,6 +29,7 @@ type hop struct {
 	results map[string]smtp.Reply // at the end of data, by address
 	asked   []string              // recipients asked for
 	got     chan taken            // nil: nobody waits
+	forget  bool                  // keeps nothing
 }
 
 type taken struct {
@@ -85,7 +86,7 @@ func (x *hopping) Data(_ context.Context, body io.Reader) (smtp.Results, error) 
 			ok = append(ok, to)
 		}
 	}
-	if x.t.to = ok; len(ok) > 0 {
+	if x.t.to = ok; len(ok) > 0 && !x.h.forget {
 		x.h.taken = append(x.h.taken, x.t)
 		if x.h.got != nil {
 			x.h.got <- x.t
@@ -107,7 +108,7 @@ type rig struct {
 	events []mailrelay.Event
 }
 
-func newRig(t *testing.T, change func(*mailrelay.Config)) *rig {
+func newRig(t testing.TB, change func(*mailrelay.Config)) *rig {
 	t.Helper()
 	spool, err := queue.OpenDir(t.TempDir(), nil)
 	if err != nil {
@@ -127,7 +128,7 @@ func newRig(t *testing.T, change func(*mailrelay.Config)) *rig {
 	c := mailrelay.Config{
 		Hostname: "mx.b.example", Local: []string{"b.example", "bücher.example"}, Deliver: r.store, Next: r.world, Spool: spool,
 		Resolver: r.zone, Keys: policy.KeyRing(dkim.Signer{Domain: "b.example", Selector: "s", Key: key}),
-		OnEvent: func(ev mailrelay.Event) { r.mu.Lock(); defer r.mu.Unlock(); r.events = append(r.events, ev) },
+		OnEvent: r.event,
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	if change != nil {
@@ -149,6 +150,12 @@ func newRig(t *testing.T, change func(*mailrelay.Config)) *rig {
 		}
 	})
 	return r
+}
+
+func (r *rig) event(ev mailrelay.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, ev)
 }
 
 func (r *rig) seen(s mailrelay.Stage) (out []mailrelay.Event) {

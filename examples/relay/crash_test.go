@@ -6,7 +6,6 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -29,10 +28,7 @@ func TestKill(t *testing.T) {
 		rounds = 3
 	}
 	dir := t.TempDir()
-	zone := filepath.Join(dir, "zone")
-	if err := os.WriteFile(zone, []byte("a.example. IN TXT \"v=spf1 ip4:127.0.0.1 -all\"\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	zone := clitest.File(t, "zone", "a.example. IN TXT \"v=spf1 ip4:127.0.0.1 -all\"\n")
 	data := filepath.Join(dir, "data")
 	store := clitest.Spawn(t, clitest.Build(t, "../store"), "-data", data, "-user", "bob@b.example:secret", "-user", "carol@b.example:secret", "-lmtp", "127.0.0.1:0")
 	relay := clitest.Spawn(t, clitest.Build(t, "."), "-hostname", "mx.b.example", "-mx", "127.0.0.1:0", "-submission", "127.0.0.1:0", "-user", "alice:secret",

@@ -27,10 +27,7 @@ import (
 )
 
 func TestUsage(t *testing.T) {
-	key := filepath.Join(t.TempDir(), "not-a-key")
-	if err := os.WriteFile(key, []byte("x"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	key := clitest.File(t, "not-a-key", "x")
 	ok := []string{"-hostname", "mx.example.com", "-mx", ":0"}
 	with := func(more ...string) []string { return append(append([]string{}, ok...), more...) }
 	clitest.Usage(t, "relay", run,
@@ -76,10 +73,6 @@ func newWorld(t *testing.T) *world {
 		Next: func(m *smtptest.Message) { w.got <- m },
 	}
 	w.lmtp = smtptest.NewServer(t, &smtpserver.Server{Handler: w.store, Mode: smtpserver.LMTP, Hostname: "store.b.example"}, false)
-	cert, key, err := cli.SelfSigned("mx.a.example", "mx.b.example", "mta-sts.b.example", "127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
 	signing, err := dkim.GenerateKey(dkim.Ed25519SHA256)
 	if err != nil {
 		t.Fatal(err)
@@ -105,13 +98,8 @@ mx.b.example.            IN A 127.0.0.1
 c.example.               IN TXT "v=spf1 -all"
 _dmarc.c.example.        IN TXT "v=DMARC1; p=reject"
 `, record)
-	w.files = make(map[string]string)
-	for name, text := range map[string][]byte{"cert": cert, "key": key, "dkim": pem, "zone": []byte(zone)} {
-		w.files[name] = filepath.Join(w.dir, name)
-		if err := os.WriteFile(w.files[name], text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.files = map[string]string{"dkim": clitest.File(t, "dkim.pem", string(pem)), "zone": clitest.File(t, "zone", zone)}
+	w.files["cert"], w.files["key"] = clitest.Certificate(t, "mx.a.example", "mx.b.example", "mta-sts.b.example", "127.0.0.1")
 	return w
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mailbricks/mailbricks/examples/cli/clitest"
 	"github.com/mailbricks/mailbricks/internal/suites"
 )
 
@@ -22,15 +22,6 @@ func below(t *testing.T, message []byte) string {
 		t.Fatalf("no From in %q", message)
 	}
 	return string(message[i+2:])
-}
-
-// peer runs a real peer's program to its end.
-func peer(t *testing.T, name string, args ...string) {
-	t.Helper()
-	out, err := exec.CommandContext(t.Context(), name, args...).CombinedOutput()
-	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
-	}
 }
 
 // hard is a message that is easy to damage: 8-bit, lines that begin with dots, a long line, trailing space, empty lines at
@@ -47,10 +38,7 @@ func TestSendingPeers(t *testing.T) {
 	b := w.relayB(t)
 	a := w.relayA(t, "-port", port(t, b.Addr("mx")))
 	text := hard("alice@a.example", "bob@b.example")
-	file, short := filepath.Join(w.dir, "hard.eml"), filepath.Join(w.dir, "short.eml") // swaks always adds a line end
-	if err := errors.Join(os.WriteFile(file, []byte(text), 0o600), os.WriteFile(short, []byte(strings.TrimSuffix(text, "\r\n")), 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	file, short := clitest.File(t, "hard.eml", text), clitest.File(t, "short.eml", strings.TrimSuffix(text, "\r\n")) // swaks always adds a line end
 	swaks, curl := suites.Program(t, "swaks", "swaks"), suites.Program(t, "curl", "curl")
 	if exec.Command("perl", "-MNet::SSLeay", "-e", "1").Run() != nil {
 		suites.Program(t, "the Perl module Net::SSLeay", "libnet-ssleay-perl")
@@ -58,21 +46,21 @@ func TestSendingPeers(t *testing.T) {
 	envelope := []string{"--from", "alice@a.example", "--to", "bob@b.example"}
 	for name, send := range map[string]func(){
 		"swaks, plain": func() {
-			peer(t, swaks, append(envelope, "--server", b.Addr("mx"), "--helo", "mail.a.example", "--data", "@"+short)...)
+			clitest.Output(t, swaks, append(envelope, "--server", b.Addr("mx"), "--helo", "mail.a.example", "--data", "@"+short)...)
 		},
 		"swaks, STARTTLS and AUTH": func() {
-			peer(t, swaks, append(envelope, "--server", a.Addr("submission"), "--tls", "--tls-verify", "--tls-ca-path", w.files["cert"],
+			clitest.Output(t, swaks, append(envelope, "--server", a.Addr("submission"), "--tls", "--tls-verify", "--tls-ca-path", w.files["cert"],
 				"--auth", "PLAIN", "--auth-user", "alice", "--auth-password", "secret", "--data", "@"+short)...)
 		},
 		"swaks, AUTH LOGIN": func() {
-			peer(t, swaks, append(envelope, "--server", a.Addr("submission"), "--tls", "--auth", "LOGIN", "--auth-user", "alice",
+			clitest.Output(t, swaks, append(envelope, "--server", a.Addr("submission"), "--tls", "--auth", "LOGIN", "--auth-user", "alice",
 				"--auth-password", "secret", "--data", "@"+short)...)
 		},
 		"curl, plain": func() {
-			peer(t, curl, "-sS", "smtp://"+b.Addr("mx")+"/mail.a.example", "--mail-from", "alice@a.example", "--mail-rcpt", "bob@b.example", "-T", file)
+			clitest.Output(t, curl, "-sS", "smtp://"+b.Addr("mx")+"/mail.a.example", "--mail-from", "alice@a.example", "--mail-rcpt", "bob@b.example", "-T", file)
 		},
 		"curl, STARTTLS and AUTH": func() {
-			peer(t, curl, "-sS", "smtp://"+a.Addr("submission")+"/laptop", "--ssl-reqd", "--cacert", w.files["cert"], "--user", "alice:secret",
+			clitest.Output(t, curl, "-sS", "smtp://"+a.Addr("submission")+"/laptop", "--ssl-reqd", "--cacert", w.files["cert"], "--user", "alice:secret",
 				"--mail-from", "alice@a.example", "--mail-rcpt", "bob@b.example", "-T", file)
 		},
 	} {

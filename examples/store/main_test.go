@@ -3,13 +3,10 @@ package main
 import (
 	"bufio"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -51,15 +48,8 @@ type store struct {
 
 func startStore(t *testing.T, args ...string) *store {
 	t.Helper()
-	dir := t.TempDir()
-	cert, key, err := cli.SelfSigned("localhost", "127.0.0.1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	certFile, keyFile, token := filepath.Join(dir, "cert"), filepath.Join(dir, "key"), filepath.Join(dir, "token")
-	if err := errors.Join(os.WriteFile(certFile, cert, 0o600), os.WriteFile(keyFile, key, 0o600), os.WriteFile(token, []byte("t0ken\n"), 0o600)); err != nil {
-		t.Fatal(err)
-	}
+	certFile, keyFile := clitest.Certificate(t, "localhost", "127.0.0.1")
+	token := clitest.File(t, "token", "t0ken\n")
 	roots, err := cli.CAPool(certFile)
 	if err != nil {
 		t.Fatal(err)

@@ -1,14 +1,13 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/mailbricks/mailbricks/examples/cli/clitest"
 	"github.com/mailbricks/mailbricks/internal/suites"
 )
 
@@ -16,18 +15,6 @@ import (
 const hard = "From: eve@example.org\r\nTo: alice@example.com\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\nMessage-ID: <hard@example.org>\r\n" +
 	"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 8bit\r\n\r\n" +
 	"Gr\xc3\xbc\xc3\x9fe\r\n.\r\n..\r\n.dot\r\nA1 OK not the end\r\n)\r\ntrailing \t\r\n\r\n\r\n"
-
-// peer runs a real peer's program and returns what it printed.
-func peer(t *testing.T, name string, args ...string) string {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd := exec.CommandContext(t.Context(), name, args...)
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), err, &stdout, &stderr)
-	}
-	return stdout.String()
-}
 
 // below cuts off the trace fields of a delivery.
 func below(message string) string {
@@ -43,7 +30,7 @@ func TestCurl(t *testing.T) {
 		t.Fatal(res)
 	}
 	login := []string{"-sS", "--cacert", s.cert, "--ssl-reqd", "--user", "alice@example.com:secret"}
-	get := func(args ...string) string { t.Helper(); return peer(t, curl, append(login, args...)...) }
+	get := func(args ...string) string { t.Helper(); return clitest.Output(t, curl, append(login, args...)...) }
 	for name, url := range map[string]string{"IMAP": "imap://" + s.Addr("imap") + "/INBOX;MAILINDEX=1", "IMAPS": "imaps://" + s.Addr("imaps") + "/INBOX;MAILINDEX=1",
 		"POP3": "pop3://" + s.Addr("pop3") + "/1", "POP3S": "pop3s://" + s.Addr("pop3s") + "/1"} {
 		if got := below(get(url)); got != hard {
@@ -83,15 +70,11 @@ func TestCurl(t *testing.T) {
 	if got := below(get(url)); got != hard {
 		t.Errorf("JMAP: %q", got)
 	}
-	file := filepath.Join(t.TempDir(), "draft.eml")
-	if err := os.WriteFile(file, []byte(hard), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	get("-T", file, "imap://"+s.Addr("imap")+"/Drafts")
+	get("-T", clitest.File(t, "draft.eml", hard), "imap://"+s.Addr("imap")+"/Drafts")
 	if got := get("imap://" + s.Addr("imap") + "/Drafts;UID=1"); got != hard {
 		t.Errorf("APPEND: %q", got)
 	}
-	if got := peer(t, curl, "-sS", "--cacert", s.cert, "-o", os.DevNull, "-w", "%{http_code}", "-H", "Authorization: Bearer t0ken", "https://"+s.Addr("jmap")+"/.well-known/jmap"); got != "200" {
+	if got := clitest.Output(t, curl, "-sS", "--cacert", s.cert, "-o", os.DevNull, "-w", "%{http_code}", "-H", "Authorization: Bearer t0ken", "https://"+s.Addr("jmap")+"/.well-known/jmap"); got != "200" {
 		t.Errorf("with a token: %s", got)
 	}
 }
@@ -134,7 +117,7 @@ func TestPython(t *testing.T) {
 	s := startStore(t, "-memory")
 	s.deliver(t, hard, "alice@example.com")
 	dir := t.TempDir()
-	peer(t, suites.Program(t, "/usr/bin/python3", "python3"), "-c", python, s.cert, s.Addr("imap"), s.Addr("imaps"), s.Addr("pop3"), s.Addr("pop3s"), dir)
+	clitest.Output(t, suites.Program(t, "/usr/bin/python3", "python3"), "-c", python, s.cert, s.Addr("imap"), s.Addr("imaps"), s.Addr("pop3"), s.Addr("pop3s"), dir)
 	for _, name := range []string{"imap", "imaps", "pop3", "pop3s"} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -149,11 +132,8 @@ func TestPython(t *testing.T) {
 // TestSwaks delivers by LMTP.
 func TestSwaks(t *testing.T) {
 	s := startStore(t, "-memory")
-	file := filepath.Join(t.TempDir(), "x.eml")
-	if err := os.WriteFile(file, []byte(strings.TrimSuffix(hard, "\r\n")), 0o600); err != nil { // swaks adds a line end
-		t.Fatal(err)
-	}
-	peer(t, suites.Program(t, "swaks", "swaks"), "--protocol", "LMTP", "--server", s.Addr("lmtp"), "--from", "eve@example.org",
+	file := clitest.File(t, "x.eml", strings.TrimSuffix(hard, "\r\n")) // swaks adds a line end
+	clitest.Output(t, suites.Program(t, "swaks", "swaks"), "--protocol", "LMTP", "--server", s.Addr("lmtp"), "--from", "eve@example.org",
 		"--to", "alice@example.com,bob@example.com", "--data", "@"+file)
 	for user, password := range map[string]string{"alice@example.com": "secret", "bob": "s3cret"} {
 		if got := s.emails(t, user, password); len(got) != 1 || below(got[0]) != hard {
