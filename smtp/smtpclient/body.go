@@ -59,8 +59,8 @@ func (x *exchange) data(ctx context.Context, body io.Reader) (smtp.Results, erro
 func (x *exchange) answered(ctx context.Context, r smtp.Reply, body io.Reader) (smtp.Results, error) {
 	c := x.c
 	switch {
-	case r.Code >= 400:
-		return x.same(r), nil
+	case r.Code >= 400: // an error: the message has not been read
+		return nil, c.refused("DATA", r)
 	case r.Code != 354:
 		return nil, c.unexpected("DATA", r)
 	case c.r.Buffered() > 0:
@@ -112,14 +112,8 @@ func (x *exchange) chunks(ctx context.Context, body io.Reader) (smtp.Results, er
 			_, err = w.Write(nil)
 		}
 	}
-	if w.refusal.Code != 0 {
-		return x.same(w.refusal), nil
-	}
 	for err == nil && w.waiting > 0 {
 		err = w.await()
-		if w.refusal.Code != 0 { // the chunks after it have been refused too, and are read off
-			return x.same(w.refusal), nil
-		}
 	}
 	if err != nil {
 		return nil, x.broken(ctx, &w.rateWriter, err)
@@ -135,10 +129,7 @@ type chunkWriter struct {
 	parts   net.Buffers
 	waiting int // chunks without a reply
 	last    bool
-	refusal smtp.Reply // to a chunk; the connection is given up
 }
-
-var errRefused = errors.New("smtpclient: chunk refused")
 
 func (w *chunkWriter) Write(p []byte) (int, error) {
 	w.head = append(w.head[:0], "BDAT "...)
@@ -175,9 +166,8 @@ func (w *chunkWriter) await() error {
 	case err != nil:
 		return err
 	case r.Code >= 400:
-		w.refusal = r
-		w.c.kill()
-		return errRefused
+		w.c.kill() // the chunks after it are refused too, and nobody reads that
+		return w.c.refused("BDAT", r)
 	case r.Code/100 != 2:
 		return w.c.unexpected("BDAT", r)
 	}

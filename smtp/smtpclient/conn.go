@@ -85,7 +85,7 @@ func (c *Conn) acquire(ctx context.Context) error {
 		select {
 		case c.busy <- struct{}{}:
 		case <-ctx.Done():
-			return &Error{Op: "MAIL", Host: c.host, Err: context.Cause(ctx)}
+			return lostError("MAIL", c.host, context.Cause(ctx))
 		}
 	}
 	if c.dead.Load() {

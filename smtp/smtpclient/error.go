@@ -23,8 +23,8 @@ var (
 	ErrEightBit = errors.New("smtpclient: message is not ASCII")
 )
 
-// An Error is every error of this package. Its chain holds a *smtp.Error with the reply to tell, which is the
-// server's where it refused, and one that says what happened where it did not: 4.4.1 no connection, 4.4.2 connection
+// An Error is every error of this package. Its chain holds a *smtp.Error with the reply to tell (but for an error of a
+// body that could not be read, which stays as it is): the server's where it refused, and one that says what happened where it did not: 4.4.1 no connection, 4.4.2 connection
 // lost or timed out, 4.5.0 no SMTP, 4.7.x no TLS or no AUTH. What belongs to the connection alone and not to the
 // message is temporary, whatever the server called it; but a 5yz greeting, and a 5yz to EHLO, say for good that there
 // is no mail service.

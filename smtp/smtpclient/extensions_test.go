@@ -225,7 +225,7 @@ func TestChunkRefused(t *testing.T) {
 		f := &fake{t: t, ext: append(strings.Fields(ext), "ENHANCEDSTATUSCODES"), say: map[string]string{"BDAT": "552 5.3.4 too much"}}
 		conn := dial(t, f.start(), smtpclient.Config{Chunking: true})
 		res, err := conn.Deliver(t.Context(), envelope(t, "a@x.test", "b@y.test"), strings.NewReader(strings.Repeat("line\r\n", 200_000)))
-		if err != nil || short(res[0].Reply) != "552 5.3.4" || res[0].RemoteMTA == "" {
+		if err == nil || short(smtp.ReplyOf(err)) != "552 5.3.4" || smtp.ResultOf(err).RemoteMTA == "" {
 			t.Errorf("%s: %v, %v", ext, res, err)
 		}
 	}

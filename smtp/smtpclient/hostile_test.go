@@ -128,7 +128,7 @@ func TestHostileServer(t *testing.T) {
 		{"354 to the message", hello(ok, "<", ">250 ok\r\n", "<", ">250 ok\r\n", "<", ">354 go\r\n", "<.", ">354 more\r\n"), "end of data", "451 4.5.0", badReply},
 		{"taken and refused", hello(ok, "<", ">250 ok\r\n", "<", ">250 ok\r\n", "<", ">354 go\r\n", "<.", ">250 ok\r\n550 no\r\n"), "end of data", "451 4.5.0", badReply},
 		{"reply of 10 MB to the message", hello(ok, "<", ">250 ok\r\n", "<", ">250 ok\r\n", "<", ">354 go\r\n", "<.", ">250-"+long+"\r\n"), "end of data", "451 4.5.0", badReply},
-		{"octet by octet", []string{"1>220-mx\r\n220 mx\r\n", "<", "1>250-mx\r\n250-8BITMIME\r\n250 PIPELINING\r\n", "<", "<", "<", "1>250 ok\r\n250 ok\r\n451 4.3.0 not now\r\n"}, "", "451 4.3.0", nil},
+		{"octet by octet", []string{"1>220-mx\r\n220 mx\r\n", "<", "1>250-mx\r\n250-8BITMIME\r\n250 PIPELINING\r\n", "<", "<", "<", "1>250 ok\r\n250 ok\r\n451 4.3.0 not now\r\n"}, "DATA", "451 4.3.0", nil},
 		{"all right, then 421", hello(ok, "<", ">250 ok\r\n", "<", ">250 ok\r\n", "<", ">354 go\r\n", "<.", ">250 2.0.0 ok\r\n421 bye\r\n"), "", "250 2.0.0", nil},
 	}
 	for _, tt := range tests {
