@@ -273,7 +273,7 @@ func TestFirstContact(t *testing.T) {
 func TestMany(t *testing.T) {
 	w := newWorld(t)
 	var wg sync.WaitGroup
-	for i := range 20 {
+	for i := range 10 {
 		wg.Go(func() {
 			from := fmt.Sprintf("u%d@d%d.test", i, i)
 			m, err := letter.Prepare([]byte(text(from, "same")))
