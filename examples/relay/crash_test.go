@@ -120,7 +120,7 @@ func (s sender) send(ctx context.Context, next func() string) {
 // drained waits until the queue is empty.
 func drained(t *testing.T, admin string) {
 	t.Helper()
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick, end := time.NewTicker(50*time.Millisecond), time.After(2*time.Minute)
 	defer tick.Stop()
 	for {
 		resp, err := http.Get(admin + "/metrics")
@@ -137,7 +137,7 @@ func drained(t *testing.T, admin string) {
 		}
 		select {
 		case <-tick.C:
-		case <-t.Context().Done():
+		case <-end:
 			t.Fatal("the queue does not become empty")
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // A Ledger knows what was sent and what was acknowledged, by several goroutines at once.
@@ -50,14 +51,20 @@ func (l *Ledger) Ack(id, to string) {
 	l.acks <- struct{}{}
 }
 
-// Wait waits for n acknowledgements more, or until the test ends.
+// patience is how long a test waits for what is to happen soon.
+const patience = time.Minute
+
+// Wait waits for n acknowledgements more, each within a minute.
 func (l *Ledger) Wait(t testing.TB, n int) {
 	t.Helper()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	for range n {
 		select {
 		case <-l.acks:
-		case <-t.Context().Done():
-			t.Fatal("no acknowledgement came")
+			timer.Reset(patience)
+		case <-timer.C:
+			t.Fatal("no acknowledgement came for a minute")
 		}
 	}
 }

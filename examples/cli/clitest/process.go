@@ -90,6 +90,9 @@ func (p *Process) start(args []string) error {
 	if err := p.cmd.Start(); err != nil {
 		return err
 	}
+	process := p.cmd.Process
+	stop := time.AfterFunc(patience, func() { _ = process.Kill() })
+	defer stop.Stop()
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
 		switch word := strings.Fields(lines.Text()); {
