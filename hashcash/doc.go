@@ -17,8 +17,11 @@
 // On the way it is the header field X-Hashcash, one a recipient. A recipient takes a stamp once: the SpentStore holds
 // the spent ones until they would have expired anyway.
 //
+// The search runs in one of several kernels, chosen by what the processor can do: AVX-512 with 16 lanes, AVX2 with 8
+// (assembly, amd64, left out with the build tag purego), and Go. All find the same stamp; see Kernels and Minter.Kernel.
+//
 // What it is worth: postage raises the cost of bulk mail, it makes nothing impossible. A stamp of 20 bits takes one
-// core well under a second, and a large graphics processor microseconds. So let difficulty follow reputation, let one
+// core a tenth of a second or much less, and a large graphics processor microseconds. So let difficulty follow reputation, let one
 // stamp buy the introduction, and answer with a capability (package capability).
 //
 // There is no RFC; the format is that of hashcash.org, versions 0 (verified, never minted) and 1. Resources with a

@@ -43,8 +43,8 @@ func ExampleMinter_Mint() {
 	fmt.Println(stamp, stamp.Value())
 	fmt.Printf("%s", hashcash.AppendHeader(nil, stamp))
 	// Output:
-	// 1:16:261124:bob@example.com::AAAAAAAAAAAAAAAA:AAEAu 16
-	// X-Hashcash: 1:16:261124:bob@example.com::AAAAAAAAAAAAAAAA:AAEAu
+	// 1:16:261124:bob@example.com::AAAAAAAAAAAAAAAA:AAAHLb 16
+	// X-Hashcash: 1:16:261124:bob@example.com::AAAAAAAAAAAAAAAA:AAAHLb
 }
 
 // How long will it take? There is no bar from 0 to 100 %: minting has no memory.

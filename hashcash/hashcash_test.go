@@ -314,14 +314,6 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-func BenchmarkMint(b *testing.B) {
-	text := []byte("1:20:261124:bob@example.com::AAAAAAAAAAAAAAAA:000000")
-	for b.Loop() {
-		tryChunk(text, len(text)-6, 0, 64)
-	}
-	b.ReportMetric(float64(b.N)*chunk/b.Elapsed().Seconds()/1e6, "Mhash/s")
-}
-
 func BenchmarkVerify(b *testing.B) {
 	v := Verifier{AllowReplay: true, Now: func() time.Time { return time.Date(2004, 8, 7, 0, 0, 0, 0, time.UTC) }}
 	b.ReportAllocs()

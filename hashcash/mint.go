@@ -20,13 +20,18 @@ const DefaultBits = 20
 // ErrResource says that a resource cannot stand in a stamp, or is not the one that was asked for.
 var ErrResource = errors.New("hashcash: resource")
 
+// ErrKernel says that this processor cannot run a kernel, or that there is none of that name.
+var ErrKernel = errors.New("hashcash: no kernel")
+
 // A Minter mints stamps of version 1. Its zero value mints stamps of DefaultBits on all cores. Under a given Rand and
-// Now the stamp is always the same, whatever Workers is.
+// Now the stamp is always the same, whatever Workers and Kernel are.
 type Minter struct {
 	// Bits is the price, 1 to 64; 0 is DefaultBits.
 	Bits int
 	// Workers is the number of goroutines that search; 0 is one a core. They end before Mint returns.
 	Workers int
+	// Kernel is one of Kernels, the inner loop of the search; "" is the fastest. It makes no difference to the stamp.
+	Kernel string
 	// Rand gives the random text; nil is crypto/rand.
 	Rand io.Reader
 	// Now is the clock; nil is time.Now.
@@ -46,12 +51,10 @@ type Progress struct {
 }
 
 // Mint searches a stamp for resource, an address, which is put in lower case. ext is the extension field, mostly
-// empty. An error is ErrResource (a colon, white space, or octets outside of ASCII), that of Rand, or ctx's; a search
+// empty. The counter has as many digits as make the stamp 52 octets long, or 116, or 180 and so on: there the search is fast. An error is ErrResource (a colon, white space, or octets outside of ASCII), ErrKernel, that of Rand, or ctx's; a search
 // ends within a few milliseconds of ctx.
 func (m Minter) Mint(ctx context.Context, resource, ext string) (Stamp, error) {
-	if m.Bits == 0 {
-		m.Bits = DefaultBits
-	}
+	m = m.withDefaults()
 	if m.Bits < 0 || m.Bits > 64 {
 		return Stamp{}, fmt.Errorf("hashcash: %d bits are not 1 to 64", m.Bits)
 	}
@@ -62,8 +65,40 @@ func (m Minter) Mint(ctx context.Context, resource, ext string) (Stamp, error) {
 			}
 		}
 	}
+	scan := kernelNamed(m.Kernel)
+	if scan == nil {
+		return Stamp{}, fmt.Errorf("%w %q: there are %s", ErrKernel, m.Kernel, strings.Join(Kernels(), ", "))
+	}
 	if resource == "" {
 		return Stamp{}, fmt.Errorf("%w: empty", ErrResource)
+	}
+	var salt [16]byte
+	if _, err := io.ReadFull(m.Rand, salt[:]); err != nil {
+		return Stamp{}, fmt.Errorf("hashcash: random text: %w", err)
+	}
+	for i := range salt {
+		salt[i] = alphabet[salt[i]%64]
+	}
+	prefix := fmt.Sprintf("1:%d:%s:%s:%s:%s:", m.Bits, m.Now().UTC().Format(dateLayouts[6]), strings.ToLower(resource), ext, salt)
+	// Twelve bits more than the price: a search that runs dry has probability e^-4096.
+	digits := max(4, (m.Bits+12+5)/6)
+	digits += (64 + 4*(firstRound+1) - (len(prefix)+digits)%64) % 64 // the last four into word 12
+	if len(prefix)+digits > MaxLength {
+		return Stamp{}, fmt.Errorf("%w: stamp longer than %d octets", ErrResource, MaxLength)
+	}
+	counter, err := m.search(ctx, []byte(prefix), digits, scan)
+	if err != nil {
+		return Stamp{}, err
+	}
+	text := make([]byte, len(prefix)+digits)
+	copy(text, prefix)
+	putCounter(text[len(prefix):], counter)
+	return Parse(string(text))
+}
+
+func (m Minter) withDefaults() Minter {
+	if m.Bits == 0 {
+		m.Bits = DefaultBits
 	}
 	if m.Rand == nil {
 		m.Rand = rand.Reader
@@ -77,48 +112,29 @@ func (m Minter) Mint(ctx context.Context, resource, ext string) (Stamp, error) {
 	if m.Interval <= 0 {
 		m.Interval = 200 * time.Millisecond
 	}
-	var salt [16]byte
-	if _, err := io.ReadFull(m.Rand, salt[:]); err != nil {
-		return Stamp{}, fmt.Errorf("hashcash: random text: %w", err)
-	}
-	for i := range salt {
-		salt[i] = alphabet[salt[i]%64]
-	}
-	prefix := fmt.Sprintf("1:%d:%s:%s:%s:%s:", m.Bits, m.Now().UTC().Format(dateLayouts[6]), strings.ToLower(resource), ext, salt)
-	// Twelve bits more than the price: a search that runs dry has probability e^-4096.
-	digits := (m.Bits + 12 + 5) / 6
-	if len(prefix)+digits > MaxLength {
-		return Stamp{}, fmt.Errorf("%w: stamp longer than %d octets", ErrResource, MaxLength)
-	}
-	counter, err := m.search(ctx, []byte(prefix), digits)
-	if err != nil {
-		return Stamp{}, err
-	}
-	text := make([]byte, len(prefix)+digits)
-	copy(text, prefix)
-	putCounter(text[len(prefix):], counter)
-	return Parse(string(text))
+	return m
 }
 
 // chunk is how many counters a worker tries between two looks at the others.
-const chunk = 1 << 13
+const chunk = 4 * scanTries
 
 // search returns the least counter that does it: chunks are handed out in order, and a worker that has found one
 // keeps the others from going on to later chunks only.
-func (m Minter) search(ctx context.Context, prefix []byte, digits int) (uint64, error) {
+func (m Minter) search(ctx context.Context, prefix []byte, digits int, scan func(*tail, *spread) int) (uint64, error) {
 	var next, done atomic.Uint64 // chunks handed out; attempts made
 	var best atomic.Uint64
 	best.Store(math.MaxUint64)
+	table := newSpread()
 	var wg sync.WaitGroup
 	for range m.Workers {
 		wg.Go(func() {
-			text := append(append(make([]byte, 0, len(prefix)+digits), prefix...), make([]byte, digits)...)
+			s := newScanner(prefix, digits, m.Bits, table)
 			for ctx.Err() == nil {
 				first := (next.Add(1) - 1) * chunk
 				if first > best.Load() {
 					return
 				}
-				if c, ok := tryChunk(text, len(prefix), first, m.Bits); ok {
+				if c, ok := s.chunk(scan, first); ok {
 					for old := best.Load(); c < old && !best.CompareAndSwap(old, c); old = best.Load() {
 					}
 				}
@@ -161,17 +177,6 @@ func (m Minter) report(finished <-chan struct{}, done *atomic.Uint64) {
 			m.Progress(Progress{Attempts: n, Rate: rate, Chance: Chance(m.Bits, n), P50: togo(e.P50), P90: togo(e.P90)})
 		}
 	}
-}
-
-// tryChunk tries the counters of one chunk. text holds the prefix of n octets and room for the counter.
-func tryChunk(text []byte, n int, first uint64, bits int) (uint64, bool) {
-	for c := first; c < first+chunk; c++ {
-		putCounter(text[n:], c)
-		if zeros(text) >= bits {
-			return c, true
-		}
-	}
-	return 0, false
 }
 
 // putCounter writes c in base 64, the last digit first to change.

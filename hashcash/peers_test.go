@@ -38,7 +38,7 @@ func (h *tool) run(stdin string, args ...string) (string, bool) {
 	return strings.TrimSpace(out.String()), err == nil
 }
 
-// TestTool exchanges 20 random stamps each way with Debian's hashcash: minted by one, checked by the other, once as it is, once
+// TestTool exchanges 200 random stamps each way with Debian's hashcash (20 with -short): minted by one, checked by the other, once as it is, once
 // more for another recipient, and once more when it is spent.
 func TestTool(t *testing.T) {
 	h := newTool(t)
@@ -56,7 +56,11 @@ func TestTool(t *testing.T) {
 		}
 		return b.String()
 	}
-	for range 20 {
+	rounds := 200
+	if testing.Short() {
+		rounds = 20
+	}
+	for range rounds {
 		resource := "u" + word("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789+-_=!#$&'/^`{|}~", 30) + "@" + word("abcdefghijklmnopqrstuvwxyz0123456789-", 20) + ".example"
 		ext := []string{"", "a", "a=1,2;b", "name=value=x;other"}[rng.IntN(4)]
 		bits := 4 + rng.IntN(12)
