@@ -81,7 +81,15 @@ func TestProgress(t *testing.T) {
 func TestBench(t *testing.T) {
 	out, status := stamp(t, "bench", "-seconds", "0.05", "-json")
 	var got struct{ Kernels []kernel }
-	if err := json.Unmarshal([]byte(out), &got); err != nil || status != cli.StatusDone || len(got.Kernels) != 1 || got.Kernels[0].PerCore <= 0 {
-		t.Errorf("%q, status %d, %v", out, status, err)
+	if err := json.Unmarshal([]byte(out), &got); err != nil || status != cli.StatusDone || len(got.Kernels) != len(hashcash.Kernels()) {
+		t.Fatalf("%q, status %d, %v", out, status, err)
+	}
+	for i, k := range got.Kernels {
+		if k.Kernel != hashcash.Kernels()[i] || k.PerCore <= 0 || k.Attempts == 0 {
+			t.Errorf("%+v", k)
+		}
+	}
+	if out, _ := stamp(t, "bench", "-seconds", "0.05"); strings.Count(out, "M hashes/s a core") != len(got.Kernels) {
+		t.Error(out)
 	}
 }
