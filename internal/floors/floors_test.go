@@ -1,6 +1,8 @@
 package floors
 
 import (
+	"bytes"
+	"flag"
 	"os"
 	"testing"
 	"testing/fstest"
@@ -56,5 +58,21 @@ func TestPlanted(t *testing.T) {
 				t.Fatalf("got %v, want %q", got, tt.rule)
 			}
 		})
+	}
+}
+
+var update = flag.Bool("update", false, "write floors.svg anew")
+
+// TestPicture holds floors.svg, which the README shows, to the table and the tree.
+func TestPicture(t *testing.T) {
+	want := Picture(os.DirFS("../.."))
+	if *update {
+		if err := os.WriteFile("floors.svg", want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile("floors.svg")
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("floors.svg is not what the tree looks like (%v): go test ./internal/floors -update", err)
 	}
 }
