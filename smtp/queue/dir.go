@@ -57,6 +57,7 @@ type item struct {
 	bodyCRC uint32
 	state   *dirFile // holds the newest record: base or a later file
 	off     int64    // of the entry in state
+	ending  bool     // its removal is being committed
 }
 
 // A dirFile is one file of the spool.
@@ -326,9 +327,18 @@ func (d *Dir) List(context.Context) iter.Seq2[Record, error] {
 		}
 		d.mu.Unlock()
 		for _, it := range all {
+			d.mu.Lock()
+			state := it.state
+			d.mu.Unlock()
 			e, err := d.record(it)
 			d.mu.Lock()
-			gone := d.items[it.id] != it
+			for errors.Is(err, os.ErrNotExist) && it.state != state { // replaced meanwhile, and its file removed
+				state = it.state
+				d.mu.Unlock()
+				e, err = d.record(it)
+				d.mu.Lock()
+			}
+			gone := d.items[it.id] != it || it.ending
 			r := Record{ID: it.id, Due: it.due}
 			d.mu.Unlock()
 			if gone {

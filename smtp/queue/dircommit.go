@@ -107,15 +107,16 @@ type commitState struct {
 func (d *Dir) commit(group []*op) error {
 	d.mu.Lock()
 	err := d.failed
-	d.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	ending := make(map[*dirFile]int)
 	for _, o := range group {
 		if o.kind == kindRemoved {
 			ending[o.item.base]++
+			o.item.ending = err == nil
 		}
+	}
+	d.mu.Unlock()
+	if err != nil {
+		return err
 	}
 	remove := slices.Clone(d.garbage)
 	for f, n := range ending {
@@ -128,7 +129,14 @@ func (d *Dir) commit(group []*op) error {
 
 	shared := &dirFile{nonce: newNonce()}
 	at, tmp, err := d.write(shared, group, ending)
-	if err != nil {
+	if err != nil { // nothing has changed
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		for _, o := range group {
+			if o.kind == kindRemoved {
+				o.item.ending = false
+			}
+		}
 		return err
 	}
 	if tmp != "" {
