@@ -104,7 +104,11 @@ func (r *relay) keys(ctx context.Context, name string) ([]dkim.Signer, error) {
 		h.End(false, "nobody to sign for: the letter goes out unsigned")
 	default:
 		s := signers[0]
-		h.End(true, fmt.Sprintf("signed for %s, the key is at %s._domainkey.%s", s.Domain, s.Selector, s.Domain))
+		summary := fmt.Sprintf("signed for %s, the key is at %s._domainkey.%s", s.Domain, s.Selector, s.Domain)
+		if f != nil && f.wrongKey {
+			summary = fmt.Sprintf("signed for %s, with another key than the one at %s._domainkey.%s", s.Domain, s.Selector, s.Domain)
+		}
+		h.End(true, summary)
 	}
 	return signers, err
 }
@@ -140,7 +144,7 @@ func (r *relay) verified(ctx context.Context, rep *policy.Report) {
 	v := story.NewVerdict(rep)
 	a := v.Auth()
 	f.Change(func(l *story.Letter) { l.Verdict, l.Auth = v, a })
-	summary := fmt.Sprintf("SPF %s, DKIM %s, DMARC %s", a.SPF, a.DKIM, a.DMARC)
+	summary := fmt.Sprintf("from %s, SPF %s, DKIM %s, DMARC %s", rep.Peer.IP(), a.SPF, a.DKIM, a.DMARC)
 	if rep.Refusal != nil {
 		summary += ", so " + rep.Refusal.Reply.String()
 	}

@@ -118,7 +118,7 @@ func TestLetter(t *testing.T) {
 		"dns":          {"MX meadow.example 10 mx.meadow.example\n", "A mx.meadow.example 198.51.100.25", "TXT _mta-sts.meadow.example v=STSv1"},
 		"policy":       {"-> GET https://mta-sts.meadow.example/.well-known/mta-sts.txt", "<- mode: enforce"},
 		"relay":        {"-> EHLO mx.harbour.example", "-> STARTTLS", "-- TLS 1.3", "-> RCPT TO:<bob@meadow.example>", "<- 250 2.1.5"},
-		"verification": {"SPF pass, DKIM pass, DMARC pass"},
+		"verification": {"from 192.0.2.25, SPF pass, DKIM pass, DMARC pass"},
 		"delivery":     {"-> LHLO mx.meadow.example", "-> STARTTLS", "<- 250 2.1.5"},
 		"reading":      {"IMAP: ", "POP3: ", "JMAP: "},
 	} {
@@ -157,6 +157,9 @@ func TestBroken(t *testing.T) {
 		for _, from := range []string{alice, "ann@guest.test"} {
 			l := send(t, w, text(from, name), tt.o, bob)
 			if l.Auth != tt.auth || !strings.HasPrefix(l.Reply, tt.reply) || (l.State == story.Refused) != (tt.reply == rejected) {
+				t.Errorf("%s of %s: %s", name, from, dump(l))
+			}
+			if tt.o.WrongKey != strings.Contains(said(l, "signature"), "with another key") || tt.o.Unlisted != strings.Contains(said(l, "verification"), "from 203.0.113.66,") {
 				t.Errorf("%s of %s: %s", name, from, dump(l))
 			}
 			if (l.Read != nil && l.Read.Identical) == (l.State == story.Refused) {
