@@ -45,6 +45,9 @@ type Checker struct {
 	Resolver       Resolver
 	SecureResolver SecureResolver
 	Budget         Budget
+	// Discovery finds the records of DMARC; nil is dmarc.Discover, the tree walk of RFC 9989. dmarc.DiscoverSuffix is the way
+	// of RFC 7489 §3.2.
+	Discovery func(ctx context.Context, r dmarc.Resolver, domain string) (dmarc.Walk, error)
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 }
@@ -116,9 +119,13 @@ func (k *Check) Header(ctx context.Context, section []byte) {
 	}
 	k.chain = a.Begin(asking, section, k.keys)
 	k.from = fromValues(section)
+	discover := k.c.Discovery
+	if discover == nil {
+		discover = dmarc.Discover
+	}
 	if author, err := dmarc.AuthorDomain(k.from); err == nil {
 		k.walk.Go(func() { // the answers stay in memory for Verdict
-			_, _ = dmarc.Discover(asking, view{k.asker, "dmarc"}, author)
+			_, _ = discover(asking, view{k.asker, "dmarc"}, author)
 		})
 	}
 }
@@ -148,7 +155,7 @@ func (k *Check) Verdict() *Verdict {
 	k.walk.Wait()
 	ctx, cancel := context.WithTimeout(k.ctx, k.c.Budget.Time)
 	defer cancel()
-	m := dmarc.Message{From: k.from}
+	m := dmarc.Message{From: k.from, Discovery: k.c.Discovery}
 	if v.SPF.Result == spf.Pass && v.SPF.Identity == "mailfrom" { // RFC 9989 §4.4.2: HELO does not count
 		m.SPF = v.SPF.Domain
 	}

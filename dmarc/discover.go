@@ -6,6 +6,8 @@ import (
 	"net"
 	"strconv"
 	"strings"
+
+	"golang.org/x/net/publicsuffix"
 )
 
 // MaxQueries is the most questions that one tree walk asks (RFC 9989 §4.10).
@@ -33,6 +35,9 @@ type Walk struct {
 	// Absent says that Domain does not exist (RFC 9989 §3.2.13). It is asked for only where the policy depends on it.
 	Absent bool
 	Steps  []Step
+
+	organizational string // of DiscoverSuffix; "": by the records that were found
+	several        bool   // a name had more than one record
 }
 
 // Found is one record of a Walk.
@@ -67,6 +72,39 @@ func Discover(ctx context.Context, r Resolver, domain string) (Walk, error) {
 	return w, nil
 }
 
+// DiscoverSuffix is Discover as RFC 7489 §3.2 and §6.6.3 has it, for those who must agree with receivers of that time: the
+// organizational domain is the one below a public suffix of a list, which is part of the program and as old as it is. Two
+// names are asked at most. Tags mean what they mean in RFC 9989; psd says nothing here, pct is not known.
+func DiscoverSuffix(ctx context.Context, r Resolver, domain string) (Walk, error) {
+	w := Walk{Domain: strings.ToLower(strings.TrimSuffix(domain, "."))}
+	org, err := publicsuffix.EffectiveTLDPlusOne(w.Domain)
+	if err != nil { // a public suffix itself
+		org = w.Domain
+	}
+	w.organizational = org
+	names := []string{w.Domain}
+	if org != w.Domain {
+		names = append(names, org)
+	}
+	for _, name := range names {
+		rec, ok, err := w.query(ctx, r, name)
+		if err != nil {
+			return w, err
+		}
+		if ok {
+			w.Found = append(w.Found, Found{name, rec})
+		}
+		if ok || w.several { // RFC 7489 §6.6.3 step 5: several end it
+			break
+		}
+	}
+	w.Steps = append(w.Steps, Step{Rule: "organizational domain " + org + ", by the list of public suffixes (RFC 7489 §3.2)"})
+	if f, ok := w.Policy(); ok && f.Domain != w.Domain && f.Record.NP != "" {
+		return w, w.exists(ctx, r)
+	}
+	return w, nil
+}
+
 // query asks for the record of one name.
 func (w *Walk) query(ctx context.Context, r Resolver, name string) (Record, bool, error) {
 	step := Step{Question: "TXT _dmarc." + name, Answer: "none"}
@@ -87,6 +125,7 @@ func (w *Walk) query(ctx context.Context, r Resolver, name string) (Record, bool
 	}
 	switch {
 	case len(found) > 1:
+		w.several = true
 		step.Answer, step.Rule = strconv.Itoa(len(found))+" records", "several records are none (RFC 9989 §4.10)"
 		return Record{}, false, nil
 	case len(found) == 0:
@@ -131,14 +170,17 @@ func (w Walk) Policy() (Found, bool) {
 			}
 		}
 	}
-	if n := len(w.Found); n > 0 && w.Found[n-1].Record.PSD == PSDYes {
+	if n := len(w.Found); n > 0 && w.Found[n-1].Record.PSD == PSDYes && w.organizational == "" {
 		return w.Found[n-1], true
 	}
 	return Found{}, false
 }
 
-// Organizational returns the organizational domain of w.Domain (RFC 9989 §4.10.2).
+// Organizational returns the organizational domain of w.Domain (RFC 9989 §4.10.2, or RFC 7489 §3.2 for DiscoverSuffix).
 func (w Walk) Organizational() string {
+	if w.organizational != "" {
+		return w.organizational
+	}
 	org := w.Domain
 	for _, f := range w.Found {
 		switch {

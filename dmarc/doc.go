@@ -14,7 +14,7 @@
 // questions and calls it. The package knows neither SPF nor DKIM, only which domains they authenticated. Every result
 // carries the questions asked, the answers, and the paragraph that decided.
 //
-// RFC 9989 (Proposed Standard): record grammar, discovery by tree walk, np, psd and t, alignment and evaluation are
-// done; RFC 8616 in that author domains may be U-labels. Reports (RFC 9990, RFC 9991) and the public suffix list of
-// RFC 7489 are not here yet.
+// RFC 9989 (Proposed Standard): record grammar, discovery by tree walk, np, psd and t, alignment and evaluation are done; RFC
+// 8616 in that author domains may be U-labels; RFC 7489 §3.2, organizational domains by the list of public suffixes, as an
+// option. Reports (RFC 9990, RFC 9991) are in package dmarc/report.
 package dmarc

@@ -150,6 +150,9 @@ type Message struct {
 	SPF string
 	// DKIM holds the d= of the signatures that passed.
 	DKIM []string
+	// Discovery finds records and organizational domains; nil is Discover, the tree walk of RFC 9989. DiscoverSuffix is the
+	// way of RFC 7489 §3.2.
+	Discovery func(ctx context.Context, r Resolver, domain string) (Walk, error)
 }
 
 // Verify finds the author domain, asks what there is to ask, and evaluates. Identifiers that cannot be aligned are
@@ -162,7 +165,11 @@ func Verify(ctx context.Context, r Resolver, m Message) Result {
 	case err != nil:
 		return Result{Value: PermError, Reason: strings.TrimPrefix(err.Error(), "dmarc: "), Err: err}
 	}
-	w, err := Discover(ctx, r, author)
+	discover := m.Discovery
+	if discover == nil {
+		discover = Discover
+	}
+	w, err := discover(ctx, r, author)
 	if err != nil {
 		return Result{Value: TempError, Reason: "DNS did not answer", Err: err, Domain: author, Steps: w.Steps}
 	}
@@ -176,7 +183,7 @@ func Verify(ctx context.Context, r Resolver, m Message) Result {
 		if domain == author || !applies || domain != org && !strings.HasSuffix(domain, "."+org) {
 			return id
 		}
-		iw, err := Discover(ctx, r, domain)
+		iw, err := discover(ctx, r, domain)
 		e.Author.Steps = append(e.Author.Steps, iw.Steps...)
 		if err != nil {
 			failed = err

@@ -72,9 +72,80 @@ const cases = `
 §4.10.2   | _dmarc.example.com=v=DMARC1; p=reject; psd=y                       | example.com      | dkim:a.example.com    | fail/reject     | example.com
 §4.10.2   | _dmarc.b.example.com=v=DMARC1; p=none; psd=n & _dmarc.example.com=v=DMARC1; p=reject | example.com | dkim:b.example.com | fail/reject | example.com
 §4.10     | _dmarc.c=v=DMARC1; p=reject                                        | 1.2.3.4.5.6.7.a.b.c | dkim:c              | pass/reject     | c
+§4.4.1    | _dmarc.example.com=v=DMARC1; p=reject                              | example.com      | dkim:a.b.c.example.com | pass/reject    | example.com
+§4.4.1    | _dmarc.example.com=v=DMARC1; p=reject                              | a.example.com    | dkim:b.example.com    | pass/reject     | example.com
+§4.4.1    | _dmarc.example.com=v=DMARC1; p=reject                              | a.example.com    | dkim:example.com      | pass/reject     | example.com
+§4.4.1    | _dmarc.example.com=v=DMARC1; p=reject                              | example.com      | dkim:example.com.evil.net | fail/reject | example.com
+§4.4.1    | _dmarc.example.com=v=DMARC1; p=reject                              | example.com      | dkim:xn--exmple-cua.com | fail/reject   | example.com
+§4.4.1    | _dmarc.example.com=v=DMARC1; p=reject; adkim=s; aspf=s             | a.example.com    | dkim:a.example.com    | pass/reject     | example.com
+§4.4.1    | _dmarc.example.com=v=DMARC1; p=reject; adkim=s; aspf=s             | a.example.com    | dkim:example.com      | fail/reject     | example.com
+§4.4.2    | _dmarc.example.com=v=DMARC1; p=reject; adkim=s; aspf=s             | a.example.com    | spf:a.example.com     | pass/reject     | example.com
+§4.4.2    | _dmarc.example.com=v=DMARC1; p=reject; aspf=s                      | a.example.com    | spf:example.com       | fail/reject     | example.com
+§4.4.2    | _dmarc.example.com=v=DMARC1; p=reject                              | a.example.com    | spf:example.com       | pass/reject     | example.com
+§4.4.2    | _dmarc.example.com=v=DMARC1; p=reject                              | example.com      | spf:example.net dkim:example.com | pass/reject | example.com
+§4.4.2    | _dmarc.example.com=v=DMARC1; p=reject                              | example.com      | spf:example.com dkim:example.net | pass/reject | example.com
+§4.4.2    | _dmarc.example.com=v=DMARC1; p=reject                              | example.com      | spf:example.net dkim:example.net | fail/reject | example.com
+§4.7 adkim| _dmarc.example.com=v=DMARC1; p=reject; adkim=S                     | example.com      | dkim:a.example.com    | fail/reject     | example.com
+§4.7 adkim| _dmarc.example.com=v=DMARC1; p=reject; adkim=strict                | example.com      | dkim:a.example.com    | pass/reject     | example.com
+§4.7 adkim| _dmarc.example.com=v=DMARC1; p=reject; adkim=                      | example.com      | dkim:a.example.com    | pass/reject     | example.com
+§4.7 adkim| _dmarc.example.com=v=DMARC1; p=reject; adkim=r                     | example.com      | dkim:a.example.com    | pass/reject     | example.com
+§4.7 aspf | _dmarc.example.com=v=DMARC1; p=reject; aspf=x                      | example.com      | spf:a.example.com     | pass/reject     | example.com
+§4.7 p    | _dmarc.example.com=v=DMARC1; p=REJECT                              | example.com      |                       | fail/reject     | example.com
+§4.7 p    | _dmarc.example.com=v=DMARC1;p=reject                               | example.com      |                       | fail/reject     | example.com
+§4.7 p    | _dmarc.example.com=v=DMARC1; rua=mailto:d@example.com; p=reject    | example.com      |                       | fail/reject     | example.com
+§4.7 p    | _dmarc.example.com=v=DMARC1; p=none; p=reject                      | example.com      |                       | fail/none       | example.com
+§4.7 sp   | _dmarc.example.com=v=DMARC1; p=reject; sp=quarantine               | a.b.c.example.com |                      | fail/quarantine | example.com
+§4.7 sp   | _dmarc.example.com=v=DMARC1; p=none; sp=reject                     | a.example.com    | dkim:a.example.com    | pass/reject     | example.com
+§4.7 sp   | _dmarc.a.example.com=v=DMARC1; p=none; sp=reject & _dmarc.example.com=v=DMARC1; p=quarantine | b.a.example.com | | fail/quarantine | example.com
+§4.7 np   | _dmarc.example.com=v=DMARC1; p=none; sp=none; np=quarantine        | no.example.com   |                       | fail/quarantine | example.com
+§4.7 np   | _dmarc.example.com=v=DMARC1; p=none; np=reject; t=y                | no.example.com   |                       | fail/quarantine | example.com
+§4.7 np   | _dmarc.example.com=v=DMARC1; p=none; sp=reject; np=none            | no.example.com   |                       | fail/none       | example.com
+§4.7 np   | _dmarc.example.com=v=DMARC1; p=none; np=reject                     | a.b.no.example.com |                     | fail/reject     | example.com
+§4.7 np   | _dmarc.no.example.com=v=DMARC1; p=none & _dmarc.example.com=v=DMARC1; p=reject; np=reject | no.example.com | | fail/none       | example.com
+§4.7 np   | _dmarc.example.com=v=DMARC1; p=none; np=reject                     | no.example.com   | dkim:example.com      | pass/reject     | example.com
+§4.7 t    | _dmarc.example.com=v=DMARC1; p=reject; t=n                         | example.com      |                       | fail/reject     | example.com
+§4.7 t    | _dmarc.example.com=v=DMARC1; p=reject; t=Y                         | example.com      |                       | fail/quarantine | example.com
+§4.7 t    | _dmarc.example.com=v=DMARC1; p=reject; t=yes                       | example.com      |                       | fail/reject     | example.com
+§4.7 t    | _dmarc.example.com=v=DMARC1; p=reject; sp=quarantine; t=y          | a.example.com    |                       | fail/none       | example.com
+§4.7 t    | _dmarc.example.com=v=DMARC1; p=reject; t=y                         | example.com      | dkim:example.com      | pass/quarantine | example.com
+§4.7 rest | _dmarc.example.com=v=DMARC1; p=reject; pct=0                       | example.com      |                       | fail/reject     | example.com
+§4.7 rest | _dmarc.example.com=v=DMARC1; p=reject; ri=3600; rf=afrf            | example.com      |                       | fail/reject     | example.com
+§4.7 rest | _dmarc.example.com=v=DMARC1; p=reject; color=red; fo=9             | example.com      |                       | fail/reject     | example.com
+§4.7 v    | _dmarc.example.com=v=DMARC2; p=reject                              | example.com      |                       | none/           | example.com
+§4.7 v    | _dmarc.example.com=v=DMARC1 p=reject                               | example.com      |                       | none/           | example.com
+§4.7 v    | _dmarc.example.com=; v=DMARC1; p=reject                            | example.com      |                       | none/           | example.com
+§4.7 v    | _dmarc.example.com="v=DMARC1; p=reject"                            | example.com      |                       | none/           | example.com
+§4.8 ABNF | _dmarc.example.com=v=DMARC1 ; p = reject ; sp = none ;             | a.example.com    |                       | fail/none       | example.com
+§4.8 ABNF | _dmarc.example.com=v=DMARC1;;p=reject;;                            | example.com      |                       | fail/reject     | example.com
+§4.8 ABNF | _dmarc.example.com=v=DMARC1; p reject                              | example.com      |                       | permerror/      | example.com
+§4.8 ABNF | _dmarc.example.com=v=DMARC1; P=reject; p=none                      | example.com      |                       | fail/none       | example.com
+§4.10 2   | _dmarc.a.example.com=junk & _dmarc.example.com=v=DMARC1; p=reject  | a.example.com    | dkim:a.example.com    | pass/reject     | example.com
+§4.10 2   | _dmarc.a.example.com=v=DMARC1; p=none & _dmarc.a.example.com=v=DMARC1; p=none; t=y | a.example.com | dkim:a.example.com   | none/           | a.example.com
+§4.10 2   | _dmarc.example.com=v=DMARC1; p=reject; psd=n & _dmarc.com=v=DMARC1; p=none; psd=y | a.example.com | dkim:b.example.com | pass/reject | example.com
+§4.10 2   | _dmarc.a.example.com=v=DMARC1; p=reject; psd=u & _dmarc.example.com=v=DMARC1; p=none | b.a.example.com | dkim:c.example.com | pass/none | example.com
+§4.10     | _dmarc.d.e.f.g.h.example.com=v=DMARC1; p=reject                    | 1.2.3.4.5.a.b.c.d.e.f.g.h.example.com |  | fail/reject     | d.e.f.g.h.example.com
+§4.10     | _dmarc.c.d.e.f.g.h.example.com=v=DMARC1; p=reject                  | 1.2.3.4.5.a.b.c.d.e.f.g.h.example.com |  | none/           | 1.2.3.4.5.a.b.c.d.e.f.g.h.example.com
+§4.10     | _dmarc.1.2.3.4.5.a.b.c.d.e.f.g.h.example.com=v=DMARC1; p=reject    | 1.2.3.4.5.a.b.c.d.e.f.g.h.example.com |  | fail/reject     | 1.2.3.4.5.a.b.c.d.e.f.g.h.example.com
+§4.10.1   | _dmarc.example.com=v=DMARC1; p=none; sp=reject                     | example.com      | dkim:a.example.com    | pass/none       | example.com
+§4.10.1   | _dmarc.com=v=DMARC1; p=reject                                      | example.com      | dkim:other.com        | pass/reject     | com
+§4.10.1   | _dmarc.com=v=DMARC1; p=none; sp=quarantine; np=reject; psd=y       | no.example.com   | dkim:example.com      | pass/reject     | example.com
+§4.10.1   | _dmarc.co.uk=v=DMARC1; p=reject; psd=y                             | a.example.co.uk  | dkim:example.co.uk    | pass/reject     | example.co.uk
+§4.10.1   | _dmarc.co.uk=v=DMARC1; p=reject; psd=y & _dmarc.example.co.uk=v=DMARC1; p=none | a.example.co.uk | dkim:b.example.co.uk | pass/none  | example.co.uk
+§4.10.1   | _dmarc.example.com=v=DMARC1; p=quarantine; rua=http:               | example.com      |                       | fail/quarantine | example.com
+§4.10.1   | _dmarc.example.com=v=DMARC1; p=; rua=mailto:d@example.com          | example.com      |                       | fail/none       | example.com
+§4.10.1   | _dmarc.a.example.com=v=DMARC1; p=junk & _dmarc.example.com=v=DMARC1; p=reject | a.example.com |                       | permerror/      | example.com
+§4.10.2   | _dmarc.example.com=v=DMARC1; p=reject & _dmarc.com=v=DMARC1; p=none; psd=y | example.com  | dkim:example.com      | pass/reject     | example.com
+§4.10.2   | _dmarc.a.example.com=v=DMARC1; p=reject; psd=y & _dmarc.example.com=v=DMARC1; p=none | x.a.example.com | dkim:example.com | fail/reject | x.a.example.com
+§4.10.2   | _dmarc.a.example.com=v=DMARC1; p=reject; psd=y                     | y.x.a.example.com | dkim:x.a.example.com | pass/reject     | x.a.example.com
+§4.10.2   | _dmarc.a.example.com=v=DMARC1; p=reject; psd=y                     | x.a.example.com  | dkim:y.a.example.com  | fail/reject     | x.a.example.com
+§4.10.2   | _dmarc.example.com=v=DMARC1; p=reject & _dmarc.a.example.com=v=DMARC1; p=none; psd=n | example.com | dkim:x.a.example.com | fail/reject | example.com
+§4.10.2   | _dmarc.example.com=v=DMARC1; p=reject                              | example.com.     | dkim:example.com      | pass/reject     | example.com
 `
 
 func TestCases(t *testing.T) {
+	if n := strings.Count(cases, "§"); n < 120 {
+		t.Errorf("%d cases", n)
+	}
 	for line := range strings.SplitSeq(strings.TrimSpace(cases), "\n") {
 		f := strings.Split(line, "|")
 		for i := range f {
