@@ -39,7 +39,7 @@ func (e *evaluation) addresses(name string, v4, own bool) ([]netip.Addr, *Error)
 }
 
 // inNet reports whether the host is within the prefix length of one of the addresses (RFC 7208 §5.3).
-func (e *evaluation) inNet(addrs []netip.Addr, t Term) bool {
+func (e *evaluation) inNet(addrs []netip.Addr, t *Term) bool {
 	bits := t.Bits6
 	if e.c.IP.Is4() {
 		bits = t.Bits4
@@ -52,7 +52,7 @@ func (e *evaluation) inNet(addrs []netip.Addr, t Term) bool {
 	return false
 }
 
-func (e *evaluation) mx(name string, t Term) (bool, *Error) {
+func (e *evaluation) mx(name string, t *Term) (bool, *Error) {
 	mx, err := e.r.LookupMX(e.ctx, name)
 	switch {
 	case err != nil && !notFound(err):

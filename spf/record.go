@@ -48,56 +48,57 @@ func ParseRecord(txt string) (*Record, error) {
 		}
 	}
 	r := &Record{Terms: make([]Term, 0, strings.Count(txt, " "))}
-	seen := map[string]bool{}
-	for text := range strings.SplitSeq(txt[len("v=spf1"):], " ") {
-		if text == "" {
+	redirect, exp := false, false
+	for rest := txt[len("v=spf1"):]; rest != ""; {
+		var text string
+		if text, rest, _ = strings.Cut(rest, " "); text == "" {
 			continue
 		}
-		t, err := parseTerm(text)
-		if err != nil {
+		r.Terms = append(r.Terms, Term{})
+		t := &r.Terms[len(r.Terms)-1]
+		if err := t.parse(text); err != nil {
 			return nil, err
 		}
-		if t.Modifier && (t.Name == "redirect" || t.Name == "exp") {
-			if seen[t.Name] {
-				return nil, syntax(text, t.Name+"= appears twice") // RFC 7208 §6
-			}
-			seen[t.Name] = true
+		if t.Modifier && (t.Name == "redirect" && redirect || t.Name == "exp" && exp) {
+			return nil, syntax(text, t.Name+"= appears twice") // RFC 7208 §6
 		}
-		r.Terms = append(r.Terms, t)
+		redirect = redirect || t.Modifier && t.Name == "redirect"
+		exp = exp || t.Modifier && t.Name == "exp"
 	}
 	return r, nil
 }
 
 // modifier returns the value of a modifier, and whether the record has it.
-func (r *Record) modifier(name string) (Term, bool) {
-	for _, t := range r.Terms {
-		if t.Modifier && t.Name == name {
+func (r *Record) modifier(name string) (*Term, bool) {
+	for i := range r.Terms {
+		if t := &r.Terms[i]; t.Modifier && t.Name == name {
 			return t, true
 		}
 	}
-	return Term{}, false
+	return nil, false
 }
 
 // hasAll reports whether the record has an all mechanism, which makes redirect= void.
 func (r *Record) hasAll() bool {
-	for _, t := range r.Terms {
-		if !t.Modifier && t.Name == "all" {
+	for i := range r.Terms {
+		if t := &r.Terms[i]; !t.Modifier && t.Name == "all" {
 			return true
 		}
 	}
 	return false
 }
 
-func parseTerm(text string) (Term, error) {
+func (t *Term) parse(text string) error {
+	t.Text = text
 	if n := modifierName(text); n > 0 {
-		t := Term{Text: text, Name: strings.ToLower(text[:n]), Modifier: true, Domain: text[n+1:]}
+		t.Name, t.Modifier, t.Domain = strings.ToLower(text[:n]), true, text[n+1:]
 		check := checkMacroString
 		if t.Name == "redirect" || t.Name == "exp" {
 			check = checkDomainSpec
 		}
-		return t, check(t.Domain, text)
+		return check(t.Domain, text)
 	}
-	t := Term{Text: text, Qualifier: Pass, Bits4: 32, Bits6: 128}
+	t.Qualifier, t.Bits4, t.Bits6 = Pass, 32, 128
 	rest := text
 	switch rest[0] {
 	case '+':
@@ -109,12 +110,12 @@ func parseTerm(text string) (Term, error) {
 	case '?':
 		t.Qualifier, rest = Neutral, rest[1:]
 	}
-	end := strings.IndexAny(rest, ":/")
-	if end < 0 {
-		end = len(rest)
+	end := 0
+	for end < len(rest) && rest[end] != ':' && rest[end] != '/' {
+		end++
 	}
 	t.Name, rest = strings.ToLower(rest[:end]), rest[end:]
-	return t, t.parseArguments(rest)
+	return t.parseArguments(rest)
 }
 
 // modifierName returns the length of the name of a modifier, or 0 where the term is none.

@@ -50,6 +50,7 @@ func Verify(ctx context.Context, r Resolver, req Request, o Options) *Check {
 	if req.MailFrom == "" {
 		c.Identity, c.Sender = "helo", "postmaster@"+req.HELO
 	}
+	c.Steps = make([]Step, 0, 24)
 	e := &evaluation{r: r, o: o, c: c}
 	at := strings.LastIndexByte(c.Sender, '@')
 	e.local, e.domain = c.Sender[:max(at, 0)], c.Sender[at+1:]
@@ -98,7 +99,8 @@ func (e *evaluation) check(domain string, outer bool) (Result, *Error) {
 	if rec == nil {
 		return res, err
 	}
-	for _, t := range rec.Terms {
+	for i := range rec.Terms {
+		t := &rec.Terms[i]
 		if t.Modifier {
 			continue
 		}
@@ -170,23 +172,24 @@ func (e *evaluation) record(domain string) (*Record, Result, *Error) {
 		e.step(question, err.Error(), "temporary (RFC 7208 §4.4)")
 		return nil, TempError, &Error{Code: CodeDNS, Domain: domain, Text: "record cannot be looked up", Err: err}
 	}
-	var found []string
+	found, n := "", 0
 	for _, txt := range txts {
 		if IsRecord(txt) {
-			found = append(found, txt)
+			found = txt
+			n++
 		}
 	}
-	switch len(found) {
+	switch n {
 	case 0:
 		e.step(question, "no text that begins with v=spf1", "no record (RFC 7208 §4.5)")
 		return nil, None, nil
 	case 1:
 	default:
-		e.step(question, strconv.Itoa(len(found))+" records", "more than one (RFC 7208 §4.5)")
+		e.step(question, strconv.Itoa(n)+" records", "more than one (RFC 7208 §4.5)")
 		return nil, PermError, &Error{Code: CodeMany, Domain: domain, Text: "more than one record"}
 	}
-	e.step(question, found[0], "")
-	rec, err := ParseRecord(found[0])
+	e.step(question, found, "")
+	rec, err := ParseRecord(found)
 	if err != nil {
 		var se *Error
 		if !errors.As(err, &se) {
@@ -216,7 +219,7 @@ func (e *evaluation) void() *Error {
 }
 
 // match evaluates one mechanism (RFC 7208 §5).
-func (e *evaluation) match(t Term, domain string) (bool, *Error) {
+func (e *evaluation) match(t *Term, domain string) (bool, *Error) {
 	switch t.Name {
 	case "all":
 		return true, nil
@@ -293,6 +296,9 @@ func (e *evaluation) explain(rec *Record, domain string) {
 
 // expand expands a domain-spec and cuts it to what a name can hold (RFC 7208 §7.3).
 func (e *evaluation) expand(spec, domain string) (string, *Error) {
+	if !strings.Contains(spec, "%") && len(spec) <= 253 {
+		return spec, nil
+	}
 	s, err := e.expandWith(spec, domain, termLetters)
 	for len(strings.TrimSuffix(s, ".")) > 253 {
 		_, rest, ok := strings.Cut(s, ".")

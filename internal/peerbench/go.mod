@@ -5,6 +5,7 @@ go 1.26.0
 replace github.com/mailbricks/mailbricks => ../..
 
 require (
+	blitiri.com.ar/go/spf v1.6.0
 	github.com/emersion/go-msgauth v0.7.0
 	github.com/emersion/go-smtp v0.25.1
 	github.com/mailbricks/mailbricks v0.0.0-00010101000000-000000000000
