@@ -88,6 +88,7 @@ func (e *evaluation) mx(name string, t *Term) (bool, *Error) {
 // ptrNames returns the validated names of the host (RFC 7208 §5.5). Errors are no names.
 func (e *evaluation) ptrNames() []string {
 	names, err := e.r.LookupAddr(e.ctx, e.c.IP.String())
+	e.nameless = err == nil && len(names) == 0 || notFound(err)
 	if err != nil {
 		e.step("PTR "+e.c.IP.String(), err.Error(), "no names (RFC 7208 §5.5)")
 		return nil

@@ -85,6 +85,7 @@ type evaluation struct {
 	lookups       int
 	voids         int
 	validated     *string // of %{p}
+	nameless      bool    // the address has no name
 }
 
 func (e *evaluation) step(question, answer, rule string) {
@@ -254,7 +255,11 @@ func (e *evaluation) match(t *Term, domain string) (bool, *Error) {
 	case "mx":
 		return e.mx(name, t)
 	default: // ptr
-		return e.ptr(name), nil
+		match := e.ptr(name)
+		if e.nameless {
+			return false, e.void()
+		}
+		return match, nil
 	}
 }
 
