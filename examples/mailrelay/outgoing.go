@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/mtasts"
+	"github.com/mailbricks/mailbricks/mtasts/dane"
 	"github.com/mailbricks/mailbricks/smtp/route"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
@@ -27,7 +28,8 @@ type Outgoing struct {
 		route.Resolver
 		mtasts.Resolver
 	}
-	// Secure, if not nil, is asked for MX hosts instead, and tells the DNSSEC state, on which REQUIRETLS may rely.
+	// Secure, if not nil, is asked for MX hosts instead, and tells the DNSSEC state, on which REQUIRETLS may rely. If it is a
+	// dane.Resolver too, the TLSA records of hosts decide about their certificates.
 	Secure route.SecureResolver
 	// Port is that of MX hosts; 0: 25.
 	Port int
@@ -54,7 +56,8 @@ func (o Outgoing) redirect(hostport string) string {
 
 // Router returns a Next that sends to the MX hosts of each domain, under its MTA-STS policy if it has one.
 func (o Outgoing) Router() *route.Router {
-	return &route.Router{Resolver: o.Resolver, Secure: o.Secure, Client: o.config(), Port: o.Port, Allow: o.Allow, Redirect: o.redirect,
+	records, _ := o.Secure.(dane.Resolver)
+	return &route.Router{Resolver: o.Resolver, Secure: o.Secure, DANE: records, Client: o.config(), Port: o.Port, Allow: o.Allow, Redirect: o.redirect,
 		STS: &mtasts.Fetcher{Resolver: o.Resolver, Transport: o.transport(), Cache: &mtasts.MemoryCache{}}, Logger: o.Logger}
 }
 
