@@ -31,7 +31,7 @@ type SecureResolver interface {
 
 // A BudgetError says that a question was not asked because the checks of the message had used up their Budget.
 type BudgetError struct {
-	Check    string // which one wanted to know: "spf", "dkim", "arc" or "dmarc"
+	Check    string // which one wanted to know: "spf", "dkim", "arc", "dmarc" or "iprev"
 	Question string // "TXT example.com"
 	Queries  int    // what the check was allowed
 }
@@ -68,7 +68,7 @@ type Question struct {
 	Err    error
 	DNSSEC DNSSEC
 	Took   time.Duration
-	// Checks are those that wanted to know: "spf", "dkim", "arc", "dmarc".
+	// Checks are those that wanted to know: "spf", "dkim", "arc", "dmarc", "iprev".
 	Checks []string
 }
 
@@ -83,6 +83,7 @@ type asker struct {
 	log   []*asked
 	spf   int // how many of them SPF asked
 	arc   int // and ARC
+	iprev int // and the look-up of names
 }
 
 // An asked is a question on its way, then answered.
@@ -126,6 +127,8 @@ func (a *asker) enter(check, qtype, name string) (e *asked, mine bool, err error
 			share(&a.spf, limit*3/4)
 		case "arc":
 			share(&a.arc, limit/10)
+		case "iprev":
+			share(&a.iprev, limit/10)
 		}
 		if over {
 			cause := &BudgetError{Check: check, Question: key, Queries: limit}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/auth/arc"
+	"github.com/mailbricks/mailbricks/auth/reputation"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/dmarc"
 	"github.com/mailbricks/mailbricks/internal/header"
@@ -27,8 +28,8 @@ const (
 
 // A Budget is what the checks of one message may use, all together. The zero value has the defaults.
 type Budget struct {
-	// Queries is how many different questions may be asked of DNS, three quarters of them by SPF, a tenth by ARC; 0:
-	// DefaultQueries.
+	// Queries is how many different questions may be asked of DNS, three quarters of them by SPF, a tenth by ARC and by
+	// IPRev each; 0: DefaultQueries.
 	Queries int
 	// Signatures is how many DKIM signatures are checked; 0: dkim.DefaultMaxSignatures.
 	Signatures int
@@ -45,6 +46,8 @@ type Checker struct {
 	Resolver       Resolver
 	SecureResolver SecureResolver
 	Budget         Budget
+	// IPRev has the names of the address looked up too (RFC 8601 §3). Nothing else depends on them.
+	IPRev bool
 	// Discovery finds the records of DMARC; nil is dmarc.Discover, the tree walk of RFC 9989. dmarc.DiscoverSuffix is the way
 	// of RFC 7489 §3.2.
 	Discovery func(ctx context.Context, r dmarc.Resolver, domain string) (dmarc.Walk, error)
@@ -68,6 +71,7 @@ type Check struct {
 	conn    Connection
 	sender  chan struct{} // closed when spf is there
 	spf     *spf.Check
+	reverse *reputation.Reverse
 	endSPF  context.CancelFunc
 	ctx     context.Context // of Header, for the look-ups that follow
 	endKeys context.CancelFunc
@@ -88,8 +92,16 @@ func (c Checker) Begin(ctx context.Context, conn Connection) *Check {
 	}
 	k := &Check{c: c, conn: conn, asker: newAsker(c), sender: make(chan struct{})}
 	ctx, k.endSPF = context.WithTimeout(ctx, c.Budget.Time)
+	var names sync.WaitGroup
+	if c.IPRev && conn.IP.IsValid() {
+		names.Go(func() {
+			v := reputation.IPRev(ctx, view{k.asker, "iprev"}, conn.IP)
+			k.reverse = &v
+		})
+	}
 	go func() {
 		defer close(k.sender)
+		defer names.Wait()
 		req := spf.Request{IP: conn.IP, HELO: conn.HELO, MailFrom: conn.MailFrom}
 		k.spf = spf.Verify(ctx, view{k.asker, "spf"}, req, spf.Options{Receiver: c.ID, Now: c.Now})
 		if over, ok := errors.AsType[*BudgetError](k.spf.Err); ok {
@@ -151,7 +163,7 @@ func (k *Check) Verdict() *Verdict {
 	v := &Verdict{DKIM: k.keys.Results(), ARC: k.chain.Result()}
 	v.ARC.RemoteIP = k.conn.IP.Unmap()
 	<-k.sender
-	v.SPF = k.spf
+	v.SPF, v.IPRev = k.spf, k.reverse
 	k.walk.Wait()
 	ctx, cancel := context.WithTimeout(k.ctx, k.c.Budget.Time)
 	defer cancel()

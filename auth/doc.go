@@ -23,6 +23,6 @@
 // three quarters of the questions and ARC a tenth, so that neither the domain in MAIL FROM nor a long chain can use up
 // those about the author.
 //
-// Done: RFC 7208, RFC 6376, RFC 8617, RFC 9989 through the packages beside this one, and RFC 8601 for the field. Not done:
-// reverse names of the peer (iprev, RFC 8601 §3).
+// Done: RFC 7208, RFC 6376, RFC 8617, RFC 9989 through the packages beside this one, RFC 8601 for the field and, if asked
+// for, the names of the peer (iprev, §3). A Verdict prints as that field, as a trace for people and as JSON.
 package auth

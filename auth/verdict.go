@@ -8,6 +8,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/auth/arc"
 	"github.com/mailbricks/mailbricks/auth/authres"
+	"github.com/mailbricks/mailbricks/auth/reputation"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/dmarc"
 	"github.com/mailbricks/mailbricks/spf"
@@ -20,6 +21,8 @@ type Verdict struct {
 	// ARC is the chain of hosts that sealed the message on its way; whom of them to believe is for others to say.
 	ARC   *arc.Result
 	DMARC dmarc.Result
+	// IPRev is nil unless the Checker asks for it.
+	IPRev *reputation.Reverse
 	// Field is the Authentication-Results field, with its final CRLF.
 	Field []byte
 	// Questions is what was asked of DNS, each question once, in the order asked.
@@ -29,14 +32,14 @@ type Verdict struct {
 // A Step is one of those that led to a verdict. One with a Question is an answer and what followed from it; one
 // without is a rule alone. The last step of each check says its result.
 type Step struct {
-	Check    string // "spf", "dkim", "arc" or "dmarc"
+	Check    string // "spf", "dkim", "arc", "dmarc" or "iprev"
 	Question string // "TXT example.com"
 	Answer   string // the records, or the error
 	DNSSEC   DNSSEC
 	Rule     string
 }
 
-// Trace returns the steps of all checks, in the order SPF, DKIM, ARC, DMARC. Of a message without chain
+// Trace returns the steps of all checks, in the order SPF, DKIM, ARC, DMARC, IPRev. Of a message without chain
 // ARC has no step.
 func (v *Verdict) Trace() []Step {
 	states := map[string]DNSSEC{}
@@ -72,6 +75,18 @@ func (v *Verdict) Trace() []Step {
 		add("dmarc", s.Question, s.Answer, s.Rule)
 	}
 	add("dmarc", "", "", result(string(v.DMARC.Value), v.DMARC.Reason))
+	if v.IPRev != nil {
+		for _, q := range v.Questions {
+			if slices.Contains(q.Checks, "iprev") {
+				answer := strings.Join(q.Answer, "\n")
+				if q.Err != nil {
+					answer = "none" // or an error, which the result tells
+				}
+				add("iprev", q.String(), answer, "")
+			}
+		}
+		add("iprev", "", "", result(string(v.IPRev.Result), strings.Join(v.IPRev.Names, " ")))
+	}
 	return out
 }
 
@@ -108,7 +123,7 @@ func (v *Verdict) Undecided() bool {
 	return slices.ContainsFunc(v.DKIM, func(r dkim.Result) bool { return r.Value == dkim.TempError })
 }
 
-// Secure reports whether a check ("spf", "dkim", "arc" or "dmarc") rests on answers that DNSSEC secures, all of them.
+// Secure reports whether a check ("spf", "dkim", "arc", "dmarc" or "iprev") rests on answers that DNSSEC secures, all of them.
 func (v *Verdict) Secure(check string) bool {
 	n := 0
 	for _, q := range v.Questions {
@@ -138,5 +153,9 @@ func (v *Verdict) field(id string) []byte {
 	if v.ARC.Value != arc.None {
 		entries = append(entries, v.ARC)
 	}
-	return authres.Append(nil, id, append(entries, v.DMARC)...)
+	entries = append(entries, v.DMARC)
+	if v.IPRev != nil {
+		entries = append(entries, v.IPRev)
+	}
+	return authres.Append(nil, id, entries...)
 }
