@@ -81,10 +81,10 @@ func verify(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Writ
 		return err
 	}
 	if *asJSON {
-		err = writeJSON(stdout, verifyJSON{string(v.SPF.Result), v.DKIMResult(), string(v.ARC.Value), string(v.DMARC.Value), string(v.Field), v.DMARC.Reason, traceJSON(v.Trace())})
+		err = writeJSON(stdout, v)
 	} else {
 		fmt.Fprintln(stdout, strings.ReplaceAll(string(v.Field), "\r", ""))
-		err = writeTrace(stdout, v.Trace())
+		_, err = stdout.Write(auth.AppendTrace(nil, v.Trace()))
 	}
 	if err != nil {
 		return err
@@ -124,7 +124,7 @@ func checkSPF(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Wr
 		if r.Explanation != "" {
 			fmt.Fprintf(stdout, "%s explains: %s\n\n", r.Domain, r.Explanation)
 		}
-		err = writeTrace(stdout, slices.DeleteFunc(v.Trace(), func(s auth.Step) bool { return s.Check != "spf" }))
+		_, err = stdout.Write(auth.AppendTrace(nil, slices.DeleteFunc(v.Trace(), func(s auth.Step) bool { return s.Check != "spf" })))
 	}
 	if err != nil {
 		return err

@@ -7,20 +7,8 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/mailbricks/mailbricks/auth"
 	"github.com/mailbricks/mailbricks/dkim"
 )
-
-type verifyJSON struct {
-	SPF   string `json:"spf"`
-	DKIM  string `json:"dkim"`
-	ARC   string `json:"arc"`
-	DMARC string `json:"dmarc"`
-	Field string `json:"authentication_results"`
-	// Reason is why DMARC says what it says.
-	Reason string     `json:"reason"`
-	Trace  []stepJSON `json:"trace"`
-}
 
 type spfJSON struct {
 	Result      string `json:"result"`
@@ -38,22 +26,6 @@ type signatureJSON struct {
 	Reason    string `json:"reason"`
 }
 
-type stepJSON struct {
-	Check    string `json:"check"`
-	Question string `json:"question,omitempty"`
-	Answer   string `json:"answer,omitempty"`
-	DNSSEC   string `json:"dnssec,omitempty"`
-	Rule     string `json:"rule,omitempty"`
-}
-
-func traceJSON(steps []auth.Step) []stepJSON {
-	out := make([]stepJSON, len(steps))
-	for i, s := range steps {
-		out[i] = stepJSON{s.Check, s.Question, s.Answer, s.DNSSEC.String(), s.Rule}
-	}
-	return out
-}
-
 func signaturesJSON(results []dkim.Result) []signatureJSON {
 	out := make([]signatureJSON, len(results))
 	for i, r := range results {
@@ -67,36 +39,6 @@ func writeJSON(w io.Writer, v any) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
 	return e.Encode(v)
-}
-
-// writeTrace prints a question a line, its answer below, and the rules between them.
-func writeTrace(w io.Writer, steps []auth.Step) error {
-	var b strings.Builder
-	check := ""
-	for _, s := range steps {
-		if s.Check != check {
-			check = s.Check
-			fmt.Fprintln(&b, strings.ToUpper(check))
-		}
-		switch {
-		case s.Question != "":
-			fmt.Fprintf(&b, "  ? %s", printable(s.Question))
-			if s.DNSSEC != auth.Unknown {
-				fmt.Fprintf(&b, "  (%s)", s.DNSSEC)
-			}
-			b.WriteByte('\n')
-			for line := range strings.SplitSeq(s.Answer, "\n") {
-				fmt.Fprintf(&b, "      %s\n", printable(line))
-			}
-		case s.Answer != "":
-			fmt.Fprintf(&b, "  . %s\n", printable(s.Answer))
-		}
-		if s.Rule != "" {
-			fmt.Fprintf(&b, "  => %s\n", printable(s.Rule))
-		}
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }
 
 // writeSignatures prints each signature with its trace.
