@@ -306,12 +306,16 @@ func withCRLF(raw []byte) []byte {
 // Verify verifies a whole message: one Result a signature, none for a message without. Lines of r end with CRLF; for
 // a message with LF alone, as in a file, put a CRLFReader in front. The error is r's, or for a header section over 1 MiB.
 func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
-	br := bufio.NewReaderSize(r, readSize)
+	rest, ok := r.(interface{ Len() int }) // bytes.Reader, strings.Reader, bytes.Buffer
+	size := readSize
+	if ok {
+		size = min(size, rest.Len()+1)
+	}
+	br := bufio.NewReaderSize(r, size)
 	section, err := header.Read(br, 0)
 	if err != nil {
 		return nil, fmt.Errorf("dkim: read: %w", err)
 	}
-	rest, ok := r.(interface{ Len() int }) // bytes.Reader, strings.Reader, bytes.Buffer
 	c := v.begin(ctx, section, ok && rest.Len() == 0)
 	defer c.Close()
 	if err := copyBody(c, br); err != nil {
