@@ -173,7 +173,26 @@ func domainSPF(ctx context.Context, r auth.SecureResolver, domain string) findin
 		}
 		break
 	}
+	if rec, err := spf.ParseRecord(f.Record); err == nil {
+		wide(&f, rec)
+	}
 	return f
+}
+
+// maxSenders is how many IPv4 addresses a record may name itself before somebody else is likely to have one of them.
+const maxSenders = 1 << 16
+
+// wide looks at how many addresses may send.
+func wide(f *finding, rec *spf.Record) {
+	n := 0
+	for _, t := range rec.Terms {
+		if t.Qualifier == spf.Pass && t.Name == "ip4" {
+			n += 1 << (32 - t.Net.Bits())
+		}
+	}
+	if n > maxSenders {
+		f.wrong(fmt.Sprintf("%d IPv4 addresses may send for the domain: whoever rents one of them can", n), "name the hosts that send, not the whole network of a provider")
+	}
 }
 
 func domainKey(ctx context.Context, r auth.SecureResolver, selector, domain string) finding {

@@ -259,6 +259,7 @@ _smtp._tls.bad.example. IN TXT "v=TLSRPTv1; rua=ftp://bad.example"
 _25._tcp.nowhere.bad.example. IN TLSA 3 1 1 00
 s._domainkey.bad.example. IN TXT "v=DKIM1; p="
 loop.example. IN TXT "v=spf1 redirect=loop.example"
+wide.example. IN TXT "v=spf1 ip4:10.0.0.0/15 ip4:192.0.2.0/24 -all"
 `)
 	type result struct {
 		Domain string
@@ -285,6 +286,9 @@ loop.example. IN TXT "v=spf1 redirect=loop.example"
 		if s := strings.Join(text, ","); s != want.text || status != want.status || got.Domain != domain {
 			t.Errorf("%s: %s, status %d, %v", domain, s, status, err)
 		}
+	}
+	if out, status, _ := mailcheck(t, "domain", "-zone", f.path("zone2"), "wide.example"); status != 1 || !strings.Contains(out, "! 131328 IPv4 addresses may send") {
+		t.Errorf("status %d, %s", status, out)
 	}
 	if out, status, _ := mailcheck(t, "domain", "-zone", f.path("zone2"), "bad.example"); status != 1 || !strings.Contains(out, "! anybody may send: +all\n") {
 		t.Errorf("status %d, %s", status, out)
