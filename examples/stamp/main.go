@@ -1,6 +1,7 @@
-// Stamp mints and checks Hashcash stamps: package hashcash at the command line.
+// Stamp mints and checks postage: packages hashcash and equihash at the command line.
 //
 //	go run -C examples ./stamp mint -bits 20 bob@example.com
+//	go run -C examples ./stamp mint -scheme equihash bob@example.com
 package main
 
 import (
@@ -15,12 +16,14 @@ import (
 
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/hashcash/postage/equihash"
 )
 
 const usage = `stamp mints and checks postage for mail.
 
   stamp mint -bits 20 bob@example.com         one stamp on stdout
   stamp mint -bits 24 -x bob@example.com      the whole X-Hashcash header field
+  stamp mint -scheme equihash bob@example.com a stamp that takes memory, too: 120 MiB
   stamp check -bits 20 -resource bob@example.com -db spent.txt STAMP
   stamp bench -seconds 2                      hashes a second and core, for each kernel
 `
@@ -45,35 +48,53 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return cli.Usagef("the first word is mint, check or bench: try stamp -h")
 }
 
-func scheme(name string) error {
-	switch name {
+// price resolves -scheme and -bits; less than 0 is the scheme's default.
+func price(scheme string, bits int) (int, error) {
+	least, most, usual := 1, 64, hashcash.DefaultBits
+	switch scheme {
 	case "hashcash":
-		return nil
 	case "equihash":
-		return cli.NotBuilt("-scheme equihash")
+		least, most, usual = 0, equihash.MaxBits, 0
+	default:
+		return 0, cli.Usagef("-scheme %s: there are hashcash and equihash", scheme)
 	}
-	return cli.Usagef("-scheme %s: there is hashcash", name)
+	if bits == unset {
+		bits = usual
+	}
+	if bits < least || bits > most {
+		return 0, cli.Usagef("-bits %d: %s takes %d to %d", bits, scheme, least, most)
+	}
+	return bits, nil
 }
+
+const (
+	unset     = -1
+	bitsUsage = "price in bits; one more doubles the work (default 20 for hashcash, 0 for equihash)"
+)
 
 func mint(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := cli.Flags("stamp mint", usage, stderr)
-	bits := fs.Int("bits", hashcash.DefaultBits, "price in bits, 1 to 64; one more doubles the work")
-	schemeName := fs.String("scheme", "hashcash", "kind of stamp")
-	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "cores to use")
+	bits := fs.Int("bits", unset, bitsUsage)
+	scheme := fs.String("scheme", "hashcash", "kind of stamp: hashcash or equihash")
+	workers := fs.Int("workers", runtime.GOMAXPROCS(0), "cores to use; equihash uses one")
 	header := fs.Bool("x", false, "print the whole header field")
 	if err := cli.Parse(fs, args, 1); err != nil {
-		return err
-	}
-	if err := scheme(*schemeName); err != nil {
 		return err
 	}
 	if fs.NArg() != 1 {
 		return cli.Usagef("mint takes the recipient's address")
 	}
-	if *bits < 1 || *bits > 64 {
-		return cli.Usagef("-bits %d: it takes 1 to 64", *bits)
+	n, err := price(*scheme, *bits)
+	if err != nil {
+		return err
 	}
-	m := hashcash.Minter{Bits: *bits, Workers: *workers}
+	if *scheme == "equihash" {
+		if *header {
+			return cli.Usagef("-x: a stamp of equihash has no header field")
+		}
+		return mintEquihash(ctx, n, fs.Arg(0), stdout, stderr)
+	}
+	m := hashcash.Minter{Bits: n, Workers: *workers}
 	if cli.Colour(stderr) {
 		m.Progress = func(p hashcash.Progress) { fmt.Fprint(stderr, "\r\x1b[K", progress(p)) }
 		defer fmt.Fprint(stderr, "\r\x1b[K")
@@ -105,20 +126,21 @@ func progress(p hashcash.Progress) string {
 
 func check(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	fs := cli.Flags("stamp check", usage, stderr)
-	bits := fs.Int("bits", hashcash.DefaultBits, "price in bits")
+	bits := fs.Int("bits", unset, bitsUsage)
 	resource := fs.String("resource", "", "the recipient's address that the stamp must be for")
 	db := fs.String("db", "", "file of spent stamps; without it a stamp is good any number of times")
-	schemeName := fs.String("scheme", "hashcash", "kind of stamp")
+	scheme := fs.String("scheme", "hashcash", "kind of stamp: hashcash or equihash")
 	if err := cli.Parse(fs, args, 1); err != nil {
 		return err
 	}
-	if err := scheme(*schemeName); err != nil {
+	if *resource == "" || fs.NArg() != 1 {
+		return cli.Usagef("check takes -resource ADDRESS and one stamp")
+	}
+	n, err := price(*scheme, *bits)
+	if err != nil {
 		return err
 	}
-	if *resource == "" || fs.NArg() != 1 || *bits < 1 {
-		return cli.Usagef("check takes -resource ADDRESS, -bits of at least 1, and one stamp")
-	}
-	v := hashcash.Verifier{Bits: *bits, AllowReplay: true}
+	v := hashcash.Verifier{Bits: n, AllowReplay: true}
 	if *db != "" {
 		store, err := hashcash.OpenFile(*db, nil)
 		if err != nil {
@@ -132,7 +154,11 @@ func check(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if name, value, _ := strings.Cut(text, ":"); strings.EqualFold(name, hashcash.HeaderName) {
 		text = value
 	}
-	_, err := v.Verify(ctx, text, *resource)
+	if *scheme == "equihash" {
+		err = verifyEquihash(ctx, n, v, text, *resource)
+	} else {
+		_, err = v.Verify(ctx, text, *resource)
+	}
 	switch {
 	case errors.Is(err, hashcash.ErrStore):
 		return cli.Undecided(err)

@@ -30,6 +30,10 @@ func TestMintCheck(t *testing.T) {
 	if !strings.HasPrefix(header, "X-Hashcash: 1:10:") {
 		t.Error(header)
 	}
+	memory, status := stamp(t, "mint", "-scheme", "equihash", "bob@example.com")
+	if status != cli.StatusDone || !strings.HasPrefix(memory, "eq1:120:0:") {
+		t.Fatal(memory, status)
+	}
 	db := filepath.Join(t.TempDir(), "spent")
 	for _, tt := range []struct {
 		want   string
@@ -40,7 +44,11 @@ func TestMintCheck(t *testing.T) {
 		{"hashcash: spent", cli.StatusFailed, []string{"check", "-bits", "10", "-resource", "bob@example.com", "-db", db, s}},
 		{"valid", cli.StatusDone, []string{"check", "-bits", "10", "-resource", "bob@example.com", header}},
 		{"expired", cli.StatusFailed, []string{"check", "-bits", "20", "-resource", "foo", "1:20:040806:foo::65f460d0726f420d:13a6b8"}},
-		{"", cli.StatusUsage, []string{"check", "-bits", "10", "-scheme", "equihash", "-resource", "bob@example.com", s}},
+		{"not a stamp", cli.StatusFailed, []string{"check", "-scheme", "equihash", "-resource", "bob@example.com", s}},
+		{"valid", cli.StatusDone, []string{"check", "-scheme", "equihash", "-resource", "Bob@example.com", "-db", db, memory}},
+		{"hashcash: spent", cli.StatusFailed, []string{"check", "-scheme", "equihash", "-resource", "bob@example.com", "-db", db, memory}},
+		{"insufficient bits", cli.StatusFailed, []string{"check", "-scheme", "equihash", "-bits", "1", "-resource", "bob@example.com", memory}},
+		{"not a stamp", cli.StatusFailed, []string{"check", "-resource", "bob@example.com", memory}},
 		{"", cli.StatusUsage, []string{"mint", "-scheme", "gold", "a@example.com"}},
 		{"", cli.StatusUsage, []string{"mint", "-bits", "10"}},
 		{"", cli.StatusUsage, []string{"bench", "-seconds", "0"}},
@@ -50,7 +58,10 @@ func TestMintCheck(t *testing.T) {
 		{"", cli.StatusUsage, []string{"check", s}},
 		{"", cli.StatusUsage, []string{"mint", "a:b@example.com"}},
 		{"", cli.StatusUsage, []string{"mint", "-bits", "65", "a@example.com"}},
-		{"", cli.StatusUsage, []string{"mint", "-scheme", "equihash", "a@example.com"}},
+		{"", cli.StatusUsage, []string{"mint", "-scheme", "equihash", "a:b@example.com"}},
+		{"", cli.StatusUsage, []string{"mint", "-scheme", "equihash", "-bits", "65", "a@example.com"}},
+		{"", cli.StatusUsage, []string{"mint", "-scheme", "equihash", "-x", "a@example.com"}},
+		{"", cli.StatusUsage, []string{"mint", "-bits", "0", "a@example.com"}},
 		{"", cli.StatusUsage, []string{"lick", "a@example.com"}},
 		{"", cli.StatusUsage, nil},
 		{"", cli.StatusUndecided, []string{"check", "-bits", "10", "-resource", "bob@example.com", "-db", filepath.Join(db, "no"), s}},
@@ -66,8 +77,10 @@ func TestMintCheck(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := run(ctx, []string{"mint", "-bits", "60", "-workers", "1", "bob@example.com"}, io.Discard, io.Discard); cli.Status(err) != cli.StatusFailed {
-		t.Errorf("%v", err)
+	for _, scheme := range []string{"hashcash", "equihash"} {
+		if err := run(ctx, []string{"mint", "-scheme", scheme, "-bits", "60", "-workers", "1", "bob@example.com"}, io.Discard, io.Discard); cli.Status(err) != cli.StatusFailed {
+			t.Errorf("%s: %v", scheme, err)
+		}
 	}
 }
 
