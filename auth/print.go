@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"strings"
 	"unicode"
+
+	"github.com/mailbricks/mailbricks/auth/arc"
 )
 
 // AppendTrace appends steps for people: the check's name, then each question, its answers below it, and the rules between
@@ -81,8 +83,11 @@ type stepJSON struct {
 // MarshalJSON returns the verdict as one document: the keyword of each check, the Authentication-Results field, DMARC's
 // reason, the signatures, and the trace.
 func (v *Verdict) MarshalJSON() ([]byte, error) {
-	out := verdictJSON{SPF: string(v.SPF.Result), DKIM: v.DKIMResult(), ARC: string(v.ARC.Value), DMARC: string(v.DMARC.Value),
+	out := verdictJSON{SPF: string(v.SPF.Result), DKIM: v.DKIMResult(), ARC: string(arc.None), DMARC: string(v.DMARC.Value),
 		Field: string(v.Field), Reason: v.DMARC.Reason, Signatures: []signatureJSON{}, Trace: []stepJSON{}}
+	if v.hasChain() {
+		out.ARC = string(v.ARC.Value)
+	}
 	if v.IPRev != nil {
 		out.IPRev = string(v.IPRev.Result)
 	}

@@ -65,10 +65,10 @@ func (v *Verdict) Trace() []Step {
 	if len(v.DKIM) == 0 {
 		add("dkim", "", "", "none: the message has no signature")
 	}
-	for _, s := range v.ARC.Steps {
-		add("arc", s.Question, s.Answer, s.Rule)
-	}
-	if v.ARC.Value != arc.None {
+	if v.hasChain() {
+		for _, s := range v.ARC.Steps {
+			add("arc", s.Question, s.Answer, s.Rule)
+		}
 		add("arc", "", "", result(string(v.ARC.Value), v.ARC.Reason()))
 	}
 	for _, s := range v.DMARC.Steps {
@@ -89,6 +89,9 @@ func (v *Verdict) Trace() []Step {
 	}
 	return out
 }
+
+// hasChain reports whether the message has a chain; one made by hand may say nothing of it.
+func (v *Verdict) hasChain() bool { return v.ARC != nil && v.ARC.Value != arc.None }
 
 func result(value, reason string) string {
 	if reason == "" {
@@ -150,7 +153,7 @@ func (v *Verdict) field(id string) []byte {
 	if len(v.DKIM) == 0 {
 		entries = append(entries, authres.Result{Method: "dkim", Value: "none"})
 	}
-	if v.ARC.Value != arc.None {
+	if v.hasChain() {
 		entries = append(entries, v.ARC)
 	}
 	entries = append(entries, v.DMARC)
