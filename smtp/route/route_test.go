@@ -251,9 +251,10 @@ func TestNextAddress(t *testing.T) {
 	} {
 		rec := &smtptest.Recorder{}
 		n := &network{hosts: map[string]string{"192.0.2.9": server(t, rec)}}
-		zone := "d.test. IN MX 1 mx1.d.test.\nd.test. IN MX 2 mx2.d.test.\nmx2.d.test. IN A 192.0.2.9\n"
+		var zone strings.Builder
+		zone.WriteString("d.test. IN MX 1 mx1.d.test.\nd.test. IN MX 2 mx2.d.test.\nmx2.d.test. IN A 192.0.2.9\n")
 		for i, how := range strings.Fields(tt.hosts) {
-			zone += fmt.Sprintf("mx1.d.test. IN A 192.0.2.%d\n", i)
+			zone.WriteString(fmt.Sprintf("mx1.d.test. IN A 192.0.2.%d\n", i))
 			switch how {
 			case "ok":
 				n.hosts[fmt.Sprintf("192.0.2.%d", i)] = server(t, rec)
@@ -261,7 +262,7 @@ func TestNextAddress(t *testing.T) {
 				n.hosts[fmt.Sprintf("192.0.2.%d", i)] = busy(t)
 			}
 		}
-		r := router(t, zone, n)
+		r := router(t, zone.String(), n)
 		res, err := r.Deliver(t.Context(), envelope(t, "b@d.test"), strings.NewReader(text))
 		if err != nil || res[0].RemoteMTA != tt.want || len(n.dialed()) < tt.hits || len(rec.Messages()) != 1 {
 			t.Errorf("%s: %v, %v, dialed %v", tt.name, res, err, n.dialed())

@@ -76,16 +76,17 @@ func TestMTASTS(t *testing.T) {
 			if tt.mode != "" {
 				world["d.test"] = "version: STSv1\nmode: " + tt.mode + "\nmx: good.d.test\nmx: bad.d.test\nmx: plain.d.test\nmax_age: 86400\n"
 			}
-			mx := zone
+			var mx strings.Builder
+			mx.WriteString(zone)
 			for i, h := range strings.Fields(tt.mx) {
-				mx += fmt.Sprintf("d.test. IN MX %d %s.d.test.\n", i, h)
+				mx.WriteString(fmt.Sprintf("d.test. IN MX %d %s.d.test.\n", i, h))
 			}
-			r := router(t, mx, n)
+			r := router(t, mx.String(), n)
 			if tt.name != "bad certificate" { // nor is its authority trusted
 				r.Client.TLSConfig = clientTLS
 			}
 			z := dnstest.New()
-			z.MustAdd(mx)
+			z.MustAdd(mx.String())
 			r.STS = &mtasts.Fetcher{Resolver: z, Transport: world, Cache: &mtasts.MemoryCache{}}
 			var mu sync.Mutex
 			var reports []string

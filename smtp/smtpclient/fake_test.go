@@ -178,12 +178,13 @@ func (s *session) command(l string) bool {
 		if _, ok := s.told(l); ok || s.f.lmtp != (verb == "LHLO") {
 			return s.reply(l, "500 5.5.1 Unknown")
 		}
-		text := "250-fake"
+		var text strings.Builder
+		text.WriteString("250-fake")
 		for _, e := range s.ext {
-			text += "\r\n250-" + e
+			text.WriteString("\r\n250-" + e)
 		}
-		i := strings.LastIndex(text, "250-")
-		s.reply(l, text[:i]+"250 "+text[i+4:])
+		i := strings.LastIndex(text.String(), "250-")
+		s.reply(l, text.String()[:i]+"250 "+text.String()[i+4:])
 	case "MAIL":
 		s.l, s.ok, s.last = letter{mail: arg}, false, false
 		if said, ok := s.told(l); ok && !strings.HasPrefix(said, "2") {
