@@ -43,7 +43,7 @@ why.example.         IN TXT "%{i} is none of ours"
 
 func peerQuestions() []question {
 	var out []question
-	for _, domain := range strings.Fields("ip a mx include redirect exists ptr order syntax unknown two noinclude eleven text modifier nobody") {
+	for domain := range strings.FieldsSeq("ip a mx include redirect exists ptr order syntax unknown two noinclude eleven text modifier nobody") {
 		for _, ip := range []string{"192.0.2.1", "192.0.2.10", "2001:db8::1"} {
 			out = append(out, question{I: ip, S: "ann@" + domain + ".example", H: "mail.example"})
 		}
