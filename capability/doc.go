@@ -24,6 +24,14 @@
 // A Verifier reserves a use at RCPT and commits it at the final 250, so that a failed DATA burns nothing, and two
 // deliveries on a single use never both succeed. Stores take back by id, by relationship, or all that came before.
 //
+// The second form needs nothing of the sender: a tag in the address, which Tags makes and checks. What it allows is in
+// Grants by its ID. The MAC is over the mailbox too, and is checked in constant time before a store is asked.
+//
+//	                ┌ separator (RFC 5233)
+//	RCPT TO:<bob    +    0h9s...  kq4f...      32 letters and digits in either case, of 64 in a local part
+//	                     key, ID  MAC          1 + 10 and 9 octets in base32hex (RFC 4648 §7)
+//	        @example.com>
+//
 // There is no RFC; this is mailbricks's own form. Sizes: a grant with an address, a domain scope, expiry and uses is
-// under 200 octets, each narrowing block at most 112. Not here yet: address tags, rates, grants in DNS.
+// under 200 octets, each narrowing block at most 112. Not here yet: rates, grants in DNS.
 package capability

@@ -59,3 +59,30 @@ func ExampleToken_Attenuate() {
 	// orders@shop.example 2 <nil>
 	// capability: a block widens the grant
 }
+
+// An address for one shop: the right to write to Bob is part of it, and the shop needs to know nothing of that.
+func ExampleTags() {
+	ctx := context.Background()
+	tags := capability.Tags{Keys: map[uint8][]byte{1: capability.NewTagKey()}, Current: 1}
+	store := capability.NewMemoryStore(nil)
+	grant := capability.Grant{ID: capability.NewTagID(), Issuer: "bob@example.com", Limits: capability.Limits{Scope: "shop.example"}}
+	_ = store.PutGrant(ctx, grant)
+	local, err := tags.Append(grant.ID, "bob", "example.com")
+	fmt.Println(len(local), err)
+
+	v := capability.Verifier{Store: store, Grants: store}
+	tag, err := tags.Parse(local, "example.com") // at RCPT; asks no store
+	fmt.Println(tag.Local, err)
+	_, err = v.VerifyTag(ctx, tag, capability.Request{Sender: "orders@shop.example", Domain: "shop.example", Recipient: "bob@example.com"})
+	fmt.Println(err)
+	_, err = v.VerifyTag(ctx, tag, capability.Request{Sender: "ads@ads.example", Domain: "ads.example", Recipient: "bob@example.com"})
+	fmt.Println(err)
+	_, err = tags.Parse("bob+"+local[len(local)-capability.TagLength:], "example.org") // another mailbox
+	fmt.Println(err)
+	// Output:
+	// 36 <nil>
+	// bob <nil>
+	// <nil>
+	// capability: sender is not in the grant's scope
+	// capability: tag does not verify
+}

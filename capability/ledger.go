@@ -17,6 +17,7 @@ type ledger struct {
 	held    map[uint64]entry
 	done    map[doneKey]int64 // committed messages, with the time
 	revoked []Revocation
+	grants  map[ID]Grant // what tags stand for
 }
 
 type doneKey struct {
@@ -26,7 +27,7 @@ type doneKey struct {
 
 // An entry is one line of a file store. Numbers and times are as in Use.
 type entry struct {
-	Op       string      `json:"op"` // hold, commit, release, revoke, used, done
+	Op       string      `json:"op"` // hold, commit, release, revoke, used, done, grant
 	Number   uint64      `json:"n,omitempty"`
 	Grant    Grant       `json:"grant,omitzero"`
 	Counters []Counter   `json:"counters,omitempty"`
@@ -39,7 +40,7 @@ type entry struct {
 const keepDone = 14 * 24 * 3600
 
 func (l *ledger) reset() {
-	*l = ledger{used: make(map[ID]uint32), held: make(map[uint64]entry), done: make(map[doneKey]int64)}
+	*l = ledger{used: make(map[ID]uint32), held: make(map[uint64]entry), done: make(map[doneKey]int64), grants: make(map[ID]Grant)}
 }
 
 func (l *ledger) isRevoked(g Grant) bool {
@@ -124,6 +125,11 @@ func (l *ledger) apply(e entry) error {
 		for _, c := range e.Counters {
 			l.used[c.Key] = c.Max
 		}
+	case "grant":
+		if e.Grant.ID == (ID{}) || e.Grant.Issuer == "" {
+			return errors.New("grant of nothing")
+		}
+		l.grants[e.Grant.ID] = e.Grant
 	case "done":
 		if e.Digest == nil {
 			return errors.New("done without digest")
@@ -148,6 +154,9 @@ func (l *ledger) lines() []byte {
 	}
 	for _, r := range l.revoked {
 		put(entry{Op: "revoke", Revoke: &r})
+	}
+	for _, g := range l.grants {
+		put(entry{Op: "grant", Grant: g})
 	}
 	put(entry{Op: "release", Number: l.last}) // numbers go on from here
 	for _, n := range slices.Sorted(maps.Keys(l.held)) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,28 @@ func (s *ledgerStore) Release(ctx context.Context, r Reservation) error {
 // Revoke implements Store.
 func (s *ledgerStore) Revoke(ctx context.Context, r Revocation) error {
 	return s.do(ctx, func(*ledger) (entry, error) { return entry{Op: "revoke", Revoke: &r}, nil })
+}
+
+// PutGrant implements Grants. ErrSyntax: no ID or no issuer, or one of them or the scope is malformed.
+func (s *ledgerStore) PutGrant(ctx context.Context, g Grant) error {
+	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
+	g, err := parseBlock(appendBlock(nil, g), true)
+	if err != nil {
+		return err
+	}
+	return s.do(ctx, func(*ledger) (entry, error) { return entry{Op: "grant", Grant: g}, nil })
+}
+
+// Grant implements Grants.
+func (s *ledgerStore) Grant(ctx context.Context, id ID) (g Grant, err error) {
+	err = s.do(ctx, func(l *ledger) (entry, error) {
+		var ok bool
+		if g, ok = l.grants[id]; !ok {
+			return entry{}, ErrUnknown
+		}
+		return entry{}, nil
+	})
+	return g, err
 }
 
 func (s *ledgerStore) do(ctx context.Context, decide func(*ledger) (entry, error)) error {
@@ -126,6 +149,6 @@ func (s *ledgerLines) Apply(line []byte) error {
 }
 
 func (s *ledgerLines) Compact() ([]byte, bool) {
-	few := len(s.l.used) + len(s.l.done) + len(s.l.held) + len(s.l.revoked)
+	few := len(s.l.used) + len(s.l.done) + len(s.l.held) + len(s.l.revoked) + len(s.l.grants)
 	return s.l.lines(), s.n > 2*few+16
 }

@@ -19,6 +19,15 @@ func TestFileStore(t *testing.T) {
 	})
 }
 
+func TestGrants(t *testing.T) {
+	t.Run("memory", func(t *testing.T) {
+		granttest.RunGrants(t, func(*testing.T) capability.Grants { return capability.NewMemoryStore(nil) })
+	})
+	t.Run("file", func(t *testing.T) {
+		granttest.RunGrants(t, func(t *testing.T) capability.Grants { return openFile(t, filepath.Join(t.TempDir(), "grants"), nil) })
+	})
+}
+
 func openFile(t *testing.T, path string, now func() time.Time) *capability.FileStore {
 	t.Helper()
 	s, err := capability.OpenFile(path, now)
@@ -56,6 +65,9 @@ func TestFileStoreAgain(t *testing.T) {
 	if err := s.Revoke(t.Context(), capability.Revocation{ID: gone.ID}); err != nil {
 		t.Fatal(err)
 	}
+	if err := s.PutGrant(t.Context(), gone); err != nil {
+		t.Fatal(err)
+	}
 	for range 2 {
 		s = openFile(t, path, nil)
 		if _, err := s.Reserve(t.Context(), use); err != capability.ErrUsedUp {
@@ -63,6 +75,9 @@ func TestFileStoreAgain(t *testing.T) {
 		}
 		if _, err := s.Reserve(t.Context(), capability.Use{Grant: gone, Now: use.Now, Until: use.Until}); err != capability.ErrRevoked {
 			t.Errorf("opened again: %v", err)
+		}
+		if got, err := s.Grant(t.Context(), gone.ID); err != nil || got != gone {
+			t.Errorf("opened again: %+v, %v", got, err)
 		}
 		if err := s.Commit(t.Context(), r, [32]byte{1}); err != nil {
 			t.Errorf("the same message, after opening again: %v", err)

@@ -32,6 +32,15 @@ type Store interface {
 	Revoke(ctx context.Context, r Revocation) error
 }
 
+// Grants keeps the grants that tags stand for. Each call is atomic and durable when it returns. Grants and Store may be
+// one thing, as they are in the stores of this package, and then granttest.RunGrants has the suite.
+type Grants interface {
+	// PutGrant keeps a grant, in place of one with that ID. Its Key plays no part.
+	PutGrant(ctx context.Context, g Grant) error
+	// Grant returns it, also where it has expired or was revoked. ErrUnknown: there is none, for good.
+	Grant(ctx context.Context, id ID) (Grant, error)
+}
+
 // A Use is one message on a grant.
 type Use struct {
 	Grant    Grant
@@ -116,6 +125,8 @@ func (k OneKey) PublicKey(context.Context, string, uint8) (ed25519.PublicKey, er
 type Verifier struct {
 	Keys  Keys
 	Store Store
+	// Grants knows what tags stand for, for VerifyTag.
+	Grants Grants
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
 	// Hold is how long a reservation lives; 0 is 15 minutes.
@@ -125,14 +136,7 @@ type Verifier struct {
 // Verify checks a token for a request and reserves a use; Store.Commit or Store.Release ends the reservation. The
 // error wraps one of the sentinels of this package.
 func (v Verifier) Verify(ctx context.Context, t Token, r Request) (Reservation, error) {
-	now := time.Now
-	if v.Now != nil {
-		now = v.Now
-	}
-	if v.Hold == 0 {
-		v.Hold = 15 * time.Minute
-	}
-	g, at := t.Grant(), now()
+	g, at := t.Grant(), v.now()
 	if len(t.blocks) == 0 {
 		return Reservation{}, errSyntax("empty token")
 	}
@@ -149,5 +153,42 @@ func (v Verifier) Verify(ctx context.Context, t Token, r Request) (Reservation, 
 	if err := t.verify(key); err != nil {
 		return Reservation{}, err
 	}
-	return v.Store.Reserve(ctx, Use{Grant: g, Counters: t.counters(), Now: at, Until: at.Add(v.Hold)})
+	return v.reserve(ctx, g, t.counters(), at)
+}
+
+// VerifyTag is Verify for the capability in an address. x is what Tags.Parse returned; r.Recipient is the mailbox
+// without its tag, or "" for a tag alone: then the mailbox is the grant's Issuer.
+func (v Verifier) VerifyTag(ctx context.Context, x Tagged, r Request) (Reservation, error) {
+	g, err := v.Grants.Grant(ctx, x.ID)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return Reservation{}, err
+	case err != nil:
+		return Reservation{}, fmt.Errorf("%w: %w", ErrStore, err)
+	case r.Recipient == "" && x.Local == "":
+		r.Recipient = g.Issuer
+	}
+	at := v.now()
+	if err := g.Admits(r, at); err != nil {
+		return Reservation{}, err
+	}
+	var counters []Counter
+	if g.Uses > 0 {
+		counters = []Counter{{Key: g.ID, Max: g.Uses}}
+	}
+	return v.reserve(ctx, g, counters, at)
+}
+
+func (v Verifier) now() time.Time {
+	if v.Now == nil {
+		return time.Now()
+	}
+	return v.Now()
+}
+
+func (v Verifier) reserve(ctx context.Context, g Grant, counters []Counter, at time.Time) (Reservation, error) {
+	if v.Hold == 0 {
+		v.Hold = 15 * time.Minute
+	}
+	return v.Store.Reserve(ctx, Use{Grant: g, Counters: counters, Now: at, Until: at.Add(v.Hold)})
 }

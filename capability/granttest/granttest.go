@@ -37,6 +37,55 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) capability.
 	}
 }
 
+// RunGrants tests the stores of what tags stand for that open makes. Each subtest opens its own, empty one.
+func RunGrants(t *testing.T, open func(t *testing.T) capability.Grants) {
+	full := capability.Grant{ID: capability.NewTagID(), Issuer: "bob@example.com", Epoch: 7, Key: 3,
+		Limits: capability.Limits{Scope: "*.shop.example", NotBefore: start, Expires: start.AddDate(0, 1, 0), Uses: 5, Size: 1 << 40}}
+	t.Run("what is put is what comes back", func(t *testing.T) {
+		s := open(t)
+		for _, g := range []capability.Grant{full, {ID: capability.NewID(), Issuer: "example.com"}} {
+			if err := s.PutGrant(t.Context(), g); err != nil {
+				t.Fatal(err)
+			}
+			if got, err := s.Grant(t.Context(), g.ID); err != nil || got != g {
+				t.Errorf("%+v came back as %+v, %v", g, got, err)
+			}
+		}
+	})
+	t.Run("what was not put is unknown", func(t *testing.T) {
+		s := open(t)
+		if err := s.PutGrant(t.Context(), full); err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []capability.ID{{}, capability.NewTagID(), capability.NewID()} {
+			if g, err := s.Grant(t.Context(), id); !errors.Is(err, capability.ErrUnknown) {
+				t.Errorf("%v: %+v, %v", id, g, err)
+			}
+		}
+	})
+	t.Run("the last put counts", func(t *testing.T) {
+		s := open(t)
+		later := full
+		later.Uses, later.Scope = 1, "shop.example"
+		for _, g := range []capability.Grant{full, later} {
+			if err := s.PutGrant(t.Context(), g); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := s.Grant(t.Context(), full.ID); err != nil || got != later {
+			t.Errorf("%+v, %v", got, err)
+		}
+	})
+	t.Run("a grant of nothing is refused", func(t *testing.T) {
+		s := open(t)
+		for _, g := range []capability.Grant{{}, {ID: full.ID}, {Issuer: "bob@example.com"}, {ID: full.ID, Issuer: "bob@example.com", Limits: capability.Limits{Scope: "no domain"}}} {
+			if err := s.PutGrant(t.Context(), g); !errors.Is(err, capability.ErrSyntax) {
+				t.Errorf("%+v: %v", g, err)
+			}
+		}
+	})
+}
+
 var start = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // A bench is a store with a clock of its own.
