@@ -17,6 +17,9 @@ type Evidence struct {
 	Auth Auth
 	// Capability is what became of the capability that the message brings.
 	Capability Proof
+	// Address is what became of a capability that is part of the recipient's address, Missing for a plain one. A Valid one
+	// is a Valid Capability too; an Invalid one closes the address.
+	Address Proof
 	// Postage is the value, in bits, of the best valid stamp for this recipient; 0: none.
 	Postage int
 	// Relation is what the recipient is to the author, or to the author's domain for a Bounce.
@@ -215,6 +218,10 @@ func (r Rules) Decide(e Evidence) Decision {
 func (r Rules) decide(e Evidence) Decision {
 	known := e.Relation == Known && (e.Auth.Domain != "" || e.Bounce && r.AllowUnauthenticated)
 	switch {
+	case e.Address == Invalid && e.Unavailable:
+		return refusal(451, smtp.EnhancedCode{4, 7, 1}, tryAgain, "a store does not answer")
+	case e.Address == Invalid:
+		return refusal(550, smtp.EnhancedCode{5, 7, 1}, unknownSender, "the address is closed to this sender")
 	case e.Exempt:
 		return let(Accept, ClassOpen, "recipient takes all mail")
 	case e.Auth.User != "":

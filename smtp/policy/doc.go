@@ -27,12 +27,17 @@
 //	C: RCPT TO:<bob@example.com> CAP=AQFpAR...            S: 250 2.1.5 Ok                      or Delivery-Capability: AQFpAR...
 //	C: DATA ...                                           S: 250 2.0.0                         straight to the inbox
 //
+// The same for a sender who knows nothing of this: the capability is a tag in the address, and the store gets the mailbox.
+//
+//	C: RCPT TO:<bob+0f9kq...@example.com>                 S: 250 2.1.5 Ok                      550 5.1.1 if the tag is forged
+//	C: DATA ...                                           S: 250 2.0.0                         550 5.7.1 if it is another's
+//
 // The decision is one pure function, Rules.Decide, from Evidence (authentication, capability, postage, acquaintance,
 // reputation) to Decision; Strict, Transitional and Open are Rules as values. Everything in front of it gathers evidence,
 // everything behind it obeys. A capability that is bound to a sender counts only for an author whose domain is authenticated.
 //
 // SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) are verified here. Authentication-Results is that of RFC 8601,
 // refusals of unauthenticated authors carry the codes of RFC 7372. There is no RFC for capabilities and postage; the
-// extension keywords are private. Not here yet: ARC, tokens in addresses, list and forwarder grants, reputation (a hook
+// extension keywords are private. Not here yet: ARC, list and forwarder grants, reputation (a hook
 // takes its place), other schemes than hashcash, the binding of stamps to a message, Relations and wallets in databases.
 package policy

@@ -26,6 +26,9 @@ type Gate struct {
 	AuthServID string
 	// Capabilities checks tokens. Without Keys and Store there are none.
 	Capabilities capability.Verifier
+	// Tags knows addresses that carry a capability, which Capabilities.Grants describes; without keys there are none. What
+	// stands behind gets the plain mailbox. See Handler.
+	Tags capability.Tags
 	// Postage checks stamps; its Bits are not used, the price is that of Rules. Spent must be set unless Rules.Bits is
 	// negative or Rules.AllowUnknown is set.
 	Postage hashcash.Verifier
@@ -61,6 +64,10 @@ const gateSize = 256
 // the price; where a store does not answer, with 451. Recipients that are decided on differently do not share a
 // transaction: the later one gets 452 4.5.3. Those with capabilities of one scope do, and those who know the sender;
 // any other takes a transaction of its own. So whoever names a reverse-path can find out who knows it.
+//
+// A recipient of Tags is decided on by itself. An address with a forged tag is refused with 550 5.1.1, as a user who does
+// not exist, and no store is asked. One whose capability has ended, or is for another sender, is refused whatever else
+// the message brings: who wants to write to a stranger writes to the plain address.
 //
 // At DATA, when the header is there, the author is known, and header fields are looked at: Rules decide. next gets the
 // message with DecisionField on top, without CapabilityField and OfferField. When next has read it to its end,
@@ -115,6 +122,7 @@ type guest struct {
 	evidence Evidence
 	use      *capability.Reservation // reserved, not counted yet
 	stamps   []string                // valid for this recipient, not spent yet
+	tagged   bool                    // use is that of a tag in the address
 }
 
 // Close implements smtp.Transaction.
@@ -142,14 +150,17 @@ func (t *gating) Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams) erro
 	if err != nil {
 		return err
 	}
-	r := &guest{to: to, address: canonical(to.Address())}
+	r, err := t.arrive(ctx, to)
+	if err != nil {
+		return err
+	}
 	class := t.look(ctx, r, c)
 	err = t.refuseEarly(ctx, r, c)
 	if err == nil && len(t.guests) > 0 && (class == "" || class != t.class) {
 		err = smtp.NewError(452, smtp.EnhancedCode{4, 5, 3}, "Decided on by itself, send it in a transaction of its own")
 	}
 	if err == nil {
-		err = t.tx.Rcpt(ctx, to, rest)
+		err = t.tx.Rcpt(ctx, r.to, written(to, rest, r.tagged))
 	}
 	if err != nil {
 		t.release(r)
@@ -166,7 +177,10 @@ func (t *gating) look(ctx context.Context, r *guest, c credentials) (class strin
 	e := &r.evidence
 	e.Bounce = t.from.IsNull()
 	e.Auth.User = t.peer.Identity
-	if e.Exempt = t.g.Exempt(r.to); e.Exempt || e.Auth.User != "" {
+	if e.Exempt = t.g.Exempt(r.to); r.tagged {
+		return ""
+	}
+	if e.Exempt || e.Auth.User != "" {
 		return "exempt"
 	}
 	if c.stamp != "" {
@@ -199,15 +213,20 @@ func (t *gating) reserve(ctx context.Context, r *guest, token capability.Token, 
 	}
 	use, err := t.g.Capabilities.Verify(ctx, token, q)
 	if err != nil {
-		if !isAny(err, capability.ErrSyntax, capability.ErrSignature, capability.ErrWidened, capability.ErrNotYet, capability.ErrExpired, capability.ErrScope,
-			capability.ErrRecipient, capability.ErrTooBig, capability.ErrIssuer, capability.ErrRevoked, capability.ErrUsedUp) {
-			r.evidence.Unavailable = true
-			t.g.Logger.Warn("capability not checked", "to", r.address, "err", err)
-		}
+		t.doubt(r, err)
 		return err
 	}
 	r.use, r.evidence.Capability = &use, Valid
 	return nil
+}
+
+// doubt notes that a capability could not be checked, if that is what err says.
+func (t *gating) doubt(r *guest, err error) {
+	if !isAny(err, capability.ErrSyntax, capability.ErrSignature, capability.ErrWidened, capability.ErrNotYet, capability.ErrExpired, capability.ErrScope,
+		capability.ErrRecipient, capability.ErrTooBig, capability.ErrIssuer, capability.ErrRevoked, capability.ErrUsedUp, capability.ErrUnknown) {
+		r.evidence.Unavailable = true
+		t.g.Logger.Warn("capability not checked", "to", r.address, "err", err)
+	}
 }
 
 // weigh checks a stamp without spending it.
@@ -239,7 +258,7 @@ func (t *gating) acquaint(ctx context.Context, r *guest, correspondent string) {
 // there is nothing that DATA could still bring.
 func (t *gating) refuseEarly(ctx context.Context, r *guest, c credentials) error {
 	e := r.evidence
-	if c == (credentials{}) && e.Relation != Blocked && (!t.g.Early || e.Bounce) {
+	if c == (credentials{}) && e.Address != Invalid && e.Relation != Blocked && (!t.g.Early || e.Bounce) {
 		return nil
 	}
 	if !e.Exempt && e.Auth.User == "" {

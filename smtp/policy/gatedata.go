@@ -97,6 +97,9 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	if r.use != nil && r.use.Grant.Admits(who, t.g.Now()) != nil {
 		t.release(r)
 		e.Capability = Invalid
+		if r.tagged {
+			e.Address = Invalid
+		}
 	}
 	switch correspondent := s.address; {
 	case e.Bounce: // of anybody there
@@ -107,7 +110,7 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	case e.Relation == Known && correspondent != canonical(t.from.Address()):
 		e.Relation = Stranger // several recipients: what is true of the reverse-path alone is true of nobody
 	}
-	if len(t.guests) == 1 {
+	if len(t.guests) == 1 && !r.tagged {
 		for token := range tokens(section, CapabilityField) {
 			if e.Capability == Valid || t.reserve(ctx, r, token, who) == nil {
 				break
@@ -230,6 +233,9 @@ func (in *ending) recheck(r *guest) Decision {
 	}
 	e := &r.evidence
 	e.Capability = Invalid
+	if r.tagged {
+		e.Address = Invalid
+	}
 	e.Unavailable = e.Unavailable || !isAny(err, capability.ErrRevoked, capability.ErrTooBig, capability.ErrExpired)
 	return in.instead(r)
 }
