@@ -97,6 +97,7 @@ func (p *addressParser) rest() {
 
 // angle reads <route:local@host>.
 func (p *addressParser) angle(name string) {
+	outside := p.comment // one within the brackets is no name
 	p.i++
 	p.skip()
 	if p.at('@') {
@@ -114,6 +115,7 @@ func (p *addressParser) angle(name string) {
 	if p.at('>') {
 		p.i++
 	}
+	p.comment = outside
 	if name == "" {
 		p.skip()
 		name = p.commentText()

@@ -32,7 +32,7 @@ func (c *SearchCriteria) Fields() Fields {
 		}
 	}
 	set(len(c.Flags)+len(c.NotFlags) > 0, FieldFlags)
-	set(!c.Since.IsZero() || !c.Before.IsZero(), FieldInternalDate)
+	set(!c.Since.IsZero() || !c.Before.IsZero() || c.Older > 0 || c.Younger > 0, FieldInternalDate)
 	set(!c.SentSince.IsZero() || !c.SentBefore.IsZero(), FieldEnvelope)
 	set(!c.SavedSince.IsZero() || !c.SavedBefore.IsZero(), FieldSaveDate)
 	set(c.Larger > 0 || c.Smaller > 0, FieldSize)
@@ -125,6 +125,12 @@ func (c *SearchCriteria) matchFields(m *Message) bool {
 	}
 	if !within(m.InternalDate, c.Since, c.Before) || !within(m.SaveDate.UTC(), c.SavedSince, c.SavedBefore) {
 		return false
+	}
+	if c.Older > 0 || c.Younger > 0 { // RFC 5032 §2: the bound belongs to both
+		age := time.Since(m.InternalDate)
+		if c.Older > 0 && age < time.Duration(c.Older)*time.Second || c.Younger > 0 && age > time.Duration(c.Younger)*time.Second {
+			return false
+		}
 	}
 	if c.SentSince.IsZero() && c.SentBefore.IsZero() {
 		return true

@@ -159,6 +159,25 @@ func (d *Decoder) SearchData() *SearchData {
 	return s
 }
 
+// SortData reads a SORT response behind its keyword: numbers in their order, and perhaps (MODSEQ n) (RFC 5256 §4, RFC 7162
+// §3.1.6).
+func (d *Decoder) SortData() []UID {
+	var numbers []UID
+	for d.err == nil && !d.AtEOL() {
+		if d.SP(); d.o.Lenient && d.AtEOL() {
+			break
+		}
+		if d.Peek() == '(' {
+			_ = d.Value()
+			continue
+		}
+		if n := d.NzNumber(); d.err == nil {
+			numbers = append(numbers, UID(n))
+		}
+	}
+	return numbers
+}
+
 // ESearchData reads an ESEARCH response behind its keyword.
 func (d *Decoder) ESearchData() *SearchData {
 	s := &SearchData{}

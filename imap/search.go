@@ -12,6 +12,8 @@ type SearchCriteria struct {
 	SentBefore    time.Time
 	SavedSince    time.Time // the same for the day on which it came into the mailbox, in UTC (RFC 8514)
 	SavedBefore   time.Time
+	Older         uint32 // seconds at least since the internal date, when it is tested (RFC 5032); 0: any
+	Younger       uint32 // seconds at most; 0: any
 	Larger        int64  // octets, exclusive; 0: no bound
 	Smaller       int64  // octets, exclusive; 0: no bound
 	ModSeq        ModSeq // at least; 0: any

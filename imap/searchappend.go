@@ -70,6 +70,8 @@ func (a *searchAppender) criteria(c *SearchCriteria, depth int) {
 	a.date("SENTBEFORE", c.SentBefore)
 	a.date("SAVEDSINCE", c.SavedSince)
 	a.date("SAVEDBEFORE", c.SavedBefore)
+	a.number("OLDER", int64(c.Older))
+	a.number("YOUNGER", int64(c.Younger))
 	a.number("LARGER", c.Larger)
 	a.number("SMALLER", c.Smaller)
 	a.number("MODSEQ", int64(c.ModSeq))

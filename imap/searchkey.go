@@ -167,6 +167,14 @@ func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool 
 	case "BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE":
 		d.SP()
 		c.date(name, d.Date())
+	case "OLDER": // RFC 5032
+		d.SP()
+		c.Older = max(c.Older, d.NzNumber())
+	case "YOUNGER":
+		d.SP()
+		if n := d.NzNumber(); c.Younger == 0 || n < c.Younger {
+			c.Younger = n
+		}
 	case "LARGER":
 		d.SP()
 		if n := d.Number64(); n == 0 {

@@ -24,10 +24,23 @@ const (
 	SortSize    SortField = "SIZE"
 	SortSubject SortField = "SUBJECT" // BaseSubject
 	SortTo      SortField = "TO"
+
+	// Of RFC 5957: the name of the first address, or the address where it has none.
+	SortDisplayFrom SortField = "DISPLAYFROM"
+	SortDisplayTo   SortField = "DISPLAYTO"
 )
 
+// Valid reports whether f is one of them.
+func (f SortField) Valid() bool {
+	switch f {
+	case SortArrival, SortCc, SortDate, SortFrom, SortSize, SortSubject, SortTo, SortDisplayFrom, SortDisplayTo:
+		return true
+	}
+	return false
+}
+
 // maxSortKeys is how many criteria SORT has: every one twice.
-const maxSortKeys = 14
+const maxSortKeys = 18
 
 // SortKeys reads the criteria of SORT in parentheses.
 func (d *Decoder) SortKeys() []SortKey {
@@ -37,13 +50,13 @@ func (d *Decoder) SortKeys() []SortKey {
 		if len(keys) == maxSortKeys {
 			d.Fail(&LimitError{What: "sort criteria", Limit: maxSortKeys})
 		}
-		switch k := SortField(d.Keyword()); k {
-		case "REVERSE":
+		switch k := SortField(d.Keyword()); {
+		case k == "REVERSE":
 			if reverse {
 				d.Want("a sort criterion")
 			}
 			reverse = true
-		case SortArrival, SortCc, SortDate, SortFrom, SortSize, SortSubject, SortTo:
+		case k.Valid():
 			keys = append(keys, SortKey{k, reverse})
 			reverse = false
 		default:
@@ -129,9 +142,30 @@ func SortValues(keys []SortKey, m *Message) []SortValue {
 			*v = first(e.To)
 		case SortCc:
 			*v = first(e.Cc)
+		case SortDisplayFrom:
+			v.text = displayText(e.From)
+		case SortDisplayTo:
+			v.text = displayText(e.To)
 		}
 	}
 	return out
+}
+
+// displayText is what DISPLAYFROM and DISPLAYTO compare (RFC 5957 §3). A group has its name as its mailbox.
+func displayText(list []Address) string {
+	if len(list) == 0 {
+		return ""
+	}
+	a := &list[0]
+	s := strings.TrimSpace(decodeWords(a.Name))
+	switch {
+	case s != "":
+	case a.Mailbox != "" && a.Host != "":
+		s = a.Mailbox + "@" + a.Host
+	default:
+		s = a.Mailbox
+	}
+	return strings.ToUpper(s)
 }
 
 // CompareSort compares what two messages have, in the order of keys. Equal ones are in the order of their numbers.
@@ -154,26 +188,8 @@ const maxBaseSubject = 1000
 // BaseSubject returns a subject without what replies and forwards add to it: "Re: [list] Fwd: x (fwd)" is "x" (RFC 5256
 // §2.1). Encoded words are decoded; of a very long subject the beginning counts.
 func BaseSubject(subject string) string {
-	s := strings.Join(strings.Fields(decodeWords(subject[:min(len(subject), maxBaseSubject)])), " ")
-	for {
-		s = trimTrailers(s)
-		for {
-			rest := trimLeader(s)
-			if rest == s {
-				if rest = trimBlob(s); rest == "" {
-					rest = s
-				}
-			}
-			if rest == s {
-				break
-			}
-			s = rest
-		}
-		if len(s) < 6 || !strings.EqualFold(s[:5], "[fwd:") || s[len(s)-1] != ']' {
-			return s
-		}
-		s = s[5 : len(s)-1]
-	}
+	base, _ := baseSubject(subject)
+	return base
 }
 
 // trimTrailers removes "(fwd)" and spaces from the end.

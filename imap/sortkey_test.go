@@ -40,12 +40,13 @@ func TestSortKeys(t *testing.T) {
 	for line, want := range map[string]string{
 		"(SUBJECT reverse DATE)":    "(SUBJECT REVERSE DATE)",
 		"(ARRIVAL CC FROM SIZE TO)": "(ARRIVAL CC FROM SIZE TO)",
+		"(displayfrom DISPLAYTO)":   "(DISPLAYFROM DISPLAYTO)",
 		"()":                        "! 2",
 		"(REVERSE)":                 "! 9",
 		"(REVERSE REVERSE DATE)":    "! 16",
 		"(COLOUR)":                  "! 7",
 		"DATE":                      "! 0",
-		"(" + strings.Repeat("DATE ", 15) + "TO)": "limit: sort criteria",
+		"(" + strings.Repeat("DATE ", 18) + "TO)": "limit: sort criteria",
 	} {
 		if got := parseLine(line, read); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)
@@ -56,7 +57,7 @@ func TestSortKeys(t *testing.T) {
 func TestCompareSort(t *testing.T) {
 	msgs := []*Message{
 		{UID: 1, Size: 30, InternalDate: time.Unix(100, 0), Envelope: &Envelope{Subject: "Re: b", From: []Address{{Mailbox: "Zoe"}}, Date: "Mon, 7 Feb 1994 21:52:25 -0800"}},
-		{UID: 2, Size: 10, InternalDate: time.Unix(300, 0), Envelope: &Envelope{Subject: "a", From: []Address{{Mailbox: "adam"}}, Date: "garbage"}},
+		{UID: 2, Size: 10, InternalDate: time.Unix(300, 0), Envelope: &Envelope{Subject: "a", From: []Address{{Name: "=?utf-8?q?=C3=9Cwe?=", Mailbox: "adam", Host: "x"}}, Date: "garbage"}},
 		{UID: 3, Size: 20, InternalDate: time.Unix(200, 0), Envelope: &Envelope{Subject: "B", To: []Address{{Mailbox: "x"}}, Date: "Tue, 8 Feb 1994 03:52:25 +0000"}},
 	}
 	for _, c := range []struct {
@@ -70,6 +71,8 @@ func TestCompareSort(t *testing.T) {
 		{"(DATE)", []UID{2, 3, 1}},
 		{"(FROM)", []UID{3, 2, 1}},
 		{"(REVERSE TO CC)", []UID{3, 1, 2}},
+		{"(DISPLAYFROM)", []UID{3, 1, 2}}, // "", "ZOE", "ÜWE"
+		{"(REVERSE DISPLAYTO)", []UID{3, 1, 2}},
 	} {
 		keys := decode(c.keys+"\r\n", DecoderOptions{}).SortKeys()
 		order := slices.Clone(msgs)

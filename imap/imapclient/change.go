@@ -155,58 +155,6 @@ func (c *Client) copyTo(ctx context.Context, command string, uids imap.UIDSet, t
 	return copied, nil
 }
 
-// Search returns the UIDs of the messages that match. An answer against the grammar is a *imap.SyntaxError or
-// *imap.LimitError, after which the connection is as good as before.
-func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
-	keys, err := imap.AppendSearchKeys(nil, criteria)
-	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrArgument, err)
-	}
-	var args []byte
-	if c.caps.Has("ESEARCH") || c.rev2() {
-		args = append(args, " RETURN (ALL)"...)
-	}
-	for _, b := range keys {
-		if b >= 0x80 && !c.inUTF8() { // RFC 9755 §3 has no CHARSET once UTF-8 is enabled
-			args = append(args, " CHARSET UTF-8"...)
-			break
-		}
-	}
-	cmd, err := c.begin(ctx, "UID SEARCH")
-	if err != nil {
-		return nil, err
-	}
-	defer cmd.end()
-	var found imap.UIDSet
-	var unread error
-	_, err = cmd.run(append(append(args, ' '), keys...), func(r response) bool {
-		var s *imap.SearchData
-		switch r.kind {
-		case "SEARCH":
-			_ = c.d.Keyword()
-			s = c.d.SearchData()
-		case "ESEARCH":
-			_ = c.d.Keyword()
-			s = c.d.ESearchData()
-		default:
-			return false
-		}
-		if err := c.d.Err(); err != nil {
-			unread = fmt.Errorf("imapclient: UID SEARCH: %w", err)
-		} else if s.Tag == "" || s.Tag == cmd.tag {
-			found = found.Union(s.All)
-		}
-		return true
-	})
-	switch {
-	case err != nil:
-		return nil, err
-	case unread != nil:
-		return nil, unread
-	}
-	return found, nil
-}
-
 // multiAppend is how many messages one APPEND adds at most.
 const multiAppend = 100
 

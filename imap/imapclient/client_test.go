@@ -349,6 +349,30 @@ func TestCommands(t *testing.T) {
 			_, err := c.Search(t.Context(), &imap.SearchCriteria{})
 			return nil, errors.Join(err, c.Noop(t.Context()))
 		}, "! imapclient: UID SEARCH: imap: at octet 11: want a number below 2^32"},
+		{"sort", "SORT LITERAL+", "C: a2 UID SORT (REVERSE DATE SUBJECT) UTF-8 TEXT {4+}\nC: gr\xc3\xbc\nS: * SORT 5 3 4 (MODSEQ 7)\nS: a2 OK", func(c *Client) (any, error) {
+			return c.Sort(t.Context(), []imap.SortKey{{Key: imap.SortDate, Reverse: true}, {Key: imap.SortSubject}}, &imap.SearchCriteria{Text: []string{"grü"}})
+		}, "[5 3 4]"},
+		{"sort answered with garbage", "SORT", "C: a2 UID SORT (DATE) UTF-8 OLDER 60 YOUNGER 600\nS: * SORT 5 x\nS: a2 OK", func(c *Client) (any, error) {
+			return c.Sort(t.Context(), []imap.SortKey{{Key: imap.SortDate}}, &imap.SearchCriteria{Older: 60, Younger: 600})
+		}, "! imapclient: UID SORT: imap: at octet 9: want a number below 2^32"},
+		{"thread", "THREAD=REFERENCES", "C: a2 UID THREAD REFERENCES UTF-8 ALL\nS: * THREAD (2)(3 6 (4 23)(44 7 96))\nS: a2 OK", func(c *Client) (any, error) {
+			threads, err := c.Thread(t.Context(), imap.ThreadReferences, &imap.SearchCriteria{})
+			return string(imap.AppendThreads(nil, threads)), err
+		}, "(2)(3 6 (4 23)(44 7 96))"},
+		{"thread, none", "THREAD=REFERENCES", "C: a2 UID THREAD REFERENCES UTF-8 ALL\nS: * THREAD\nS: a2 OK", func(c *Client) (any, error) {
+			threads, err := c.Thread(t.Context(), imap.ThreadReferences, &imap.SearchCriteria{})
+			return len(threads), err
+		}, "0"},
+		{"thread answered with garbage", "THREAD=REFERENCES", "C: a2 UID THREAD REFERENCES UTF-8 ALL\nS: * THREAD (1\nS: a2 OK\nC: a3 NOOP\nS: a3 OK", func(c *Client) (any, error) {
+			_, err := c.Thread(t.Context(), imap.ThreadReferences, &imap.SearchCriteria{})
+			return nil, errors.Join(err, c.Noop(t.Context()))
+		}, "! imapclient: UID THREAD: imap: at octet 11: want ' '"},
+		{"sort and thread, not offered", "SORT", "", func(c *Client) (any, error) {
+			_, err := c.Sort(t.Context(), []imap.SortKey{{Key: imap.SortDisplayTo}}, &imap.SearchCriteria{})
+			_, err2 := c.Thread(t.Context(), imap.ThreadReferences, &imap.SearchCriteria{})
+			_, err3 := c.Sort(t.Context(), []imap.SortKey{{Key: "DATE) x"}}, &imap.SearchCriteria{})
+			return []bool{errors.Is(err, ErrUnsupported), errors.Is(err2, ErrUnsupported), errors.Is(err3, ErrArgument)}, nil
+		}, "[true true true]"},
 		{"copy, told garbage", "UIDPLUS", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK [COPYUID x] done", func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") }, "&{0 [] []}"},
 		{"append, told garbage", "LITERAL+", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5+}\nC: abc\nC:\nS: a2 OK [APPENDUID 1 *] x",
 			func(c *Client) (any, error) { return appendOne(c, message, "abc\r\n") }, "&{0 [] [] 0}"},

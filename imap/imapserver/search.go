@@ -19,7 +19,9 @@ type searching struct {
 	found                imap.UIDSet
 	sort                 []imap.SortKey // of SORT
 	sorted               []sorted       // what SORT found
-	modseq               imap.ModSeq    // of those found, where the criteria have MODSEQ
+	thread               imap.ThreadAlgorithm
+	threaded             []imap.ThreadMessage // what THREAD found
+	modseq               imap.ModSeq          // of those found, where the criteria have MODSEQ
 }
 
 // search is SEARCH and UID SEARCH.
@@ -83,9 +85,12 @@ func (c *session) find(s *searching) error {
 	if s.save {
 		c.saved = s.kept()
 	}
-	if s.extended {
+	switch {
+	case s.thread != "":
+		c.tellThreads(s)
+	case s.extended:
 		c.tellESearch(s)
-	} else {
+	default:
 		c.tellSearch(s)
 	}
 	return c.sync(c.uid)
@@ -187,6 +192,9 @@ func (c *session) runSearch(s *searching) error {
 		want = 0
 	}
 	want |= imap.SortFields(s.sort)
+	if s.thread != "" {
+		want |= imap.FieldEnvelope | imap.FieldInternalDate
+	}
 	if modseq {
 		c.condstore = true
 		want |= imap.FieldModSeq
@@ -201,30 +209,41 @@ func (c *session) runSearch(s *searching) error {
 			continue
 		}
 		seq = n
-		t := searchText{c: c, uid: m.UID}
-		ok := exact
-		if !exact {
-			ok, err = s.c.Match(m, &t)
-			t.close()
-		}
-		if err != nil && !errors.Is(err, imap.ErrNonexistent) { // expunged meanwhile: does not match
+		if err := c.test(s, m, n, exact); err != nil && !errors.Is(err, imap.ErrNonexistent) { // expunged meanwhile: does not match
 			return err
-		}
-		if ok && err == nil {
-			s.found.Add(m.UID, m.UID)
-			s.modseq = max(s.modseq, m.ModSeq)
-			if s.sort != nil {
-				number := m.UID
-				if !c.uid {
-					number = imap.UID(n)
-				}
-				s.sorted = append(s.sorted, sorted{number, imap.SortValues(s.sort, m)})
-			}
 		}
 	}
 	if !modseq {
 		s.modseq = 0
 	}
+	return nil
+}
+
+// test tests a message, whose sequence number is seq, and keeps what the answer tells of it.
+func (c *session) test(s *searching, m *imap.Message, seq int, exact bool) error {
+	t := searchText{c: c, uid: m.UID}
+	defer t.close()
+	if !exact {
+		if ok, err := s.c.Match(m, &t); !ok || err != nil {
+			return err
+		}
+	}
+	number := m.UID
+	if !c.uid {
+		number = imap.UID(seq)
+	}
+	if s.thread != "" {
+		references, err := t.references(s.thread)
+		if err != nil {
+			return err
+		}
+		s.threaded = append(s.threaded, imap.NewThreadMessage(number, m, references))
+	}
+	if s.sort != nil {
+		s.sorted = append(s.sorted, sorted{number, imap.SortValues(s.sort, m)})
+	}
+	s.found.Add(m.UID, m.UID)
+	s.modseq = max(s.modseq, m.ModSeq)
 	return nil
 }
 

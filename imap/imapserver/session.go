@@ -240,6 +240,8 @@ func lookup(name string, uid bool) (handler, state) {
 		return (*session).search, selected
 	case "SORT":
 		return (*session).sortCommand, selected
+	case "THREAD":
+		return (*session).threadCommand, selected
 	case "EXPUNGE":
 		return (*session).expunge, selected
 	}

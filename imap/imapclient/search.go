@@ -1,0 +1,133 @@
+package imapclient
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+func searchKeys(criteria *imap.SearchCriteria) ([]byte, error) {
+	keys, err := imap.AppendSearchKeys(nil, criteria)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrArgument, err)
+	}
+	return keys, nil
+}
+
+// Search returns the UIDs of the messages that match. An answer against the grammar is a *imap.SyntaxError or
+// *imap.LimitError, after which the connection is as good as before.
+func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
+	keys, err := searchKeys(criteria)
+	if err != nil {
+		return nil, err
+	}
+	var args []byte
+	if c.caps.Has("ESEARCH") || c.rev2() {
+		args = append(args, " RETURN (ALL)"...)
+	}
+	for _, b := range keys {
+		if b >= 0x80 && !c.inUTF8() { // RFC 9755 §3 has no CHARSET once UTF-8 is enabled
+			args = append(args, " CHARSET UTF-8"...)
+			break
+		}
+	}
+	cmd, err := c.begin(ctx, "UID SEARCH")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var found imap.UIDSet
+	var unread error
+	_, err = cmd.run(append(append(args, ' '), keys...), func(r response) bool {
+		var s *imap.SearchData
+		switch r.kind {
+		case "SEARCH":
+			_ = c.d.Keyword()
+			s = c.d.SearchData()
+		case "ESEARCH":
+			_ = c.d.Keyword()
+			s = c.d.ESearchData()
+		default:
+			return false
+		}
+		if err := c.d.Err(); err != nil {
+			unread = fmt.Errorf("imapclient: UID SEARCH: %w", err)
+		} else if s.Tag == "" || s.Tag == cmd.tag {
+			found = found.Union(s.All)
+		}
+		return true
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case unread != nil:
+		return nil, unread
+	}
+	return found, nil
+}
+
+// Sort returns the UIDs of the messages that match, in the order of keys (RFC 5256, and RFC 5957 for SortDisplayFrom and
+// SortDisplayTo). ErrUnsupported: the server has no SORT, or not with these keys. An answer against the grammar is an error
+// as for Search.
+func (c *Client) Sort(ctx context.Context, keys []imap.SortKey, criteria *imap.SearchCriteria) ([]imap.UID, error) {
+	if len(keys) == 0 {
+		return nil, ErrArgument
+	}
+	for _, k := range keys {
+		display := k.Key == imap.SortDisplayFrom || k.Key == imap.SortDisplayTo
+		if !c.caps.Has("SORT") || display && !c.caps.Has("SORT=DISPLAY") {
+			return nil, ErrUnsupported
+		}
+		if !k.Key.Valid() {
+			return nil, ErrArgument
+		}
+	}
+	var out []imap.UID
+	err := c.ordered(ctx, "SORT", string(imap.AppendSortKeys(nil, keys)), criteria, func() {
+		out = append(out, c.d.SortData()...)
+	})
+	return out, err
+}
+
+// Thread returns the messages that match, by UID, in threads (RFC 5256). ErrUnsupported: the server does not have the
+// algorithm. An answer against the grammar is an error as for Search.
+func (c *Client) Thread(ctx context.Context, algorithm imap.ThreadAlgorithm, criteria *imap.SearchCriteria) ([]imap.Thread, error) {
+	if !c.caps.Has("THREAD=" + string(algorithm)) {
+		return nil, ErrUnsupported
+	}
+	var out []imap.Thread
+	err := c.ordered(ctx, "THREAD", string(algorithm), criteria, func() {
+		out = append(out, c.d.Threads()...)
+	})
+	return out, err
+}
+
+// ordered runs SORT or THREAD. read reads its response behind the keyword.
+func (c *Client) ordered(ctx context.Context, name, how string, criteria *imap.SearchCriteria, read func()) error {
+	keys, err := searchKeys(criteria)
+	if err != nil {
+		return err
+	}
+	cmd, err := c.begin(ctx, "UID "+name)
+	if err != nil {
+		return err
+	}
+	defer cmd.end()
+	var unread error
+	_, err = cmd.run(append([]byte(" "+how+" UTF-8 "), keys...), func(r response) bool {
+		if r.kind != name {
+			return false
+		}
+		_ = c.d.Keyword()
+		read()
+		if err := c.d.Err(); err != nil {
+			unread = fmt.Errorf("imapclient: UID %s: %w", name, err)
+		}
+		return true
+	})
+	if err != nil {
+		return err
+	}
+	return unread
+}
