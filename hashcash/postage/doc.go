@@ -8,7 +8,8 @@
 // sender and to the message, so that one made ahead or seen on the way is of no use elsewhere. Verify takes it: the same
 // stamp is not valid again.
 //
-// Schemes: Hashcash here; sub-packages have others (equihash: a puzzle bound by memory). Package postagetest is the suite
+// Schemes: Hashcash here; sub-packages have others (equihash: a puzzle bound by memory; ticket: bought
+// from an issuer who cannot tell what for). Package postagetest is the suite
 // that a Scheme passes.
 //
 // What it is worth: postage raises the cost of bulk mail, it makes nothing impossible. One price for all charges most
