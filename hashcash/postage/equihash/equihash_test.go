@@ -48,9 +48,9 @@ func solved(t testing.TB, n int) (header, solution []byte) {
 // TestSolutions: all that the solver finds is valid, and there are about two a run.
 func TestSolutions(t *testing.T) {
 	var s Solver
-	for n := minN; n <= 102; n += 6 {
-		runs, found := 40, 0
-		if n > 84 {
+	for n := minN; n <= 90; n += 6 {
+		runs, found := 30, 0
+		if n > 78 {
 			runs = 4
 		}
 		for i := range runs {
