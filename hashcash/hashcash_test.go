@@ -46,7 +46,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{
 		"", "1", "2:20:040806:foo::a:b", "1:20:040806:foo:a:b", "1:20:040806:a:b@x::r:c",
 		"1:+20:040806:foo::a:b", "1:020:040806:foo::a:b", "1:-1:040806:foo::a:b", "1:161:040806:foo::a:b", "1:999:040806:foo::a:b", "1::040806:foo::a:b",
-		"1:20:0408:foo::a:b", "1:20:041306:foo::a:b", "1:20:040230:foo::a:b", "1:20:04080625:foo::a:b", "1:20:0408062500:foo::a:b",
+		"1:20:0408:foo::a:b", "1:20:041306:foo::a:b", "1:20:040230:foo::a:b", "1:20:04080625:foo::a:b", "1:20:0408062500:foo::a:b", "1:20:0408060060:foo::a:b", "1:20:040806000060:foo::a:b", "1:20:+00101:foo::a:b", "1:20:040800:foo::a:b", "1:20:230229:foo::a:b",
 		"1:20:040806:::a:b", "1:20:040806:foo::a b:c", "1:20:040806:foo::a:b\n", "1:20:040806:foo::a:b\x00", "1:20:040806:f\xc3\xbc::a:b",
 		"1:20:040806:foo::-:b", "1:20:040806:foo::a:", "0:030626:a:b:c", "0:030626:a", "1:20:040806:u@[IPv6:2001:db8::1]::a:b",
 		"1:20:040806:" + strings.Repeat("x", MaxLength) + "::a:b",
@@ -310,6 +310,26 @@ func FuzzParse(f *testing.F) {
 		_, value, _ := strings.Cut(string(AppendHeader(nil, s)), ":")
 		if got := slices.Collect(Stamps(slices.Values([]string{value}))); len(got) != 1 || got[0] != text {
 			t.Fatalf("%q came back as %q", text, got)
+		}
+	})
+}
+
+// FuzzParseDate: dates of digits alone are those of package time.
+func FuzzParseDate(f *testing.F) {
+	for _, text := range []string{"240229", "2402292359", "230229", "690101", "681231235959", "6812312359:9", "+00101"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		got, err := parseDate(text)
+		var want time.Time
+		ok := len(text) < len(dateLayouts) && dateLayouts[len(text)] != "" && strings.Trim(text, "0123456789") == ""
+		if ok {
+			var parseErr error
+			want, parseErr = time.Parse(dateLayouts[len(text)], text)
+			ok = parseErr == nil
+		}
+		if ok != (err == nil) || ok && !got.Equal(want) {
+			t.Fatalf("%q: %v, %v; want %v", text, got, err, want)
 		}
 	})
 }

@@ -65,24 +65,24 @@ func Parse(text string) (Stamp, error) {
 			return Stamp{}, fmt.Errorf("%w: octet %#x at %d", ErrSyntax, text[i], i)
 		}
 	}
-	f := strings.Split(text, ":")
+	f, n := split(text)
 	s := Stamp{text: text}
 	var date string
 	switch {
-	case f[0] == "1" && len(f) == 7:
+	case f[0] == "1" && n == 7:
 		s.Version, s.Resource, s.Ext, s.Rand, s.Counter = 1, f[3], f[4], f[5], f[6]
-		n, err := strconv.Atoi(f[1])
-		if err != nil || strconv.Itoa(n) != f[1] || n < 0 || n > MaxBits {
+		claim, err := strconv.Atoi(f[1])
+		if err != nil || strconv.Itoa(claim) != f[1] || claim < 0 || claim > MaxBits {
 			return Stamp{}, fmt.Errorf("%w: bits %q", ErrSyntax, f[1])
 		}
-		s.Bits, date = n, f[2]
+		s.Bits, date = claim, f[2]
 		if !inAlphabet(s.Rand) || !inAlphabet(s.Counter) {
 			return Stamp{}, fmt.Errorf("%w: rand or counter outside of a-zA-Z0-9+/=", ErrSyntax)
 		}
-	case f[0] == "0" && len(f) == 4:
+	case f[0] == "0" && n == 4:
 		date, s.Resource, s.Rand = f[1], f[2], f[3]
 	case f[0] == "0" || f[0] == "1":
-		return Stamp{}, fmt.Errorf("%w: %d fields in version %s", ErrSyntax, len(f), f[0])
+		return Stamp{}, fmt.Errorf("%w: %d fields in version %s", ErrSyntax, n, f[0])
 	default:
 		return Stamp{}, fmt.Errorf("%w: version %q", ErrSyntax, f[0])
 	}
@@ -96,6 +96,20 @@ func Parse(text string) (Stamp, error) {
 	return s, nil
 }
 
+// split returns the fields of a stamp, the first seven of them, and how many there are.
+func split(text string) (f [7]string, n int) {
+	for ; ; n++ {
+		field, rest, more := strings.Cut(text, ":")
+		if n < len(f) {
+			f[n] = field
+		}
+		if !more {
+			return f, n + 1
+		}
+		text = rest
+	}
+}
+
 // dateLayouts by width.
 var dateLayouts = [...]string{6: "060102", 10: "0601021504", 12: "060102150405"}
 
@@ -103,9 +117,21 @@ func parseDate(s string) (time.Time, error) {
 	if len(s) >= len(dateLayouts) || dateLayouts[len(s)] == "" {
 		return time.Time{}, fmt.Errorf("%w: date %q is not YYMMDD, YYMMDDhhmm or YYMMDDhhmmss", ErrSyntax, s)
 	}
+	var n [6]int // year, month, day, hour, minute, second
+	for i := range len(s) {
+		c := s[i] - '0'
+		if c > 9 {
+			return time.Time{}, fmt.Errorf("%w: date %q", ErrSyntax, s)
+		}
+		n[i/2] = 10*n[i/2] + int(c)
+	}
 	// A two-digit year is one from 1969 to 2068: 99 was long ago.
-	t, err := time.Parse(dateLayouts[len(s)], s)
-	if err != nil {
+	year := 2000 + n[0]
+	if n[0] >= 69 {
+		year -= 100
+	}
+	t := time.Date(year, time.Month(n[1]), n[2], n[3], n[4], n[5], 0, time.UTC)
+	if n[1] < 1 || n[1] > 12 || t.Day() != n[2] || n[3] > 23 || n[4] > 59 || n[5] > 59 {
 		return time.Time{}, fmt.Errorf("%w: date %q", ErrSyntax, s)
 	}
 	return t, nil
@@ -119,7 +145,7 @@ func inAlphabet(s string) bool {
 		return false
 	}
 	for i := range len(s) {
-		if s[i] != '=' && strings.IndexByte(alphabet, s[i]) < 0 {
+		if c := s[i]; (c|0x20 < 'a' || c|0x20 > 'z') && (c < '0' || c > '9') && c != '+' && c != '/' && c != '=' {
 			return false
 		}
 	}
