@@ -24,5 +24,6 @@
 // those about the author.
 //
 // Done: RFC 7208, RFC 6376, RFC 8617, RFC 9989 through the packages beside this one, RFC 8601 for the field and, if asked
-// for, the names of the peer (iprev, §3). A Verdict prints as that field, as a trace for people and as JSON.
+// for, the names of the peer (iprev, §3). A Verdict prints as that field, as a trace for people and as JSON, and gives what
+// the reports of RFC 9990 and RFC 9991 say of the message ([Verdict.Record], [Verdict.Failure]).
 package auth
