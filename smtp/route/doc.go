@@ -18,6 +18,6 @@
 // Followed are RFC 5321 §5 (MX, implicit MX, preferences, address literals, own name among the MX), RFC 7505 (null MX),
 // RFC 8305 §4 and §5 (several addresses; without the part about asking for AAAA and A apart), RFC 8461 §5 (MTA-STS,
 // through package mtasts), RFC 7672 (DANE, through package mtasts/dane), RFC 8689 §4.2.1 (REQUIRETLS). Special addresses,
-// loopback and private ones, are not dialed unless Allow names them. Not done: the reports of RFC 8460; Report tells what
-// they would be made of.
+// loopback and private ones, are not dialed unless Allow names them. RFC 8460 through Report.Count, which fills the
+// reports of package mtasts/tlsrpt; sending them is the caller's.
 package route
