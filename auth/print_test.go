@@ -40,6 +40,17 @@ func TestIPRev(t *testing.T) {
 	}
 }
 
+// TestMixedScripts: an author domain that may look like another is told in A-labels, whatever it passes.
+func TestMixedScripts(t *testing.T) {
+	z, _ := world(t)
+	for domain, want := range map[string]bool{"ex\u0430mple.com": true, "b\u00fccher.example": false} {
+		v := check(t, auth.Checker{ID: "x", Resolver: z}, from, "From: a@"+domain+"\r\n\r\n")
+		if got := strings.Contains(string(auth.AppendTrace(nil, v.Trace())), "  . "+v.DMARC.Domain+"\n  => the author domain mixes scripts"); got != want || !strings.HasPrefix(v.DMARC.Domain, "xn--") {
+			t.Errorf("%s: %v, %s", domain, got, v.DMARC.Domain)
+		}
+	}
+}
+
 // TestJSON: one document, with what a stranger wrote in it as data.
 func TestJSON(t *testing.T) {
 	z, key := world(t)

@@ -74,6 +74,9 @@ func (v *Verdict) Trace() []Step {
 	for _, s := range v.DMARC.Steps {
 		add("dmarc", s.Question, s.Answer, s.Rule)
 	}
+	if dmarc.MixedScripts(v.DMARC.Domain) {
+		add("dmarc", "", v.DMARC.Domain, "the author domain mixes scripts: it may look like another")
+	}
 	add("dmarc", "", "", result(string(v.DMARC.Value), v.DMARC.Reason))
 	if v.IPRev != nil {
 		for _, q := range v.Questions {
