@@ -278,6 +278,10 @@ func TestCapabilities(t *testing.T) {
 	}
 	foreign, _ := r.token(capability.Limits{}, carol)
 	good := in(capability.Limits{Scope: "a.example"})
+	changed := good[:len(good)-2] + "AA"
+	if changed == good { // once in 256 runs the octet was 0
+		changed = good[:len(good)-2] + "AQ"
+	}
 	for name, tt := range map[string]struct {
 		token, author, from string
 		want                string
@@ -306,7 +310,7 @@ func TestCapabilities(t *testing.T) {
 		"for another":               {foreign, "ann@a.example", "ann@a.example", asks},
 		"of another key":            {forged.String(), "ann@a.example", "ann@a.example", asks},
 		"junk":                      {"AQID", "ann@a.example", "ann@a.example", asks},
-		"last octet changed":        {good[:len(good)-2] + "AA", "ann@a.example", "ann@a.example", asks},
+		"last octet changed":        {changed, "ann@a.example", "ann@a.example", asks},
 	} {
 		for _, where := range []string{"parameter", "header"} {
 			before := r.count()
