@@ -60,7 +60,7 @@ type BodyHash struct {
 	space bool
 	cr    bool
 
-	buf [4096]byte
+	buf [2048]byte
 	w   int
 }
 

@@ -1,6 +1,7 @@
 package dkim
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"hash/maphash"
 	"strings"
@@ -20,7 +21,7 @@ type fieldIndex struct {
 }
 
 func newFieldIndex(section []byte) *fieldIndex {
-	x := &fieldIndex{fields: make([]header.Field, 0, 32), seed: maphash.MakeSeed(), buf: make([]byte, 0, 512)}
+	x := &fieldIndex{fields: make([]header.Field, 0, min(bytes.Count(section, []byte("\n")), 64)), seed: maphash.MakeSeed(), buf: make([]byte, 0, 512)}
 	for f := range header.Fields(section) {
 		x.fields = append(x.fields, f)
 	}

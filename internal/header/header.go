@@ -84,6 +84,15 @@ func Read(r *bufio.Reader, limit int) ([]byte, error) {
 	if limit == 0 {
 		limit = MaxHeader
 	}
+	switch _, err := r.Peek(1); { // fills the buffer
+	case err == io.EOF:
+		return []byte{}, nil
+	case err != nil:
+		return nil, err
+	}
+	if section := buffered(r, limit); section != nil {
+		return section, nil
+	}
 	section := make([]byte, 0, min(limit, 4096))
 	start := true
 	for {
@@ -106,4 +115,25 @@ func Read(r *bufio.Reader, limit int) ([]byte, error) {
 			return nil, err
 		}
 	}
+}
+
+// buffered returns the header section where all of it is in the buffer of r, and takes it from there; nil where it is not.
+func buffered(r *bufio.Reader, limit int) []byte {
+	b, _ := r.Peek(r.Buffered())
+	end := -1
+	if len(b) > 0 && emptyLine(b) {
+		end = lineEnd(b)
+	} else {
+		for _, empty := range []string{"\n\r\n", "\n\n"} {
+			if i := bytes.Index(b, []byte(empty)); i >= 0 && (end < 0 || i+len(empty) < end) {
+				end = i + len(empty)
+			}
+		}
+	}
+	if end < 0 || end > limit {
+		return nil
+	}
+	section := bytes.Clone(b[:end])
+	_, _ = r.Discard(end) // it is there
+	return section
 }

@@ -30,6 +30,20 @@ func TestFields(t *testing.T) {
 	}
 }
 
+// failsOnce fails, and then reads on.
+type failsOnce struct {
+	io.Reader
+	err error
+}
+
+func (f *failsOnce) Read(p []byte) (int, error) {
+	if err := f.err; err != nil {
+		f.err = nil
+		return 0, err
+	}
+	return f.Reader.Read(p)
+}
+
 func TestRead(t *testing.T) {
 	for _, tt := range []struct{ in, header, body string }{
 		{"A: 1\r\n\r\nbody", "A: 1\r\n\r\n", "body"},
@@ -39,14 +53,22 @@ func TestRead(t *testing.T) {
 		{"A: 1", "A: 1", ""},
 		{"", "", ""},
 		{"A: " + strings.Repeat("x", 100) + "\r\n\r\nbody", "A: " + strings.Repeat("x", 100) + "\r\n\r\n", "body"},
+		{"A: 1\r\n\nbody\r\n\r\nmore", "A: 1\r\n\n", "body\r\n\r\nmore"},
+		{"A: 1\n\r\nbody\n\nmore", "A: 1\n\r\n", "body\n\nmore"},
 		{strings.Repeat("x", 16) + "\r\n\r\nbody", strings.Repeat("x", 16) + "\r\n\r\n", "body"},
 	} {
-		r := bufio.NewReaderSize(iotest.OneByteReader(strings.NewReader(tt.in)), 16)
-		h, err := Read(r, 0)
-		body, _ := io.ReadAll(r)
-		if err != nil || string(h) != tt.header || string(body) != tt.body {
-			t.Errorf("%q: %q, %q, %v", tt.in, h, body, err)
+		for _, r := range []*bufio.Reader{bufio.NewReaderSize(iotest.OneByteReader(strings.NewReader(tt.in)), 16), bufio.NewReaderSize(strings.NewReader(tt.in), 16),
+			bufio.NewReader(strings.NewReader(tt.in)), bufio.NewReader(iotest.HalfReader(strings.NewReader(tt.in)))} {
+			h, err := Read(r, 0)
+			body, _ := io.ReadAll(r)
+			if err != nil || string(h) != tt.header || string(body) != tt.body {
+				t.Errorf("%q: %q, %q, %v", tt.in, h, body, err)
+			}
 		}
+	}
+	once := &failsOnce{strings.NewReader("A: 1\r\n\r\n"), io.ErrNoProgress}
+	if _, err := Read(bufio.NewReader(once), 0); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("an error was passed over: %v", err)
 	}
 	if _, err := Read(bufio.NewReader(strings.NewReader("A: 123456\r\n\r\n")), 10); !errors.Is(err, ErrTooLong) {
 		t.Error(err)
