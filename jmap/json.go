@@ -184,6 +184,12 @@ func marshalSelected(e *jsontext.Encoder, r selector) error {
 		if err := e.WriteToken(jsontext.String(f.name)); err != nil {
 			return err
 		}
+		if f.index < 0 {
+			if err := e.WriteToken(jsontext.Null); err != nil {
+				return err
+			}
+			continue
+		}
 		field := v.Field(f.index)
 		if f.key {
 			raw, ok := field.Interface().(map[string]Raw)[f.name]

@@ -3,6 +3,7 @@ package jmap
 import (
 	"context"
 	"io"
+	"slices"
 )
 
 // The standard methods (RFC 8620 §5): one type a request and a response, for client, server and store alike. A type
@@ -99,6 +100,78 @@ type QueryResponse struct {
 	Total               *uint `json:"total,omitzero"`
 	// Limit is the server's own, where it is lower than the client's.
 	Limit *uint `json:"limit,omitzero"`
+}
+
+// A QueryChangesRequest is the arguments of Foo/queryChanges (RFC 8620 §5.6).
+type QueryChangesRequest[F, S, Args any] struct {
+	AccountID       ID         `json:"accountId"`
+	Filter          *Filter[F] `json:"filter,omitzero"`
+	Sort            []S        `json:"sort,omitzero"`
+	SinceQueryState State      `json:"sinceQueryState"`
+	// MaxChanges refuses more with TooManyChanges; nil is no bound.
+	MaxChanges *uint `json:"maxChanges,omitzero"`
+	// UpToID is the last result that the client has; a server may leave out what comes behind it.
+	UpToID         ID   `json:"upToId,omitzero"`
+	CalculateTotal bool `json:"calculateTotal,omitzero"`
+	Args           Args `json:",embed"`
+}
+
+// A QueryChangesResponse is the result of Foo/queryChanges. Who takes the Removed ids out of the old result, those that
+// are in it, and then puts the Added in, from the lowest index, has the new result.
+type QueryChangesResponse struct {
+	AccountID     ID          `json:"accountId"`
+	OldQueryState State       `json:"oldQueryState"`
+	NewQueryState State       `json:"newQueryState"`
+	Total         *uint       `json:"total,omitzero"`
+	Removed       []ID        `json:"removed"`
+	Added         []AddedItem `json:"added"`
+}
+
+// An AddedItem is a result that is new, or elsewhere now.
+type AddedItem struct {
+	ID    ID   `json:"id"`
+	Index uint `json:"index"`
+}
+
+// Apply returns the new result that a QueryChangesResponse makes of an old one.
+func (r *QueryChangesResponse) Apply(old []ID) []ID {
+	gone := make(map[ID]bool, len(r.Removed))
+	for _, id := range r.Removed {
+		gone[id] = true
+	}
+	out := make([]ID, 0, len(old)+len(r.Added))
+	for _, id := range old {
+		if !gone[id] {
+			out = append(out, id)
+		}
+	}
+	for _, a := range r.Added {
+		out = slices.Insert(out, int(min(a.Index, uint(len(out)))), a.ID)
+	}
+	return out
+}
+
+// A CopyRequest is the arguments of Foo/copy (RFC 8620 §5.4). On the wire C has the id of the original, and the
+// properties that are to be other than its.
+type CopyRequest[C any] struct {
+	FromAccountID ID       `json:"fromAccountId"`
+	IfFromInState *State   `json:"ifFromInState,omitzero"`
+	AccountID     ID       `json:"accountId"`
+	IfInState     *State   `json:"ifInState,omitzero"`
+	Create        map[ID]C `json:"create"`
+	// OnSuccessDestroyOriginal makes a /set of the originals follow, IfInState being DestroyFromIfInState.
+	OnSuccessDestroyOriginal bool   `json:"onSuccessDestroyOriginal,omitzero"`
+	DestroyFromIfInState     *State `json:"destroyFromIfInState,omitzero"`
+}
+
+// A CopyResponse is the result of Foo/copy.
+type CopyResponse[T any] struct {
+	FromAccountID ID               `json:"fromAccountId"`
+	AccountID     ID               `json:"accountId"`
+	OldState      State            `json:"oldState,omitzero"`
+	NewState      State            `json:"newState"`
+	Created       map[ID]T         `json:"created"`
+	NotCreated    map[ID]*SetError `json:"notCreated"`
 }
 
 // The roles of a store. Each method is one transaction, sees what was committed before it was called, and is called

@@ -2,6 +2,7 @@ package jmap
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -26,6 +27,28 @@ func (s *Selection) SetSelection(v Selection) { *s = v }
 
 // IsZero reports whether s selects nothing in particular.
 func (s Selection) IsZero() bool { return s.fields == nil }
+
+// Without returns s without some properties, even id.
+func (s Selection) Without(names ...string) Selection {
+	out := Selection{fields: make([]selected, 0, len(s.fields))}
+	for _, f := range s.fields {
+		if !slices.Contains(names, f.name) {
+			out.fields = append(out.fields, f)
+		}
+	}
+	return out
+}
+
+// Null returns s with some of its properties written as null, whatever their values.
+func (s Selection) Null(names ...string) Selection {
+	out := Selection{fields: slices.Clone(s.fields)}
+	for i := range out.fields {
+		if slices.Contains(names, out.fields[i].name) {
+			out.fields[i].index = -1
+		}
+	}
+	return out
+}
 
 // Has reports whether s selects the property.
 func (s Selection) Has(name string) bool {

@@ -37,7 +37,7 @@ func NewStore(users ...string) *Store {
 	return s
 }
 
-// Accounts returns the one account of a user, none for an unknown user.
+// Accounts returns the account of a user and those that are shared with the user, none for an unknown user.
 func (s *Store) Accounts(_ context.Context, user string) ([]*mail.Account, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -45,7 +45,23 @@ func (s *Store) Accounts(_ context.Context, user string) ([]*mail.Account, error
 	if a == nil {
 		return nil, nil
 	}
-	return []*mail.Account{a.roles()}, nil
+	out := []*mail.Account{a.roles()}
+	for _, o := range a.shared {
+		r := o.roles()
+		r.Shared = true
+		out = append(out, r)
+	}
+	return out, nil
+}
+
+// Share gives a user another one's account besides the own, to read and to write. It panics for unknown users.
+func (s *Store) Share(owner, user string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.users[user].shared = append(s.users[user].shared, s.users[owner])
+	if s.users[owner] == nil {
+		panic("jmaptest: no user " + owner)
+	}
 }
 
 // Deliver puts a message into the mailbox of a role, with the keywords, and returns the email's id. It panics for an
@@ -70,8 +86,9 @@ func (s *Store) Deliver(user string, role mail.Role, at time.Time, raw []byte, k
 type life struct{ created, changed, gone uint64 }
 
 type account struct {
-	id   jmap.ID
-	name string
+	id     jmap.ID
+	name   string
+	shared []*account // by the Store's lock
 
 	mu        sync.Mutex
 	modseq    uint64

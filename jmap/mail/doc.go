@@ -11,5 +11,7 @@
 // that a Record and its Summary do not have, so a list view never parses a message. A store that computes a Summary
 // at delivery and keeps its JSON gives it back here.
 //
+// A Composer goes the other way: from the properties of an Email to a message.
+//
 // The types Mailbox, Thread, Email and their parts are those of the wire, the same for client and server.
 package mail

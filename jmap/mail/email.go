@@ -152,3 +152,11 @@ type Comparator struct {
 
 // Descending reports whether c sorts from high to low.
 func (c Comparator) Descending() bool { return c.IsAscending != nil && !*c.IsAscending }
+
+// A SearchSnippet shows why an email was found (RFC 8621 §5): HTML with the matches in mark elements, and "" (null)
+// where there is none.
+type SearchSnippet struct {
+	EmailID jmap.ID         `json:"emailId"`
+	Subject jmap.NullString `json:"subject"`
+	Preview jmap.NullString `json:"preview"` // at most 255 octets
+}

@@ -2,7 +2,10 @@ package mail_test
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
+	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/mail"
 )
 
@@ -27,4 +30,31 @@ func ExampleParseAddresses() {
 func ExampleKeyword() {
 	fmt.Println(mail.Keyword(`\Seen`), mail.Keyword("$Forwarded"), mail.Flag("$answered"))
 	// Output: $seen $forwarded \Answered
+}
+
+// A message is made of the properties of an Email.
+func ExampleComposer_Compose() {
+	c := mail.Composer{Now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	raw, err := c.Compose(jmap.Raw(`{
+		"from": [{"name": "Ann", "email": "ann@example.com"}],
+		"subject": "Grüße",
+		"messageId": ["1@example.com"],
+		"textBody": [{"partId": "t"}],
+		"bodyValues": {"t": {"value": "Hello"}}
+	}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(strings.ReplaceAll(string(raw), "\r", ""))
+	// Output:
+	// From: "Ann" <ann@example.com>
+	// Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=
+	// Message-ID: <1@example.com>
+	// Date: Fri, 2 Jan 2026 03:04:05 +0000
+	// MIME-Version: 1.0
+	// Content-Type: text/plain; charset=us-ascii
+	// Content-Transfer-Encoding: 7bit
+	//
+	// Hello
 }

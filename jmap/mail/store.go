@@ -54,7 +54,8 @@ type EmailRoles struct {
 	Getter  jmap.Getter[EmailWant, Record]
 	Changer jmap.Changer
 	Setter  jmap.Setter[EmailCreate, EmailUpdate, jmap.NoArgs, Record]
-	// Querier may answer some filters and sorts; the others are evaluated over all records.
+	// Querier may answer some filters and sorts; the others are evaluated over all records. Its QueryState is a state
+	// for Changer: one whose result is the same.
 	Querier jmap.Querier[EmailCondition, Comparator, EmailQueryArgs]
 }
 

@@ -1,8 +1,9 @@
 // Package mailserver makes the methods of JMAP for Mail (RFC 8621) of the roles in package mail.
 //
-//	jmapserver.Server ─ Mux ─ Mailbox/get changes query set
+//	jmapserver.Server ─ Mux ─ Mailbox/get changes query queryChanges set
 //	                          Thread/get changes
-//	                          Email/get changes query set import
+//	                          Email/get changes query queryChanges set copy import parse
+//	                          SearchSnippet/get  Blob/copy
 //	                             │
 //	                          mail.Account: Mailboxes Threads Emails Blobs Uploads
 //
@@ -11,6 +12,8 @@
 // that come from nowhere else. Email/query goes to the store's Querier first; what that does not do, or a store
 // without one, is done record by record.
 //
-// Of RFC 8621, these are not here: queryChanges, Email/copy, Email/parse, creating an Email from its properties,
-// SearchSnippet, Identity, EmailSubmission, VacationResponse.
+// Email/queryChanges takes out and puts in again every email that changed; where a result hangs on other emails of a
+// thread, and for mailboxes, it is cannotCalculateChanges.
+//
+// Of RFC 8621, these are not here: Identity, EmailSubmission, VacationResponse.
 package mailserver

@@ -168,11 +168,15 @@ func (p *emailPlan) fill(ctx context.Context, a *mail.Account, rec *mail.Record)
 		}
 	}
 	if p.summary {
-		e.MessageID, e.InReplyTo, e.References = summary.MessageID, summary.InReplyTo, summary.References
-		e.Sender, e.From, e.To, e.Cc, e.Bcc, e.ReplyTo = summary.Sender, summary.From, summary.To, summary.Cc, summary.Bcc, summary.ReplyTo
-		e.Subject, e.SentAt, e.HasAttachment, e.Preview = summary.Subject, summary.SentAt, summary.HasAttachment, summary.Preview
+		setSummary(&e, summary)
 	}
 	return e, nil
+}
+
+func setSummary(e *mail.Email, summary *mail.Summary) {
+	e.MessageID, e.InReplyTo, e.References = summary.MessageID, summary.InReplyTo, summary.References
+	e.Sender, e.From, e.To, e.Cc, e.Bcc, e.ReplyTo = summary.Sender, summary.From, summary.To, summary.Cc, summary.Bcc, summary.ReplyTo
+	e.Subject, e.SentAt, e.HasAttachment, e.Preview = summary.Subject, summary.SentAt, summary.HasAttachment, summary.Preview
 }
 
 // fillHeader sets headers and the properties "header:…".

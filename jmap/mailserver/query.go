@@ -29,7 +29,7 @@ func (s *Service) emailQuery(ctx context.Context, c *jmapserver.Call, r *emailQu
 	if a.Emails.Querier != nil {
 		out, err := a.Emails.Querier.Query(ctx, r)
 		if err == nil {
-			out.AccountID = r.AccountID
+			out.AccountID, out.CanCalculateChanges = r.AccountID, calculable(a, r.Filter, r.Sort, r.Args)
 			return out, nil
 		}
 		if !errors.Is(err, errors.ErrUnsupported) {
@@ -83,6 +83,6 @@ func scan(ctx context.Context, a *mail.Account, r *emailQuery) (*jmap.QueryRespo
 	if err != nil {
 		return nil, err
 	}
-	out.QueryState = all.State
+	out.QueryState, out.CanCalculateChanges = all.State, calculable(a, r.Filter, r.Sort, r.Args)
 	return out, nil
 }

@@ -195,7 +195,7 @@ func TestEmailSet(t *testing.T) {
 	}
 	get(`"keywords":{"new":true},"mailboxIds":{"m1":true,"m2":true}`)
 	expect(t, h, `[["Email/set",{"accountId":"u1","create":{"k":{"subject":"x"}},"update":{"`+id+`":{"keywords/x":true},"e99":{}},"destroy":["`+id+`","e98"]},"0"]]`,
-		`…"destroyed":["`+id+`"],"notCreated":{"k":{"type":"forbidden",…},"notUpdated":{"`+id+`":{"type":"willDestroy"},"e99":{"type":"notFound"}},"notDestroyed":{"e98":{"type":"notFound"}}},"0"]]`)
+		`…"destroyed":["`+id+`"],"notCreated":{"k":{"type":"invalidProperties",…"properties":["mailboxIds"]}},"notUpdated":{"`+id+`":{"type":"willDestroy"},"e99":{"type":"notFound"}},"notDestroyed":{"e98":{"type":"notFound"}}},"0"]]`)
 }
 
 func TestImportAndBlobs(t *testing.T) {

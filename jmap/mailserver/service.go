@@ -38,6 +38,7 @@ func (s *Service) Register(m *jmapserver.Mux) {
 	}))
 	jmapserver.Register(m, c, "Mailbox/changes", s.mailboxChanges)
 	jmapserver.Register(m, c, "Mailbox/query", s.mailboxQuery)
+	jmapserver.Register(m, c, "Mailbox/queryChanges", s.mailboxQueryChanges)
 	jmapserver.Register(m, c, "Mailbox/set", s.mailboxSet)
 	jmapserver.RegisterGet(m, c, "Thread", role(s, func(a *mail.Account) jmap.Getter[jmap.NoArgs, mail.Thread] {
 		if a.Threads.Getter == nil {
@@ -49,7 +50,12 @@ func (s *Service) Register(m *jmapserver.Mux) {
 	jmapserver.Register(m, c, "Email/get", s.emailGet)
 	jmapserver.RegisterChanges(m, c, "Email", role(s, func(a *mail.Account) jmap.Changer { return a.Emails.Changer }))
 	jmapserver.Register(m, c, "Email/query", s.emailQuery)
+	jmapserver.Register(m, c, "Email/queryChanges", s.emailQueryChanges)
 	jmapserver.Register(m, c, "Email/set", s.emailSet)
+	jmapserver.Register(m, c, "Email/copy", s.emailCopy)
+	jmapserver.Register(m, c, "Email/parse", s.emailParse)
+	jmapserver.Register(m, c, "SearchSnippet/get", s.snippets)
+	jmapserver.Register(m, jmap.CapabilityCore, "Blob/copy", s.blobCopy)
 	jmapserver.Register(m, c, "Email/import", s.emailImport)
 }
 

@@ -3,11 +3,9 @@ package mailserver
 import (
 	"context"
 	"errors"
-	"io"
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
@@ -31,7 +29,7 @@ type (
 	emailStoreSet   = jmap.SetRequest[mail.EmailCreate, mail.EmailUpdate, jmap.NoArgs]
 )
 
-// emailSet is Email/set (RFC 8621 §4.6): keywords, mailboxes and destruction.
+// emailSet is Email/set (RFC 8621 §4.6).
 func (s *Service) emailSet(ctx context.Context, c *jmapserver.Call, r *emailSetRequest) (*jmap.SetResponse[mail.Email], error) {
 	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
 		return nil, err
@@ -44,6 +42,10 @@ func (s *Service) emailSet(ctx context.Context, c *jmapserver.Call, r *emailSetR
 		return nil, jmap.Errorf(jmap.AccountReadOnly, "the store takes no changes")
 	}
 	in := &emailStoreSet{AccountID: r.AccountID, IfInState: r.IfInState, Update: make(map[jmap.ID]mail.EmailUpdate)}
+	var notCreated map[jmap.ID]*jmap.SetError
+	if in.Create, notCreated, err = composeAll(ctx, c, a, r.Create); err != nil {
+		return nil, err
+	}
 	notUpdated := make(map[jmap.ID]*jmap.SetError)
 	for id, patch := range r.Update {
 		if real, ok := c.Resolve(id); ok {
@@ -72,15 +74,13 @@ func (s *Service) emailSet(ctx context.Context, c *jmapserver.Call, r *emailSetR
 		return nil, err
 	}
 	out := &jmap.SetResponse[mail.Email]{AccountID: r.AccountID, OldState: res.OldState, NewState: res.NewState,
-		Updated: make(map[jmap.ID]*mail.Email, len(res.Updated)), Destroyed: res.Destroyed,
-		NotCreated: make(map[jmap.ID]*jmap.SetError), NotUpdated: notUpdated, NotDestroyed: res.NotDestroyed}
+		Created: make(map[jmap.ID]mail.Email, len(res.Created)), Updated: make(map[jmap.ID]*mail.Email, len(res.Updated)), Destroyed: res.Destroyed,
+		NotCreated: notCreated, NotUpdated: notUpdated, NotDestroyed: res.NotDestroyed}
 	for id := range res.Updated {
 		out.Updated[id] = nil
 	}
 	maps.Copy(out.NotUpdated, res.NotUpdated)
-	for id := range r.Create {
-		out.NotCreated[id] = &jmap.SetError{Type: jmap.SetForbidden, Description: "this server makes emails of messages only: upload one and call Email/import"}
-	}
+	finishCreate(c, res, out.Created, out.NotCreated)
 	return out, nil
 }
 
@@ -155,98 +155,4 @@ func setUpdate[T ~string](u *mail.SetUpdate[T], e jmap.PatchEntry, key func(stri
 		return ok
 	}
 	return false
-}
-
-// An importRequest is the arguments of Email/import (RFC 8621 §4.8).
-type importRequest struct {
-	AccountID jmap.ID                 `json:"accountId"`
-	IfInState *jmap.State             `json:"ifInState"`
-	Emails    map[jmap.ID]emailImport `json:"emails"`
-}
-
-type emailImport struct {
-	BlobID     jmap.ID          `json:"blobId"`
-	MailboxIDs map[jmap.ID]bool `json:"mailboxIds"`
-	Keywords   map[string]bool  `json:"keywords"`
-	ReceivedAt jmap.UTCDate     `json:"receivedAt"`
-}
-
-// An importResponse is the result of Email/import.
-type importResponse struct {
-	AccountID  jmap.ID                    `json:"accountId"`
-	OldState   jmap.State                 `json:"oldState,omitzero"`
-	NewState   jmap.State                 `json:"newState"`
-	Created    map[jmap.ID]mail.Email     `json:"created"`
-	NotCreated map[jmap.ID]*jmap.SetError `json:"notCreated"`
-}
-
-// emailImport is Email/import (RFC 8621 §4.8).
-func (s *Service) emailImport(ctx context.Context, c *jmapserver.Call, r *importRequest) (*importResponse, error) {
-	if err := checkSet(c, len(r.Emails)); err != nil {
-		return nil, err
-	}
-	a, err := s.writable(ctx, c, r.AccountID)
-	if err != nil {
-		return nil, err
-	}
-	if a.Emails.Setter == nil {
-		return nil, jmap.Errorf(jmap.AccountReadOnly, "the store takes no changes")
-	}
-	in := &emailStoreSet{AccountID: r.AccountID, IfInState: r.IfInState, Create: make(map[jmap.ID]mail.EmailCreate)}
-	notCreated := make(map[jmap.ID]*jmap.SetError)
-	for creation, e := range r.Emails {
-		create, blob, err := importOne(ctx, c, a, e)
-		if err != nil {
-			se, ok := errors.AsType[*jmap.SetError](err)
-			if !ok {
-				return nil, err
-			}
-			notCreated[creation] = se
-			continue
-		}
-		defer blob.Close()
-		in.Create[creation] = create
-	}
-	res, err := a.Emails.Setter.Set(ctx, in)
-	if err != nil {
-		return nil, err
-	}
-	out := &importResponse{AccountID: r.AccountID, OldState: res.OldState, NewState: res.NewState, Created: make(map[jmap.ID]mail.Email), NotCreated: notCreated}
-	maps.Copy(out.NotCreated, res.NotCreated)
-	for creation, rec := range res.Created {
-		out.Created[creation] = mail.Email{ID: rec.ID, BlobID: rec.BlobID, ThreadID: rec.ThreadID, Size: rec.Size}
-		c.Created(creation, rec.ID)
-	}
-	return out, nil
-}
-
-func importOne(ctx context.Context, c *jmapserver.Call, a *mail.Account, e emailImport) (mail.EmailCreate, jmap.Blob, error) {
-	create := mail.EmailCreate{ReceivedAt: e.ReceivedAt.Time}
-	for id, on := range e.MailboxIDs {
-		id, ok := c.Resolve(id)
-		if !ok || !on || !id.Valid() {
-			return create, nil, invalid("not a set of ids with the value true", "mailboxIds")
-		}
-		create.MailboxIDs = append(create.MailboxIDs, id)
-	}
-	if len(create.MailboxIDs) == 0 {
-		return create, nil, invalid("an email is in one mailbox at least", "mailboxIds")
-	}
-	for k, on := range e.Keywords {
-		if !on || !mail.ValidKeyword(k) {
-			return create, nil, invalid("not a set of keywords with the value true", "keywords")
-		}
-		create.Keywords = append(create.Keywords, strings.ToLower(k))
-	}
-	slices.Sort(create.MailboxIDs)
-	slices.Sort(create.Keywords)
-	if create.ReceivedAt.IsZero() {
-		create.ReceivedAt = time.Now()
-	}
-	blob, err := openBlob(ctx, a, e.BlobID)
-	if err != nil {
-		return create, nil, err
-	}
-	create.Size, create.Body = blob.Size(), io.NewSectionReader(blob, 0, blob.Size())
-	return create, blob, nil
 }
