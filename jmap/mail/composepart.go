@@ -7,6 +7,7 @@ import (
 	"errors"
 	"mime"
 	"mime/quotedprintable"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -235,12 +236,7 @@ func (w *writer) partHeader(b *BodyPart, params map[string]string, encoding stri
 }
 
 func hasField(b *BodyPart, name string) bool {
-	for _, n := range b.fieldNames() {
-		if n == name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(b.fieldNames(), name)
 }
 
 func angled(s string) string {
