@@ -100,12 +100,15 @@ type SetError struct {
 	NotFound []ID `json:"notFound,omitzero"`
 	// MaxSize is the largest size in octets, with TooLarge of an EmailSubmission (RFC 8621 §7.5).
 	MaxSize int64 `json:"maxSize,omitzero"`
+	// MaxRecipients comes with TooManyRecipients, InvalidRecipients with the type of that name (RFC 8621 §7.5).
+	MaxRecipients     int      `json:"maxRecipients,omitzero"`
+	InvalidRecipients []string `json:"invalidRecipients,omitzero"`
 }
 
 // A SetErrorType says why a record was not changed.
 type SetErrorType string
 
-// The types of RFC 8620 §5.3 and §5.4, then those of RFC 8621 §2.5 and §4.6.
+// The types of RFC 8620 §5.3 and §5.4, then those of RFC 8621 §2.5, §4.6 and §7.5.
 const (
 	SetForbidden         SetErrorType = "forbidden"
 	SetOverQuota         SetErrorType = "overQuota"
@@ -123,6 +126,14 @@ const (
 	SetBlobNotFound     SetErrorType = "blobNotFound"
 	SetTooManyKeywords  SetErrorType = "tooManyKeywords"
 	SetTooManyMailboxes SetErrorType = "tooManyMailboxes"
+
+	SetInvalidEmail      SetErrorType = "invalidEmail"
+	SetTooManyRecipients SetErrorType = "tooManyRecipients"
+	SetNoRecipients      SetErrorType = "noRecipients"
+	SetInvalidRecipients SetErrorType = "invalidRecipients"
+	SetForbiddenMailFrom SetErrorType = "forbiddenMailFrom"
+	SetForbiddenFrom     SetErrorType = "forbiddenFrom"
+	SetForbiddenToSend   SetErrorType = "forbiddenToSend"
 )
 
 func (e *SetError) Error() string {

@@ -5,10 +5,12 @@ import (
 	"strings"
 )
 
-// Capabilities of RFC 8620 and RFC 8621.
+// Capabilities of RFC 8620, RFC 8621 and RFC 8887.
 const (
-	CapabilityCore = "urn:ietf:params:jmap:core"
-	CapabilityMail = "urn:ietf:params:jmap:mail"
+	CapabilityCore       = "urn:ietf:params:jmap:core"
+	CapabilityMail       = "urn:ietf:params:jmap:mail"
+	CapabilitySubmission = "urn:ietf:params:jmap:submission"
+	CapabilityWebSocket  = "urn:ietf:params:jmap:websocket"
 )
 
 // WellKnown is the path of the Session (RFC 8620 §2.2).

@@ -8,13 +8,16 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"os"
+	"strings"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/examples/mailstore"
 	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
 	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
 
 const usage = `store keeps mail and serves it: LMTP in; IMAP, POP3 and JMAP out, all over one set of mailboxes.
@@ -49,7 +52,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	server, err := o.server(ctx, store, log)
+	var next *smtpclient.Client
+	if o.submit != "" {
+		next = &smtpclient.Client{Addr: o.smarthost(), Config: smtpclient.Config{Logger: log}}
+		defer next.Close()
+	}
+	server, err := o.server(ctx, store, next, log)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -106,8 +114,8 @@ func (o *options) check() error {
 		return cli.NotBuilt("-db")
 	case o.nats != "":
 		return cli.NotBuilt("-nats")
-	case o.submit != "":
-		return cli.NotBuilt("-submit")
+	case o.submit != "" && o.smarthost() == "":
+		return cli.Usagef("-submit takes smtp://HOST:PORT")
 	case o.lmtp+o.imap+o.imaps+o.pop3+o.pop3s+o.jmap == "":
 		return cli.Usagef("nothing to listen on: give -lmtp, -imap, -imaps, -pop3, -pop3s or -jmap with an address")
 	case o.imaps+o.pop3s != "" && o.tlsCert == "":
@@ -116,6 +124,16 @@ func (o *options) check() error {
 		return cli.Usagef("-max-message and -max-connections are at least 1")
 	}
 	return nil
+}
+
+// smarthost returns the HOST:PORT of -submit, "" where it is none.
+func (o *options) smarthost() string {
+	addr, ok := strings.CutPrefix(o.submit, "smtp://")
+	host, port, err := net.SplitHostPort(addr)
+	if !ok || err != nil || host == "" || port == "" || strings.ContainsAny(port, "/?#") {
+		return ""
+	}
+	return addr
 }
 
 // open opens the store.
@@ -135,7 +153,7 @@ func (o *options) open(log *slog.Logger) (*mailstore.Store, error) {
 }
 
 // server makes the accounts of all users, and the server of the store.
-func (o *options) server(ctx context.Context, store *mailstore.Store, log *slog.Logger) (*serve.Server, error) {
+func (o *options) server(ctx context.Context, store *mailstore.Store, next *smtpclient.Client, log *slog.Logger) (*serve.Server, error) {
 	known := sasl.NewUsers()
 	for _, name := range o.users.Names() {
 		password, _ := o.users.Password(name)
@@ -162,6 +180,10 @@ func (o *options) server(ctx context.Context, store *mailstore.Store, log *slog.
 			o.hostname = "localhost"
 		}
 	}
-	return serve.New(serve.Config{Store: store, Hostname: o.hostname, Users: known.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
-		AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log})
+	c := serve.Config{Store: store, Hostname: o.hostname, Users: known.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
+		AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
+	if next != nil {
+		c.Submit = next
+	}
+	return serve.New(c)
 }

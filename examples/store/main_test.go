@@ -25,14 +25,14 @@ func TestUsage(t *testing.T) {
 	with := func(more ...string) []string { return append(append([]string{}, ok...), more...) }
 	clitest.Usage(t, "store", run,
 		[]string{}, []string{"-memory"}, with("operand"), with("-data", "x"), []string{"-db", "postgres://x", "-imap", ":0"},
-		with("-nats", "nats://x"), with("-submit", "smtp://127.0.0.1:25"), with("-imaps", ":0"), with("-pop3s", ":0"), with("-tls-cert", "x"),
+		with("-nats", "nats://x"), with("-submit", "127.0.0.1:25"), with("-submit", "smtp://:25"), with("-submit", "smtp://127.0.0.1"), with("-imaps", ":0"), with("-pop3s", ":0"), with("-tls-cert", "x"),
 		with("-max-message", "0"), with("-max-connections", "0"), with("-user", "alice"), with("-user", "alice:\x01"), with("-token", "x"))
 	for _, args := range [][]string{{"-memory", "-imap", "192.0.2.1:0"}, {"-data", "/dev/null", "-imap", ":0"}, with("-tls-cert", "/none", "-tls-key", "/none")} {
 		if status, stdout, stderr := clitest.Status(t, "store", run, args...); status != cli.StatusFailed || stdout != "" || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
 		}
 	}
-	for _, part := range []string{"-db postgres://x", "-nats nats://x", "-submit smtp://x:25"} {
+	for _, part := range []string{"-db postgres://x", "-nats nats://x"} {
 		if _, _, stderr := clitest.Status(t, "store", run, append(strings.Fields(part), "-imap", ":0")...); !strings.Contains(stderr, "not built yet") {
 			t.Error(stderr)
 		}

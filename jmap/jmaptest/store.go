@@ -98,6 +98,7 @@ type account struct {
 	threads   map[jmap.ID]*thread
 	blobs     map[jmap.ID][]byte
 	watches   map[chan struct{}]bool
+	sent      []Sent
 }
 
 type mailbox struct {
@@ -126,6 +127,8 @@ func (a *account) roles() *mail.Account {
 		Blobs:     a,
 		Uploads:   a,
 		Watcher:   a,
+		Submitter: submitter{a},
+		Addresses: []string{a.name},
 	}
 }
 

@@ -6,6 +6,7 @@
 //	  Emails           Get → Record: what is known without reading the message
 //	                   Changes  Set  Query
 //	  Blobs            bytes, in ranges
+//	  Submitter        sends, as one of Addresses
 //
 // Package mailserver makes the methods of RFC 8621 of these roles: it reads bytes through Blobs only for properties
 // that a Record and its Summary do not have, so a list view never parses a message. A store that computes a Summary

@@ -33,6 +33,11 @@ type Account struct {
 	Blobs     Blobs
 	Uploads   Uploader
 	Watcher   jmap.Watcher
+
+	// Submitter sends mail; Addresses are what the user may send as, the usual one first, each an Identity;
+	// "*@example.com" is any address there.
+	Submitter Submitter
+	Addresses []string
 }
 
 // MailboxRoles are the roles for the type Mailbox.

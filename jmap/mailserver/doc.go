@@ -4,8 +4,10 @@
 //	                          Thread/get changes
 //	                          Email/get changes query queryChanges set copy import parse
 //	                          SearchSnippet/get  Blob/copy
+//	                          Identity/get changes set
+//	                          EmailSubmission/get changes query queryChanges set
 //	                             │
-//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads
+//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter
 //
 // A call gets the roles of the account that it names, if the user may see it, else accountNotFound. Email/get asks the
 // store for records, with their summaries where a wanted property needs one, and opens a message only for properties
@@ -15,5 +17,9 @@
 // Email/queryChanges takes out and puts in again every email that changed; where a result hangs on other emails of a
 // thread, and for mailboxes, it is cannotCalculateChanges.
 //
-// Of RFC 8621, these are not here: Identity, EmailSubmission, VacationResponse.
+// An EmailSubmission is handed to the account's Submitter within the call that creates it, and ends with it (RFC 8621 §7
+// lets a server destroy what is sent): its deliveryStatus is in the response, undoStatus is final, and there is nothing
+// to get afterwards. Identities are the account's addresses and cannot be set.
+//
+// Of RFC 8621, these are not here: delayed sending, deliveryStatus from later reports, VacationResponse.
 package mailserver

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net/http"
 
 	"github.com/mailbricks/mailbricks/jmap"
@@ -14,7 +15,17 @@ import (
 
 // A Service is the methods of RFC 8621 over a Backend.
 type Service struct {
+	// Logger is told of submissions that fail; nil is silent. It is set before the first request.
+	Logger *slog.Logger
+
 	backend mail.Backend
+}
+
+func (s *Service) logger() *slog.Logger {
+	if s.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return s.Logger
 }
 
 // New returns a Service over b.
@@ -57,6 +68,7 @@ func (s *Service) Register(m *jmapserver.Mux) {
 	jmapserver.Register(m, c, "SearchSnippet/get", s.snippets)
 	jmapserver.Register(m, jmap.CapabilityCore, "Blob/copy", s.blobCopy)
 	jmapserver.Register(m, c, "Email/import", s.emailImport)
+	s.registerSubmission(m)
 }
 
 // role returns the Find of a role of an account.
@@ -133,6 +145,9 @@ func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Accou
 		}
 		out[i] = jmapserver.Account{ID: a.ID, SessionAccount: jmap.SessionAccount{Name: a.Name, IsPersonal: !a.Shared, IsReadOnly: a.ReadOnly,
 			AccountCapabilities: map[string]jmap.Raw{jmap.CapabilityCore: jmap.Raw("{}"), jmap.CapabilityMail: can}}}
+		if a.Submitter != nil && !a.ReadOnly {
+			out[i].AccountCapabilities[jmap.CapabilitySubmission] = jmap.Raw(`{"maxDelayedSend":0,"submissionExtensions":{}}`)
+		}
 	}
 	return out, nil
 }

@@ -12,5 +12,5 @@
 // return when the sessions are over.
 //
 // JMAP serves RFC 8620 and 8621 with pushed changes (EventSource) at /.well-known/jmap and /jmap/, by HTTP Basic (RFC
-// 7617) and Bearer (RFC 6750).
+// 7617) and Bearer (RFC 6750). What users send goes to Config.Submit.
 package serve

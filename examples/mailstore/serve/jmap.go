@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
+	"github.com/mailbricks/mailbricks/jmap/mail"
 	"github.com/mailbricks/mailbricks/jmap/mailserver"
 	"github.com/mailbricks/mailbricks/jmap/push"
 )
@@ -25,7 +26,12 @@ func (s *Server) JMAPHandler(done <-chan struct{}) http.Handler {
 	}
 	limits := jmap.DefaultLimits()
 	limits.MaxSizeUpload = max(limits.MaxSizeUpload, s.c.MaxMessage)
-	methods := mailserver.New(s.c.Store)
+	var backend mail.Backend = s.c.Store
+	if s.c.Submit != nil {
+		backend = submitting{s.c.Store, s.c.Submit, s.c.Hostname}
+	}
+	methods := mailserver.New(backend)
+	methods.Logger = s.c.Logger
 	mux := new(jmapserver.Mux)
 	methods.Register(mux)
 	events := &push.EventSource{Watchers: methods.Watchers, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}

@@ -34,6 +34,8 @@ type Config struct {
 	// Users knows users by their passwords, Tokens by bearer tokens; nil: nobody can log in that way.
 	Users  sasl.PasswordChecker
 	Tokens sasl.TokenChecker
+	// Submit is where mail goes that users send over JMAP, as their names: a smarthost or a queue; nil: they cannot.
+	Submit smtp.Handler
 	// TLS offers STARTTLS and STLS, and serves IMAPS, POP3S and JMAP; nil: none, and JMAP is HTTP.
 	TLS *tls.Config
 	// AllowPlaintextAuth takes passwords and tokens without TLS, which RFC 9051 §11.1, RFC 2595 §4 and RFC 7617 §4
