@@ -178,7 +178,7 @@ func (c *Client) Append(ctx context.Context, mailbox string, msgs ...imap.Append
 	all := &imap.Appended{}
 	for len(msgs) > 0 {
 		n := min(step, len(msgs))
-		a, err := c.appendTo(ctx, mailbox, msgs[:n])
+		a, err := c.appendTo(ctx, "APPEND", "", mailbox, msgs[:n])
 		if err != nil {
 			return all, err
 		}
@@ -188,13 +188,14 @@ func (c *Client) Append(ctx context.Context, mailbox string, msgs ...imap.Append
 	return all, nil
 }
 
-func (c *Client) appendTo(ctx context.Context, mailbox string, msgs []imap.AppendMessage) (*imap.Appended, error) {
-	cmd, err := c.begin(ctx, "APPEND")
+// appendTo is a command that adds messages, args being what it has before the name of the mailbox.
+func (c *Client) appendTo(ctx context.Context, command, args, mailbox string, msgs []imap.AppendMessage) (*imap.Appended, error) {
+	cmd, err := c.begin(ctx, command)
 	if err != nil {
 		return nil, err
 	}
 	defer cmd.end()
-	if err := cmd.write(c.appendName([]byte(cmd.tag+" APPEND"), mailbox), true, false); err != nil {
+	if err := cmd.write(c.appendName([]byte(cmd.tag+" "+command+args), mailbox), true, false); err != nil {
 		return nil, err
 	}
 	for i := range msgs {
@@ -209,7 +210,21 @@ func (c *Client) appendTo(ctx context.Context, mailbox string, msgs []imap.Appen
 			return nil, err
 		}
 	}
-	status, err := cmd.wait(nil)
+	var early *imap.Status // REPLACE tells it before the end (RFC 8508 §3.2)
+	status, err := cmd.wait(func(r response) bool {
+		if r.kind != "OK" {
+			return false
+		}
+		s := c.d.Status()
+		if s.Code == imap.CodeAppendUID {
+			early = &s
+		}
+		c.codes(&s)
+		return true
+	})
+	if err == nil && early != nil {
+		status = early
+	}
 	switch {
 	case err != nil:
 		return nil, err

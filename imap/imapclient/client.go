@@ -94,22 +94,24 @@ type Client struct {
 	o    Options
 	host string
 	conn net.Conn
+	src  io.Reader // conn, or what decompresses it
 	tls  *tls.ConnectionState
 	in   *meter
 	r    *bufio.Reader
 	d    *imap.Decoder
 	w    *bufio.Writer
 
-	tags     uint64
-	caps     Capabilities
-	told     bool         // caps since the login began
-	enabled  Capabilities // by Enable
-	selected *Selected
-	sink     func(Event) // of Idle; nil: Options.Unilateral
-	garbage  int
-	bye      *imap.Status
-	cmd      *command // under way
-	err      error    // why the connection is lost
+	tags       uint64
+	caps       Capabilities
+	told       bool         // caps since the login began
+	enabled    Capabilities // by Enable
+	selected   *Selected
+	compressed bool
+	sink       func(Event) // of Idle; nil: Options.Unilateral
+	garbage    int
+	bye        *imap.Status
+	cmd        *command // under way
+	err        error    // why the connection is lost
 }
 
 // Dial connects to addr, a host and a port, and gets as far as Options.TLS asks for.
@@ -255,7 +257,7 @@ func (cmd *command) handshake(ctx context.Context, t *tls.Conn) error {
 
 // reset begins to speak IMAP on c.conn.
 func (c *Client) reset() {
-	c.in = &meter{c: c}
+	c.in, c.src = &meter{c: c}, c.conn
 	c.r = bufio.NewReaderSize(c.in, 8<<10)
 	c.w = bufio.NewWriterSize(c.conn, 4<<10)
 	c.d = imap.NewDecoder(c.r, imap.DecoderOptions{MaxLine: c.o.Limits.Line, MaxLiteral: c.o.Limits.Response, MaxCommand: c.o.Limits.Response,
@@ -269,7 +271,7 @@ type meter struct {
 }
 
 func (m *meter) Read(p []byte) (int, error) {
-	n, err := m.c.conn.Read(p)
+	n, err := m.c.src.Read(p)
 	m.n += int64(n)
 	if n > 0 && m.c.o.Trace != nil {
 		m.c.o.Trace(false, p[:n])

@@ -393,6 +393,18 @@ func TestCommands(t *testing.T) {
 			func(c *Client) (any, error) {
 				return c.Append(t.Context(), "INBOX", imap.AppendMessage{Size: 1, Body: strings.NewReader("a")}, imap.AppendMessage{Size: 1, Body: strings.NewReader("b")})
 			}, "&{7 [9 10] [] 0}"},
+		{"replace", "REPLACE UIDPLUS LITERAL+", "C: a2 UID REPLACE 2000 Drafts (\\Seen) {5+}\nC: abc\nC:\nS: * OK [APPENDUID 1 2001] Replacement Message ready\nS: * 5 EXISTS\nS: * 4 EXPUNGE\nS: a2 OK Replace completed",
+			func(c *Client) (any, error) {
+				return c.Replace(t.Context(), 2000, "Drafts", imap.AppendMessage{Flags: []imap.Flag{imap.FlagSeen}, Size: 5, Body: strings.NewReader("abc\r\n")})
+			}, "&{1 [2001] [] 0}"},
+		{"replace, not offered", "", "", func(c *Client) (any, error) {
+			return c.Replace(t.Context(), 2000, "Drafts", imap.AppendMessage{Size: 1, Body: strings.NewReader("x")})
+		}, "! imapclient: the server does not support this"},
+		{"compress and unauthenticate, refused", "COMPRESS=DEFLATE UNAUTHENTICATE", "C: a2 COMPRESS DEFLATE\nS: a2 NO [COMPRESSIONACTIVE] x\nC: a3 UNAUTHENTICATE\nS: a3 BAD x\nC: a4 NOOP\nS: a4 OK",
+			func(c *Client) (any, error) {
+				err, err2 := c.Compress(t.Context()), c.Unauthenticate(t.Context())
+				return []bool{err != nil, err2 != nil}, c.Noop(t.Context())
+			}, "[true true]"},
 		{"append too short", "LITERAL+", "",
 			func(c *Client) (any, error) { return appendOne(c, message, "abc") }, "! imapclient: APPEND: a body is not of the 5 octets that it was said to have"},
 		{"append too long", "LITERAL+", "",

@@ -74,6 +74,35 @@ func TestImapserver(t *testing.T) {
 	})
 }
 
+// TestImapserverCompressed does the same with COMPRESS, after a connection that was handed back.
+func TestImapserverCompressed(t *testing.T) {
+	addr := serveMemory(t)
+	exercise(t, func() *Client {
+		c, err := Dial(t.Context(), addr, Options{TLSConfig: clientTLS(t)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			if err := c.Authenticate(t.Context(), sasl.Credentials{Username: "bob", Password: "secret"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Unauthenticate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Authenticate(t.Context(), sasl.Credentials{Username: "bob", Password: "secret"}); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Compress(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Compress(t.Context()); !errors.Is(err, ErrUnsupported) {
+			t.Fatal(err)
+		}
+		return c
+	})
+}
+
 // serveMemory serves bob, whose password is "secret", on loopback.
 func serveMemory(t testing.TB) string {
 	t.Helper()

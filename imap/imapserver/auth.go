@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap"
@@ -29,11 +30,13 @@ func (c *session) capabilities() string {
 		}
 		return string(b)
 	}
-	add(true, "NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT")
+	add(!c.compressed(), "COMPRESS=DEFLATE")
+	add(true, "UNAUTHENTICATE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT")
 	add(a.Expunger != nil, "UIDPLUS")
 	add(a.Mover != nil, "MOVE")
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")
-	add(a.Appender != nil, "APPENDLIMIT="+strconv.FormatInt(c.s.maxMessage(), 10))
+	add(a.Appender != nil && a.Expunger != nil, "REPLACE")
+	add(a.Appender != nil, "MULTIAPPEND APPENDLIMIT="+strconv.FormatInt(c.s.maxMessage(), 10))
 	return string(b)
 }
 
@@ -180,4 +183,24 @@ func (c *session) loggedIn(id sasl.Identity, err error) (*imap.Status, error) {
 	c.d.SetOptions(c.s.options(true, c.ask))
 	c.log.Info("login", "user", id.Name, "mechanism", id.Mechanism, "tls", c.tlsState() != nil)
 	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeCapability, Args: c.capabilities(), Text: "logged in"}, nil
+}
+
+// unauthenticate is RFC 8437: the session is as it was before the login. With COMPRESS its end could not be found, so the
+// connection ends instead (§4.1 has both sides end their compression).
+func (c *session) unauthenticate() (*imap.Status, error) {
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	if c.compressed() {
+		c.over, c.answered = true, true
+		c.respond("*", &imap.Status{Type: imap.StatusBye, Text: "compression cannot be left"})
+		return nil, nil
+	}
+	c.leave()
+	c.log.Info("unauthenticated", "user", c.user)
+	c.account, c.user = nil, ""
+	c.rev2, c.utf8, c.accept, c.condstore, c.qresync = false, false, false, false, false
+	c.until = time.Now().Add(def(c.s.Timeouts.Login, time.Minute))
+	c.d.SetOptions(c.s.options(false, c.ask))
+	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeCapability, Args: c.capabilities(), Text: "UNAUTHENTICATE completed"}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/internal/deflate"
 )
 
 // A conn is the connection with its deadlines. Reading and writing is done by the session's goroutine alone; only the
@@ -24,6 +25,9 @@ type conn struct {
 	bw       *bufio.Writer // nil while the client is awaited
 	writers  *sync.Pool
 	idling   bool // another goroutine reads
+
+	inflate *deflate.Reader // after COMPRESS, and nil before
+	deflate *deflate.Writer
 
 	mu      sync.Mutex
 	nc      net.Conn
@@ -52,6 +56,9 @@ func (c *conn) park() {
 	c.bw.Reset(nil)
 	c.writers.Put(c.bw)
 	c.bw = nil
+	if c.deflate != nil {
+		c.deflate.Park()
+	}
 }
 
 // unpark gets one again.
@@ -74,12 +81,28 @@ func (c *conn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+	if c.inflate != nil {
+		return c.inflate.Read(p)
+	}
 	return c.nc.Read(p)
 }
 
-// Write implements io.Writer for bw. Each write has a deadline of its own and is of a bounded size.
+// Write implements io.Writer for bw.
 func (c *conn) Write(p []byte) (int, error) {
-	written := 0
+	if c.deflate != nil {
+		return c.deflate.Write(p)
+	}
+	return wire{c}.Write(p)
+}
+
+// A wire is what is below compression.
+type wire struct{ c *conn }
+
+func (w wire) Read(p []byte) (int, error) { return w.c.nc.Read(p) }
+
+// Write has a deadline for each of its parts, which are of a bounded size.
+func (w wire) Write(p []byte) (int, error) {
+	c, written := w.c, 0
 	for len(p) > 0 {
 		chunk := p[:min(len(p), 64<<10)]
 		if err := c.nc.SetWriteDeadline(time.Now().Add(def(c.timeouts.Write, time.Minute))); err != nil {
@@ -133,6 +156,14 @@ func (c *conn) startTLS(ctx context.Context, t *tls.Conn) error {
 	c.br.Reset(c)
 	return nil
 }
+
+// startDeflate compresses from here on, both ways.
+func (c *conn) startDeflate(pool *sync.Pool) {
+	c.inflate, c.deflate = deflate.NewReader(wire{c}), deflate.NewPooledWriter(wire{c}, pool)
+	c.br.Reset(c)
+}
+
+func (c *conn) compressed() bool { return c.deflate != nil }
 
 // tlsState returns the state of TLS, nil without it.
 func (c *conn) tlsState() *tls.ConnectionState {

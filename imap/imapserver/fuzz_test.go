@@ -51,6 +51,8 @@ func FuzzSession(f *testing.F) {
 		}
 		f.Add([]byte(b.String()))
 	}
+	f.Add([]byte("a APPEND INBOX {1+}\r\nx (\\Seen) {1+}\r\ny\r\nb SELECT INBOX\r\nc REPLACE 1 INBOX {1+}\r\nz\r\nd THREAD REFERENCES UTF-8 ALL\r\n"))
+	f.Add([]byte("a UNAUTHENTICATE\r\nb LOGIN alice secret\r\nc COMPRESS DEFLATE\r\n"))
 	f.Add([]byte("a APPEND INBOX {99999999+}\r\nx DELETE INBOX\r\n"))
 	f.Add([]byte("a SELECT INBOX\r\nb FETCH 1:* (BODY[1.2.HEADER.FIELDS (a {1+}\r\nb)]<0.5> BINARY[2])\r\nc IDLE\r\nDONE\r\n"))
 	a := sasl.New(sasl.Plain(func(context.Context, string, string) (string, error) { return "alice", nil }))

@@ -32,9 +32,10 @@ type Server struct {
 	// Grace is how long sessions have to end once the context of Serve has ended; 0: 3 s.
 	Grace time.Duration
 
-	writers sync.Pool // of *bufio.Writer, for sessions that do not wait
-	once    sync.Once
-	loop    serve.Loop // one for all listeners, which it counts together
+	writers   sync.Pool // of *bufio.Writer, for sessions that do not wait
+	deflaters sync.Pool // of *flate.Writer, the same
+	once      sync.Once
+	loop      serve.Loop // one for all listeners, which it counts together
 }
 
 // Limits are what a client can make a Server do. Zero is the default that is told.
@@ -52,7 +53,8 @@ type Limits struct {
 	// so that a message refused for its mailbox costs no connection. Before the login it is 64 KiB. Beyond it the
 	// connection ends.
 	Discard int64
-	// Message is how long a message is that APPEND takes, in octets; 0: 50 MiB.
+	// Message is how long a message is that APPEND takes, in octets; 0: 50 MiB. An APPEND of several takes four times as
+	// much, and 1000 messages. What is above 256 KiB waits in a temporary file until the command has ended.
 	Message int64
 	// BadCommands is after how many commands in a row that were BAD the connection ends; 0: 20.
 	BadCommands int

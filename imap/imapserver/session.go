@@ -244,6 +244,8 @@ func lookup(name string, uid bool) (handler, state) {
 		return (*session).threadCommand, selected
 	case "EXPUNGE":
 		return (*session).expunge, selected
+	case "REPLACE":
+		return (*session).replace, selected
 	}
 	if uid {
 		return nil, anyState
@@ -304,6 +306,10 @@ func lookupMailboxes(name string) handler {
 		return (*session).append
 	case "IDLE":
 		return (*session).idle
+	case "COMPRESS":
+		return (*session).compress
+	case "UNAUTHENTICATE":
+		return (*session).unauthenticate
 	}
 	return nil
 }

@@ -1,8 +1,6 @@
 package imapserver
 
 import (
-	"errors"
-	"io"
 	"slices"
 	"strconv"
 
@@ -195,113 +193,6 @@ func (c *session) transfer(move bool) (*imap.Status, error) {
 		c.gone(imap.UIDs(done.From...))
 	}
 	return nil, c.sync(true)
-}
-
-// append is APPEND. Everything that can refuse the message does so before its octets are asked for; those of a
-// non-synchronising literal, which come all the same, are passed over and never taken for commands.
-func (c *session) append() (*imap.Status, error) {
-	c.d.SP()
-	name, nameErr := c.mailboxName()
-	c.d.SP()
-	m := imap.AppendMessage{}
-	if c.d.Peek() == '(' {
-		m.Flags = storable(c.d, c.d.FlagList())
-		c.d.SP()
-	}
-	if c.d.Peek() == '"' {
-		m.InternalDate = c.d.DateTime()
-		c.d.SP()
-	}
-	wrapped := c.accept && c.d.AcceptKeyword("UTF8") // RFC 9755 §4
-	if wrapped {
-		c.d.SP()
-		c.d.Expect('(')
-	}
-	lit := c.d.Literal()
-	if lit == nil || wrapped && !lit.Binary {
-		c.d.Want("a literal")
-	}
-	if c.d.Err() != nil {
-		return nil, nil
-	}
-	if err := c.mayAppend(name, nameErr, lit.Size); err != nil {
-		return nil, err
-	}
-	c.work(c.workUntil(lit.Size))
-	r, err := lit.Open()
-	if err != nil {
-		return nil, err
-	}
-	body := &appendBody{r: r, d: c.d, wrapped: wrapped}
-	m.Size, m.Body = lit.Size, body
-	done, err := c.account.Appender.Append(c.ctx, name, []imap.AppendMessage{m})
-	if c.d.Err() != nil {
-		return nil, c.d.Err() // what follows the literal is wrong, or nothing does
-	}
-	if err == nil && !body.ended {
-		err = errors.New("imapserver: the backend has not read the message to its end")
-	}
-	if err != nil {
-		return nil, tryCreate(err)
-	}
-	if err := c.sync(true); err != nil {
-		return nil, err
-	}
-	st := &imap.Status{Type: imap.StatusOK, Text: "APPEND completed"}
-	if len(done.UIDs) > 0 {
-		b := append(strconv.AppendUint(nil, uint64(done.UIDValidity), 10), ' ')
-		st.Code, st.Args = imap.CodeAppendUID, string(imap.AppendUIDs(b, done.UIDs))
-	}
-	return st, nil
-}
-
-func (c *session) mayAppend(name string, nameErr error, size int64) error {
-	switch {
-	case nameErr != nil:
-		return nameErr
-	case c.account.Appender == nil:
-		return imap.ErrCannot
-	case size > c.s.maxMessage():
-		return imap.ErrTooBig
-	case size == 0: // RFC 3502 §6.3.11: cancelled
-		return no(imap.CodeCannot, "an empty message")
-	}
-	_, err := c.account.Store.OpenMailbox(c.ctx, name)
-	return tryCreate(err)
-}
-
-// An appendBody is the literal of APPEND. Its end comes only when the command has ended too: a backend that has seen
-// io.EOF may store the message.
-type appendBody struct {
-	r       io.Reader
-	d       *imap.Decoder
-	wrapped bool // in UTF8 (...)
-	ended   bool
-}
-
-func (b *appendBody) Read(p []byte) (int, error) {
-	if b.ended {
-		return 0, b.end()
-	}
-	n, err := b.r.Read(p)
-	if err == io.EOF {
-		b.ended = true
-		if b.wrapped {
-			b.d.Expect(')')
-		}
-		if b.d.EOL(); n == 0 {
-			return 0, b.end()
-		}
-		err = nil
-	}
-	return n, err
-}
-
-func (b *appendBody) end() error {
-	if err := b.d.Err(); err != nil {
-		return err
-	}
-	return io.EOF
 }
 
 // storable leaves out \Recent, and fails for flags that only a server may use.

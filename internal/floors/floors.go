@@ -26,6 +26,7 @@ var table = map[string]int{
 	"internal/header":        0,
 	"internal/address":       0,
 	"internal/spool":         0,
+	"internal/deflate":       0,
 	"internal/netguard":      0,
 	"internal/packed":        0,
 	"internal/backoff":       0,
