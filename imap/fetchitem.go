@@ -3,7 +3,8 @@ package imap
 // A FetchAtt is the name of a FETCH item.
 type FetchAtt string
 
-// Items of FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5, RFC 3516, RFC 7162 §3.1.4, RFC 8474 §5.3, RFC 8514 §4.2).
+// Items of FETCH (RFC 9051 §6.4.5, RFC 3501 §6.4.5, RFC 3516, RFC 7162 §3.1.4, RFC 8474 §5.3, RFC 8514 §4.2, RFC
+// 8970 §3).
 const (
 	FetchUID           FetchAtt = "UID"
 	FetchFlags         FetchAtt = "FLAGS"
@@ -22,12 +23,14 @@ const (
 	FetchEmailID       FetchAtt = "EMAILID"
 	FetchThreadID      FetchAtt = "THREADID"
 	FetchSaveDate      FetchAtt = "SAVEDATE"
+	FetchPreview       FetchAtt = "PREVIEW"
 )
 
 // A FetchItem is one item that FETCH asks for.
 type FetchItem struct {
 	Att     FetchAtt
 	Peek    bool // BODY.PEEK, BINARY.PEEK: \Seen is not set
+	Lazy    bool // PREVIEW (LAZY): only if it is there at once
 	Section Section
 }
 
@@ -74,6 +77,8 @@ func (d *Decoder) fetchItem(att string) FetchItem {
 		case FetchUID, FetchFlags, FetchInternalDate, FetchSize, FetchEnvelope, FetchStructure, FetchBodyStructure, FetchModSeq,
 			FetchRFC822, FetchRFC822Header, FetchRFC822Text, FetchEmailID, FetchThreadID, FetchSaveDate:
 			return FetchItem{Att: a}
+		case FetchPreview:
+			return d.previewItem()
 		}
 		d.Want("an item of FETCH")
 		return FetchItem{}
@@ -102,6 +107,24 @@ func (d *Decoder) fetchItem(att string) FetchItem {
 	return it
 }
 
+// previewItem reads the modifiers of PREVIEW (RFC 8970 §6).
+func (d *Decoder) previewItem() FetchItem {
+	it := FetchItem{Att: FetchPreview}
+	if b := d.rest(); len(b) > 1 && b[0] == ' ' && b[1] == '(' {
+		d.pos++
+		d.List(func() {
+			if d.Keyword() != "LAZY" {
+				d.Want("LAZY")
+			}
+			it.Lazy = true
+		})
+		if !it.Lazy {
+			d.Want("LAZY")
+		}
+	}
+	return it
+}
+
 // AppendFetchItems appends what FETCH asks for as a list.
 func AppendFetchItems(dst []byte, items []FetchItem) []byte {
 	dst = append(dst, '(')
@@ -125,6 +148,10 @@ func AppendFetchItem(dst []byte, it *FetchItem) []byte {
 		return AppendSection(dst, &it.Section)
 	case FetchBinarySize:
 		return AppendSection(append(dst, "BINARY.SIZE"...), &it.Section)
+	case FetchPreview:
+		if it.Lazy {
+			return append(dst, "PREVIEW (LAZY)"...)
+		}
 	}
 	return append(dst, it.Att...)
 }

@@ -30,6 +30,12 @@ func TestFetchItems(t *testing.T) {
 	read := func(d *Decoder) any { return string(AppendFetchItems(nil, d.FetchItems())) }
 	for line, want := range map[string]string{
 		"FLAGS":                                 "(FLAGS)",
+		"PREVIEW":                               "(PREVIEW)",
+		"preview (lazy)":                        "(PREVIEW (LAZY))",
+		"(UID PREVIEW (LAZY LAZY) FLAGS)":       "(UID PREVIEW (LAZY) FLAGS)",
+		"(PREVIEW FLAGS)":                       "(PREVIEW FLAGS)",
+		"PREVIEW ()":                            "! 10",
+		"PREVIEW (EAGER)":                       "! 14",
 		"(uid flags)":                           "(UID FLAGS)",
 		"ALL":                                   "(FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)",
 		"FAST":                                  "(FLAGS INTERNALDATE RFC822.SIZE)",

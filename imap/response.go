@@ -132,6 +132,9 @@ type SearchData struct {
 	Max    uint32
 	Count  uint32
 	ModSeq ModSeq
+	// Partial is the window that PARTIAL tells of, PartialSet what is in it; nil: ESEARCH has none.
+	Partial    *PartialRange
+	PartialSet UIDSet
 }
 
 // SearchData reads a SEARCH response behind its keyword: numbers, and perhaps (MODSEQ n).
@@ -197,6 +200,16 @@ func (d *Decoder) ESearchData() *SearchData {
 		case "ALL":
 			d.SP()
 			s.All = d.SequenceSet().Resolve(0)
+		case "PARTIAL": // RFC 9394 §4, ret-data-partial
+			d.SP()
+			d.Expect('(')
+			r := d.PartialRange()
+			s.Partial = &r
+			d.SP()
+			if !d.AcceptKeyword("NIL") {
+				s.PartialSet = d.SequenceSet().Resolve(0)
+			}
+			d.Expect(')')
 		case "MIN":
 			d.SP()
 			s.Min = d.Number()

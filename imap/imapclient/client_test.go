@@ -373,6 +373,29 @@ func TestCommands(t *testing.T) {
 			_, err3 := c.Sort(t.Context(), []imap.SortKey{{Key: "DATE) x"}}, &imap.SearchCriteria{})
 			return []bool{errors.Is(err, ErrUnsupported), errors.Is(err2, ErrUnsupported), errors.Is(err3, ErrArgument)}, nil
 		}, "[true true true]"},
+		{"search, partial", "PARTIAL", "C: a2 UID SEARCH RETURN (PARTIAL -1:-100) ALL\nS: * ESEARCH (TAG \"a2\") UID PARTIAL (-1:-100 4:7,9)\nS: a2 OK\nC: a3 UID SEARCH RETURN (PARTIAL 5:9) ALL\nS: * ESEARCH (TAG \"a3\") UID PARTIAL (5:9 NIL)\nS: a3 OK",
+			func(c *Client) (any, error) {
+				some, err := c.SearchPartial(t.Context(), imap.PartialRange{First: 1, Last: 100, FromEnd: true}, &imap.SearchCriteria{})
+				none, err2 := c.SearchPartial(t.Context(), imap.PartialRange{First: 5, Last: 9}, &imap.SearchCriteria{})
+				return []string{some.String(), none.String()}, errors.Join(err, err2)
+			}, "[4:7,9 ]"},
+		{"fetch, partial, with previews", "PARTIAL PREVIEW", "C: a2 UID FETCH 1:9 (UID PREVIEW (LAZY)) (PARTIAL -1:-3)\nS: * 3 FETCH (UID 3 PREVIEW NIL)\nS: * 4 FETCH (PREVIEW {2}\nS: hi UID 4)\nS: * 5 FETCH (UID 5 PREVIEW \"\")\nS: a2 OK",
+			func(c *Client) (any, error) {
+				var out []string
+				for m, err := range c.FetchPartial(t.Context(), imap.UIDSet{{First: 1, Last: 9}}, imap.PartialRange{First: 1, Last: 3, FromEnd: true}, 0, Preview(true)) {
+					if err != nil {
+						return out, err
+					}
+					out = append(out, fmt.Sprintf("%d %q %v", m.UID, m.Preview, m.HasPreview))
+				}
+				return out, nil
+			}, `[3 "" false 4 "hi" true 5 "" true]`},
+		{"partial, not offered", "", "", func(c *Client) (any, error) {
+			_, err := c.SearchPartial(t.Context(), imap.PartialRange{First: 1, Last: 1}, &imap.SearchCriteria{})
+			_, err2 := c.SearchPartial(t.Context(), imap.PartialRange{}, &imap.SearchCriteria{})
+			_, err3 := fetched(c.FetchPartial(t.Context(), imap.AllUIDs(), imap.PartialRange{First: 1, Last: 1}, 0))
+			return []bool{errors.Is(err, ErrUnsupported), errors.Is(err2, ErrArgument), errors.Is(err3, ErrUnsupported)}, nil
+		}, "[true true true]"},
 		{"copy, told garbage", "UIDPLUS", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK [COPYUID x] done", func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") }, "&{0 [] []}"},
 		{"append, told garbage", "LITERAL+", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5+}\nC: abc\nC:\nS: a2 OK [APPENDUID 1 *] x",
 			func(c *Client) (any, error) { return appendOne(c, message, "abc\r\n") }, "&{0 [] [] 0}"},

@@ -28,6 +28,10 @@ func Body(section string) imap.FetchItem {
 	return it
 }
 
+// Preview is the item for the beginning of the text in one line, Message.Preview (RFC 8970). With lazy the server may leave it
+// out where it takes time. It is for servers with PREVIEW.
+func Preview(lazy bool) imap.FetchItem { return imap.FetchItem{Att: imap.FetchPreview, Lazy: lazy} }
+
 // HeaderFields is the item that fetches fields of a message's header without setting \Seen.
 func HeaderFields(names ...string) imap.FetchItem {
 	return imap.FetchItem{Att: imap.FetchBody, Peek: true, Section: imap.Section{Specifier: imap.SectionFields, Fields: names}}
@@ -58,6 +62,21 @@ func (c *Client) FetchSince(ctx context.Context, uids imap.UIDSet, since imap.Mo
 		args = append(args, " (CHANGEDSINCE "...)
 		args = append(strconv.AppendUint(args, uint64(since), 10), ')')
 	}
+	return c.fetch(ctx, "UID FETCH", args, err, func(m *Message) bool { return m.UID != 0 && uids.Contains(m.UID) })
+}
+
+// FetchPartial is Fetch for a window on the messages of a set that exist, the last 50 for example (RFC 9394). ErrUnsupported:
+// the server has no PARTIAL.
+func (c *Client) FetchPartial(ctx context.Context, uids imap.UIDSet, window imap.PartialRange, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
+	args := imap.AppendUIDSet([]byte{' '}, uids)
+	args, err := c.appendItems(args, fields, items)
+	switch {
+	case len(uids) == 0 || window.First == 0 || window.Last == 0:
+		err = ErrArgument
+	case !c.caps.Has("PARTIAL"):
+		err = ErrUnsupported
+	}
+	args = append(imap.AppendPartialRange(append(args, " (PARTIAL "...), window), ')')
 	return c.fetch(ctx, "UID FETCH", args, err, func(m *Message) bool { return m.UID != 0 && uids.Contains(m.UID) })
 }
 

@@ -12,6 +12,10 @@ import (
 type Message struct {
 	Seq uint32
 	imap.Message
+	// Preview is the answer to an item of Preview, HasPreview that there is one, perhaps an empty one: without it, the server
+	// has not made it yet (RFC 8970 §4.1).
+	Preview    string
+	HasPreview bool
 	// Unknown are items that this package does not know, as they were on the wire.
 	Unknown []Unknown
 
@@ -158,6 +162,8 @@ func (m *Message) item(it imap.FetchItem) {
 		if !d.AcceptKeyword("NIL") {
 			d.List(func() { m.ThreadID = d.Atom() })
 		}
+	case imap.FetchPreview:
+		m.Preview, m.HasPreview = d.Nstring()
 	case "SAVEDATE":
 		if !d.AcceptKeyword("NIL") {
 			m.SaveDate = d.DateTime()

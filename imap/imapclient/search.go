@@ -18,14 +18,31 @@ func searchKeys(criteria *imap.SearchCriteria) ([]byte, error) {
 // Search returns the UIDs of the messages that match. An answer against the grammar is a *imap.SyntaxError or
 // *imap.LimitError, after which the connection is as good as before.
 func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
+	returns := ""
+	if c.caps.Has("ESEARCH") || c.rev2() {
+		returns = " RETURN (ALL)"
+	}
+	return c.search(ctx, returns, criteria)
+}
+
+// SearchPartial is Search for a window on the messages that match, the last 50 for example (RFC 9394). ErrUnsupported: the
+// server has no PARTIAL.
+func (c *Client) SearchPartial(ctx context.Context, window imap.PartialRange, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
+	switch {
+	case window.First == 0 || window.Last == 0:
+		return nil, ErrArgument
+	case !c.caps.Has("PARTIAL"):
+		return nil, ErrUnsupported
+	}
+	return c.search(ctx, string(imap.AppendPartialRange([]byte(" RETURN (PARTIAL "), window))+")", criteria)
+}
+
+func (c *Client) search(ctx context.Context, returns string, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
 	keys, err := searchKeys(criteria)
 	if err != nil {
 		return nil, err
 	}
-	var args []byte
-	if c.caps.Has("ESEARCH") || c.rev2() {
-		args = append(args, " RETURN (ALL)"...)
-	}
+	args := []byte(returns)
 	for _, b := range keys {
 		if b >= 0x80 && !c.inUTF8() { // RFC 9755 §3 has no CHARSET once UTF-8 is enabled
 			args = append(args, " CHARSET UTF-8"...)
@@ -54,7 +71,7 @@ func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (ima
 		if err := c.d.Err(); err != nil {
 			unread = fmt.Errorf("imapclient: UID SEARCH: %w", err)
 		} else if s.Tag == "" || s.Tag == cmd.tag {
-			found = found.Union(s.All)
+			found = found.Union(s.All).Union(s.PartialSet)
 		}
 		return true
 	})

@@ -15,6 +15,7 @@ type searching struct {
 	extended             bool // RETURN was given, or IMAP4rev2 is on
 	min, max, all, count bool
 	save                 bool
+	partial              *imap.PartialRange // RFC 9394
 	c                    imap.SearchCriteria
 	found                imap.UIDSet
 	sort                 []imap.SortKey // of SORT
@@ -46,6 +47,9 @@ func (c *session) sortCommand() (*imap.Status, error) {
 	var s searching
 	c.d.SP()
 	c.searchReturn(&s)
+	if s.partial != nil {
+		c.d.Want("no PARTIAL")
+	}
 	s.sort = c.d.SortKeys()
 	c.d.SP()
 	if err := c.charset(); err != nil {
@@ -66,7 +70,7 @@ func (c *session) charset() error {
 
 // find reads the keys, tests the messages, and tells what was found.
 func (c *session) find(s *searching) error {
-	if !s.min && !s.max && !s.count && !s.save {
+	if !s.min && !s.max && !s.count && !s.save && s.partial == nil {
 		s.all = true
 	}
 	s.c = c.d.SearchKeys(imap.SearchNumbers{
@@ -144,21 +148,34 @@ func (c *session) searchReturn(s *searching) {
 			s.count = true
 		case "SAVE":
 			s.save = true
+		case "PARTIAL":
+			c.d.SP()
+			r := c.d.PartialRange()
+			if s.partial != nil {
+				c.d.Want("one PARTIAL")
+			}
+			s.partial = &r
 		default:
-			c.d.Want("MIN, MAX, ALL, COUNT or SAVE")
+			c.d.Want("MIN, MAX, ALL, COUNT, PARTIAL or SAVE")
 		}
 	})
+	if s.partial != nil && s.all { // RFC 9394 §3.1
+		c.d.Want("PARTIAL or ALL")
+	}
 	c.d.SP()
 }
 
-// kept returns what SAVE keeps: with MIN or MAX and nothing more, those alone (RFC 5182 §2.4).
+// kept returns what SAVE keeps: with MIN, MAX or PARTIAL and nothing more, those alone (RFC 5182 §2.4, RFC 9394 §3.2).
 func (s *searching) kept() imap.UIDSet {
-	if len(s.found) == 0 || s.all || s.count || !s.min && !s.max {
+	if len(s.found) == 0 || s.all || s.count || !s.min && !s.max && s.partial == nil {
 		return s.found
 	}
 	var out imap.UIDSet
+	if s.partial != nil {
+		out = s.found.Slice(s.partial.Cut(s.found.Len()))
+	}
 	if s.min {
-		out.Add(s.found[0].First, s.found[0].First)
+		out = out.Union(imap.UIDs(s.found[0].First))
 	}
 	if s.max {
 		last := s.found[len(s.found)-1].Last
@@ -339,7 +356,7 @@ func (c *session) tellSearch(s *searching) {
 
 // tellESearch sends ESEARCH. Without MIN, MAX, ALL and COUNT it says nothing, and with SAVE alone it is left out.
 func (c *session) tellESearch(s *searching) {
-	if s.save && !s.min && !s.max && !s.all && !s.count {
+	if s.save && !s.min && !s.max && !s.all && !s.count && s.partial == nil {
 		return
 	}
 	var b strings.Builder
@@ -372,6 +389,15 @@ func (c *session) tellESearch(s *searching) {
 		}
 		if s.all {
 			b.WriteString(" ALL " + all)
+		}
+	}
+	if s.partial != nil {
+		b.WriteString(" PARTIAL (")
+		b.Write(imap.AppendPartialRange(nil, *s.partial))
+		if part := set.Slice(s.partial.Cut(set.Len())); len(part) > 0 {
+			b.WriteString(" " + part.String() + ")")
+		} else {
+			b.WriteString(" NIL)")
 		}
 	}
 	if s.count {

@@ -263,8 +263,15 @@ func (c *session) fetchModifiers(f *fetching) {
 			f.items = append(f.items, imap.FetchItem{Att: imap.FetchModSeq})
 		case "VANISHED":
 			f.gone = true
+		case "PARTIAL":
+			c.d.SP()
+			r := c.d.PartialRange()
+			if f.partial != nil || !c.uid { // RFC 9394 §3.3
+				c.d.Want("one PARTIAL, in UID FETCH")
+			}
+			f.partial = &r
 		default:
-			c.d.Want("CHANGEDSINCE or VANISHED")
+			c.d.Want("CHANGEDSINCE, VANISHED or PARTIAL")
 		}
 	})
 	if f.gone && (!c.uid || !c.qresync || f.since == 0) {
