@@ -189,7 +189,7 @@ func TestParseRefuses(t *testing.T) {
 		"", ":", good + ":", strings.Join(f[:8], ":"), with(0, "eq2"), with(0, "1"),
 		with(1, "61"), with(1, "060"), with(1, "+60"), with(1, "-60"), with(1, ""), with(1, "200"), with(1, "66"), with(1, "999999999999999999999"),
 		with(2, "-1"), with(2, "01"), with(2, "65"), with(2, ""),
-		with(3, "261324"), with(3, "260230"), with(3, "2611241200"), with(3, ""),
+		with(3, "261324"), with(3, "260230"), with(3, "+00101"), with(3, "2611241200"), with(3, ""),
 		with(4, ""), with(4, "a b"), with(4, "a\x00"), with(4, "ü"), with(6, ""), with(6, "a-b"), with(7, ""), with(7, "="),
 		with(8, ""), with(8, f[8][1:]), with(8, f[8]+"A"), with(8, f[8]+"="), with(8, f[8][1:]+"*"), with(8, f[8][:len(f[8])-1]+"_"), good + "\n",
 		with(4, strings.Repeat("x", 500)),

@@ -62,7 +62,7 @@ func Parse(text string) (Stamp, error) {
 		return Stamp{}, fmt.Errorf("%w: n %q, bits %q", hashcash.ErrSyntax, f[1], f[2])
 	}
 	s.N, s.Bits = n, price
-	if s.Date, err = time.Parse(dateLayout, f[3]); err != nil || len(f[3]) != len(dateLayout) {
+	if s.Date, err = time.Parse(dateLayout, f[3]); err != nil || len(f[3]) != len(dateLayout) || strings.Trim(f[3], "0123456789") != "" {
 		return Stamp{}, fmt.Errorf("%w: date %q", hashcash.ErrSyntax, f[3])
 	}
 	if s.Resource == "" || !inAlphabet(s.Rand) || !inAlphabet(s.Counter) {
