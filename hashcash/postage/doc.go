@@ -10,7 +10,8 @@
 //
 // Schemes: Hashcash here; sub-packages have others (equihash: a puzzle bound by memory; ticket: bought
 // from an issuer who cannot tell what for; payword: chains of hashes, settled a domain;
-// mbound: walks through a table, as history). Package postagetest is the suite
+// l402: receipts
+// of Lightning payments; mbound: walks through a table, as history). Package postagetest is the suite
 // that a Scheme passes.
 //
 // What it is worth: postage raises the cost of bulk mail, it makes nothing impossible. One price for all charges most
