@@ -15,7 +15,8 @@
 //	SHA-1 00000f91d51a9c213f9b7420c35c62b5e818c23e
 //
 // On the way it is the header field X-Hashcash, one a recipient. A recipient takes a stamp once: the SpentStore holds
-// the spent ones until they would have expired anyway.
+// the spent ones until they would have expired anyway. MemoryStore and FileStore are two; examples/adapters has others in
+// SQLite, PostgreSQL and NATS, and package spenttest the suite that all pass.
 //
 // The search runs in one of several kernels, chosen by what the processor can do: AVX-512 with 16 lanes, AVX2 with 8
 // (assembly, amd64, left out with the build tag purego), and Go. All find the same stamp; see Kernels and Minter.Kernel.

@@ -25,3 +25,14 @@ func TestFileStoreConforms(t *testing.T) {
 		return s
 	})
 }
+
+func TestFileStoreProcesses(t *testing.T) {
+	spenttest.Processes(t, func() string { return filepath.Join(t.TempDir(), "spent") }, func(t *testing.T, path string) hashcash.SpentStore {
+		s, err := hashcash.OpenFile(path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s
+	})
+}
