@@ -134,6 +134,9 @@ func TestFull(t *testing.T) {
 		t.Errorf("%v, %v, %d questions", r.Err, err, asked)
 	}
 	asked = 0
+	if r := h.verify(strings.Repeat("ARC-Seal: i=1; a=rsa-sha256; cv=none; d=h1.example; s=rsa; b=AAAA\r\n", 10000) + letter); r.Value != arc.Fail || !errors.Is(r.Err, arc.ErrStructure) || asked > 0 {
+		t.Errorf("10000 fields: %v, %d questions", r.Err, asked)
+	}
 	if r := h.verify(strings.ReplaceAll(m, "i=50;", "i=51;")); r.Value != arc.Fail || asked > 0 {
 		t.Errorf("51 sets: %v, %d questions", r.Err, asked)
 	}

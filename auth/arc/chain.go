@@ -88,7 +88,10 @@ func collect(section []byte) *chain {
 		default:
 			continue
 		}
-		c.fields++
+		if c.fields++; c.fields > 3*MaxSets { // more are not even read
+			c.broken(0, fmt.Sprintf("more than %d fields", 3*MaxSets))
+			break
+		}
 		c.add(kind, f)
 	}
 	for i, s := range c.sets {
@@ -108,6 +111,16 @@ func collect(section []byte) *chain {
 		}
 	}
 	return c
+}
+
+// sealed reports whether a header section has a field of ARC.
+func sealed(section []byte) bool {
+	for f := range header.Fields(section) {
+		if f.Is(SealName) || f.Is(MessageName) || f.Is(ResultsName) {
+			return true
+		}
+	}
+	return false
 }
 
 func (c *chain) broken(i int, what string) {

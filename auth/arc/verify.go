@@ -75,8 +75,8 @@ func (v Verifier) Begin(ctx context.Context, section []byte, shared *dkim.Verifi
 		v.Now = time.Now
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	c := &Validation{v: v, cancel: cancel, chain: collect(section), keys: map[string]*key{}, body: shared}
-	if c.chain.fields > 0 {
+	c := &Validation{v: v, cancel: cancel, chain: &chain{}, keys: map[string]*key{}, body: shared}
+	if sealed(section) {
 		section = bytes.Clone(section) // it is read until Result
 		c.chain = collect(section)
 	}
