@@ -3,6 +3,8 @@ package route
 import (
 	"context"
 	"crypto/tls"
+	"slices"
+	"strings"
 
 	"github.com/mailbricks/mailbricks/mtasts/dane"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -30,6 +32,15 @@ func (r *Router) tlsa(ctx context.Context, p place, h host, c *smtpclient.Config
 	}
 	if records == nil {
 		return nil, nil
+	}
+	if q.NextHop != nil && slices.ContainsFunc(records.Records, func(r dane.Record) bool { return r.Usage == dane.TA }) {
+		// RFC 7672 §3.2.2: where the domain is an alias, the name behind it is one of the host's too. It is seen where that has
+		// an address.
+		if name, secure, err := r.DANE.LookupCNAMESecure(within, p.domain+"."); err == nil && secure {
+			if name = strings.ToLower(strings.TrimSuffix(name, ".")); !slices.Contains(records.Names, name) {
+				records.Names = append(records.Names, name)
+			}
+		}
 	}
 	switch {
 	case records.Authenticates():

@@ -113,6 +113,31 @@ func TestDANE(t *testing.T) {
 	}
 }
 
+// TestDANEAlias: the certificate may be for the domain that another one is an alias of (RFC 7672 §3.2.2).
+func TestDANEAlias(t *testing.T) {
+	own, _ := smtptest.TLS(t, "d.test")
+	for signed, want := range map[string]string{"alias.test": "one.d.test", "nothing": "454 4.7.5"} {
+		rec := &smtptest.Recorder{}
+		n := &network{hosts: map[string]string{"192.0.2.1": smtptest.NewServer(t, &smtpserver.Server{Handler: rec, TLS: own}, false)}}
+		z := dnstest.New()
+		z.MustAdd("alias.test. IN CNAME d.test.\nd.test. IN MX 1 one.d.test.\nd.test. IN A 192.0.2.9\none.d.test. IN A 192.0.2.1\n_25._tcp.one.d.test. IN TLSA " + tlsa(t, own, dane.TA, dane.Cert))
+		z.Sign("d.test")
+		z.Sign(signed)
+		r := router(t, "", n)
+		r.Resolver, r.Secure, r.DANE = z, z, z
+		res, err := r.Deliver(t.Context(), envelope(t, "b@alias.test"), strings.NewReader(text))
+		got := ""
+		if err != nil {
+			got = short(smtp.ReplyOf(err))
+		} else {
+			got = res[0].RemoteMTA
+		}
+		if got != want {
+			t.Errorf("%s signed: %s, %v; want %s", signed, got, err, want)
+		}
+	}
+}
+
 // TestDANEAndMTASTS: TLSA records decide about the certificate, the policy still about the hosts (RFC 8461 §2).
 func TestDANEAndMTASTS(t *testing.T) {
 	own, _ := smtptest.TLS(t, "whoever.test") // no authority vouches for it
