@@ -22,6 +22,9 @@ const (
 	tagEnd
 )
 
+// maxField is the longest value of a field: its length is one octet.
+const maxField = 255
+
 func errSyntax(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrSyntax}, args...)...)
 }

@@ -119,3 +119,13 @@ func (l Limits) over(outer Limits) Limits {
 	}
 	return outer
 }
+
+// Check reports, wrapping ErrSyntax, why a grant cannot be issued: it has no ID, or its issuer or scope is malformed.
+func (g Grant) Check() error {
+	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
+	if len(g.Issuer) > maxField || len(g.Scope) > maxField {
+		return errSyntax("issuer or scope of more than %d octets", maxField)
+	}
+	_, err := parseBlock(appendBlock(nil, g), true)
+	return err
+}

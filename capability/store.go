@@ -45,8 +45,11 @@ func (s *ledgerStore) Revoke(ctx context.Context, r Revocation) error {
 	return s.do(ctx, func(*ledger) (entry, error) { return entry{Op: "revoke", Revoke: &r}, nil })
 }
 
-// PutGrant implements Grants. ErrSyntax: no ID or no issuer, or one of them or the scope is malformed.
+// PutGrant implements GrantStore.
 func (s *ledgerStore) PutGrant(ctx context.Context, g Grant) error {
+	if err := g.Check(); err != nil {
+		return err
+	}
 	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
 	g, err := parseBlock(appendBlock(nil, g), true)
 	if err != nil {

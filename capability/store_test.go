@@ -21,10 +21,12 @@ func TestFileStore(t *testing.T) {
 
 func TestGrants(t *testing.T) {
 	t.Run("memory", func(t *testing.T) {
-		granttest.RunGrants(t, func(*testing.T) capability.Grants { return capability.NewMemoryStore(nil) })
+		granttest.RunGrants(t, func(*testing.T) capability.GrantStore { return capability.NewMemoryStore(nil) })
 	})
 	t.Run("file", func(t *testing.T) {
-		granttest.RunGrants(t, func(t *testing.T) capability.Grants { return openFile(t, filepath.Join(t.TempDir(), "grants"), nil) })
+		granttest.RunGrants(t, func(t *testing.T) capability.GrantStore {
+			return openFile(t, filepath.Join(t.TempDir(), "grants"), nil)
+		})
 	})
 }
 

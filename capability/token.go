@@ -49,6 +49,9 @@ func Issue(g Grant, key crypto.Signer) (Token, error) {
 	if g.ID == (ID{}) {
 		g.ID = NewID()
 	}
+	if err := g.Check(); err != nil {
+		return Token{}, err
+	}
 	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
 	payload := appendBlock(nil, g)
 	parsed, err := parseBlock(payload, true)
@@ -98,7 +101,9 @@ func (t Token) Attenuate(l Limits) (Token, error) {
 	if t.Sealed() || len(t.blocks) >= MaxBlocks {
 		return Token{}, errSyntax("sealed, or %d blocks already", len(t.blocks))
 	}
-	l.Scope = strings.ToLower(l.Scope)
+	if l.Scope = strings.ToLower(l.Scope); len(l.Scope) > maxField {
+		return Token{}, errSyntax("scope of more than %d octets", maxField)
+	}
 	payload := appendBlock(nil, Grant{Limits: l})
 	parsed, err := parseBlock(payload, false)
 	if err != nil {

@@ -32,13 +32,18 @@ type Store interface {
 	Revoke(ctx context.Context, r Revocation) error
 }
 
-// Grants keeps the grants that tags stand for. Each call is atomic and durable when it returns. Grants and Store may be
-// one thing, as they are in the stores of this package, and then granttest.RunGrants has the suite.
+// Grants knows the grants that tags stand for.
 type Grants interface {
-	// PutGrant keeps a grant, in place of one with that ID. Its Key plays no part.
-	PutGrant(ctx context.Context, g Grant) error
-	// Grant returns it, also where it has expired or was revoked. ErrUnknown: there is none, for good.
+	// Grant returns the grant of an ID, also where it has expired or was revoked. ErrUnknown: there is none, for good.
 	Grant(ctx context.Context, id ID) (Grant, error)
+}
+
+// GrantStore keeps them. Each call is atomic and durable when it returns. It may be one thing with a Store, as in the
+// stores of this package; granttest.RunGrants has the suite.
+type GrantStore interface {
+	Grants
+	// PutGrant keeps a grant, in place of one with that ID. ErrSyntax: see Grant.Check.
+	PutGrant(ctx context.Context, g Grant) error
 }
 
 // A Use is one message on a grant.

@@ -38,7 +38,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) capability.
 }
 
 // RunGrants tests the stores of what tags stand for that open makes. Each subtest opens its own, empty one.
-func RunGrants(t *testing.T, open func(t *testing.T) capability.Grants) {
+func RunGrants(t *testing.T, open func(t *testing.T) capability.GrantStore) {
 	full := capability.Grant{ID: capability.NewTagID(), Issuer: "bob@example.com", Epoch: 7, Key: 3,
 		Limits: capability.Limits{Scope: "*.shop.example", NotBefore: start, Expires: start.AddDate(0, 1, 0), Uses: 5, Size: 1 << 40}}
 	t.Run("what is put is what comes back", func(t *testing.T) {
