@@ -218,8 +218,8 @@ func (r Rules) Decide(e Evidence) Decision {
 func (r Rules) decide(e Evidence) Decision {
 	known := e.Relation == Known && (e.Auth.Domain != "" || e.Bounce && r.AllowUnauthenticated)
 	switch {
-	case e.Address == Invalid && e.Unavailable:
-		return refusal(451, smtp.EnhancedCode{4, 7, 1}, tryAgain, "a store does not answer")
+	case e.Address == Invalid && (e.Unavailable || e.Auth.temporary()):
+		return refusal(451, smtp.EnhancedCode{4, 7, 1}, tryAgain, "a store or DNS does not answer, and the address may be open")
 	case e.Address == Invalid:
 		return refusal(550, smtp.EnhancedCode{5, 7, 1}, unknownSender, "the address is closed to this sender")
 	case e.Exempt:

@@ -32,6 +32,9 @@
 //	C: RCPT TO:<bob+0f9kq...@example.com>                 S: 250 2.1.5 Ok                      550 5.1.1 if the tag is forged
 //	C: DATA ...                                           S: 250 2.0.0                         550 5.7.1 if it is another's
 //
+// Where the tag is that of a channel (package capability/channel), the first authenticated author is pinned, and anybody else
+// is told of as Leaked.
+//
 // The decision is one pure function, Rules.Decide, from Evidence (authentication, capability, postage, acquaintance,
 // reputation) to Decision; Strict, Transitional and Open are Rules as values. Everything in front of it gathers evidence,
 // everything behind it obeys. A capability that is bound to a sender counts only for an author whose domain is authenticated.

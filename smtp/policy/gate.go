@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/smtp"
 )
@@ -26,9 +27,12 @@ type Gate struct {
 	AuthServID string
 	// Capabilities checks tokens. Without Keys and Store there are none.
 	Capabilities capability.Verifier
-	// Tags knows addresses that carry a capability, which Capabilities.Grants describes; without keys there are none. What
-	// stands behind gets the plain mailbox. See Handler.
+	// Tags knows addresses that carry a capability, which Channels or Capabilities.Grants describe; without keys it is
+	// Channels.Tags. What stands behind gets the plain mailbox. See Handler.
 	Tags capability.Tags
+	// Channels are the addresses for one correspondent each. It is told of uses and leaks; Capabilities.Store counts. Without
+	// Store, here or there, there are none.
+	Channels channel.Book
 	// Postage checks stamps; its Bits are not used, the price is that of Rules. Spent must be set unless Rules.Bits is
 	// negative or Rules.AllowUnknown is set.
 	Postage hashcash.Verifier
@@ -67,7 +71,8 @@ const gateSize = 256
 //
 // A recipient of Tags is decided on by itself. An address with a forged tag is refused with 550 5.1.1, as a user who does
 // not exist, and no store is asked. One whose capability has ended, or is for another sender, is refused whatever else
-// the message brings: who wants to write to a stranger writes to the plain address.
+// the message brings: who wants to write to a stranger writes to the plain address. A channel that is paused gets 450 4.2.1;
+// one takes mail of authenticated authors only, and the first of them is pinned when the message has come to its end.
 //
 // At DATA, when the header is there, the author is known, and header fields are looked at: Rules decide. next gets the
 // message with DecisionField on top, without CapabilityField and OfferField. When next has read it to its end,
@@ -80,6 +85,9 @@ func (g Gate) Handler(next smtp.Handler) smtp.Handler {
 	}
 	if g.Logger == nil {
 		g.Logger = slog.New(slog.DiscardHandler)
+	}
+	if len(g.Tags.Keys) == 0 {
+		g.Tags = g.Channels.Tags
 	}
 	if g.Exempt == nil {
 		g.Exempt = func(to smtp.Path) bool { return strings.EqualFold(to.Local, "postmaster") }
@@ -123,6 +131,7 @@ type guest struct {
 	use      *capability.Reservation // reserved, not counted yet
 	stamps   []string                // valid for this recipient, not spent yet
 	tagged   bool                    // use is that of a tag in the address
+	channel  bool                    // and the tag that of a channel
 }
 
 // Close implements smtp.Transaction.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/auth/authres"
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/dmarc"
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/internal/header"
@@ -94,12 +95,9 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 		return
 	}
 	who := capability.Request{Sender: s.address, Domain: s.auth.Domain, Recipient: r.address}
-	if r.use != nil && r.use.Grant.Admits(who, t.g.Now()) != nil {
+	if r.use != nil && (t.admit(ctx, r, s, section, false) != nil || r.use.Grant.Admits(who, t.g.Now()) != nil) {
 		t.release(r)
-		e.Capability = Invalid
-		if r.tagged {
-			e.Address = Invalid
-		}
+		r.closed()
 	}
 	switch correspondent := s.address; {
 	case e.Bounce: // of anybody there
@@ -222,21 +220,23 @@ func (t *gating) pays(r *guest) bool {
 
 // recheck looks for a revocation since RCPT. A Use without counters is refused for nothing else.
 func (in *ending) recheck(r *guest) Decision {
+	if r.evidence.Exempt || r.evidence.Auth.User != "" { // let in whatever the address says
+		return Decision{Action: Accept}
+	}
 	g, now, store := r.use.Grant, in.t.g.Now(), in.t.g.Capabilities.Store
 	err := g.Admits(capability.Request{Sender: in.sender.address, Domain: in.sender.auth.Domain, Recipient: r.address, Size: uint64(in.size)}, now)
 	if err == nil {
 		var probe capability.Reservation
 		if probe, err = store.Reserve(in.ctx, capability.Use{Grant: g, Now: now, Until: now}); err == nil {
 			_ = store.Release(in.ctx, probe) // it lapses at once anyway
-			return Decision{Action: Accept}
+			if err = in.t.admit(in.ctx, r, in.sender, in.section, true); err == nil {
+				return Decision{Action: Accept}
+			}
 		}
 	}
 	e := &r.evidence
-	e.Capability = Invalid
-	if r.tagged {
-		e.Address = Invalid
-	}
-	e.Unavailable = e.Unavailable || !isAny(err, capability.ErrRevoked, capability.ErrTooBig, capability.ErrExpired)
+	r.closed()
+	e.Unavailable = e.Unavailable || !isAny(err, capability.ErrRevoked, capability.ErrTooBig, capability.ErrExpired, channel.ErrLeaked, channel.ErrClosed, channel.ErrUnauthenticated)
 	return in.instead(r)
 }
 
@@ -286,6 +286,7 @@ func (t *gating) settle(ctx context.Context, in *ending, res smtp.Results, err e
 		if e := t.g.Capabilities.Store.Commit(context.WithoutCancel(ctx), *r.use, in.digest); e != nil {
 			t.g.Logger.Error("use of a capability not counted", "grant", r.use.Grant.ID, "to", r.address, "err", e)
 		}
+		t.used(context.WithoutCancel(ctx), r)
 		r.use = nil
 	}
 	for _, stamp := range in.spent {
@@ -328,6 +329,7 @@ type from struct {
 	author     string // the one author domain, "" if there is none
 	auth       Auth
 	quarantine bool // DecisionField of the Verifier
+	results    []string
 }
 
 // sender reads who a message is from. The topmost Authentication-Results of id counts.
@@ -347,6 +349,7 @@ func sender(section []byte, id string) from {
 	for _, v := range fieldValues(section, authres.Name) {
 		if field, err := authres.Parse(v); err == nil && id != "" && strings.EqualFold(field.ID, id) {
 			f.read(field.Results)
+			f.results = []string{v}
 			break
 		}
 	}

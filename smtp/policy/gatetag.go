@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
@@ -12,7 +13,8 @@ import (
 // is an *smtp.Error.
 func (t *gating) arrive(ctx context.Context, to smtp.Path) (*guest, error) {
 	r := &guest{to: to, address: canonical(to.Address())}
-	if t.g.Capabilities.Grants == nil || t.g.Capabilities.Store == nil {
+	c := t.g.Capabilities
+	if c.Store == nil || c.Grants == nil && t.g.Channels.Store == nil {
 		return r, nil
 	}
 	x, err := t.g.Tags.Parse(to.Local, to.Domain)
@@ -23,12 +25,18 @@ func (t *gating) arrive(ctx context.Context, to smtp.Path) (*guest, error) {
 		return nil, refuse(550, smtp.EnhancedCode{5, 1, 1}, "No such user here", err)
 	}
 	r.tagged = true
+	if c.Grants, err = t.behind(ctx, r, x.ID); errors.Is(err, channel.ErrPaused) {
+		return nil, refuse(450, smtp.EnhancedCode{4, 2, 1}, "Takes no mail now, try again later", err)
+	}
 	q := capability.Request{Sender: canonical(t.from.Address()), Pending: true}
 	if r.to.Local = x.Local; x.Local != "" {
 		r.address = canonical(r.to.Address())
 		q.Recipient = r.address
 	}
-	use, err := t.g.Capabilities.VerifyTag(ctx, x, q)
+	var use capability.Reservation
+	if err == nil {
+		use, err = c.VerifyTag(ctx, x, q)
+	}
 	if err == nil && x.Local == "" {
 		if r.to, err = smtp.ParseMailbox(use.Grant.Issuer); err == nil {
 			r.address = canonical(r.to.Address())
@@ -40,12 +48,91 @@ func (t *gating) arrive(ctx context.Context, to smtp.Path) (*guest, error) {
 	}
 	if err != nil {
 		r.to, r.address = to, canonical(to.Address())
-		t.doubt(r, err)
+		if !errors.Is(err, channel.ErrClosed) {
+			t.doubt(r, err)
+		}
 		r.evidence.Address = Invalid
 		return r, nil
 	}
 	r.use, r.evidence.Capability, r.evidence.Address = &use, Valid, Valid
 	return r, nil
+}
+
+// behind finds what knows the grant of a tag, a channel or Capabilities.Grants. The error is that of a channel that takes
+// nothing, or of the store of channels.
+func (t *gating) behind(ctx context.Context, r *guest, id capability.ID) (capability.Grants, error) {
+	grants := t.g.Capabilities.Grants
+	if t.g.Channels.Store == nil {
+		return grants, nil
+	}
+	c, err := t.g.Channels.Store.Get(ctx, id)
+	switch {
+	case errors.Is(err, channel.ErrUnknown) && grants != nil:
+		return grants, nil
+	case err != nil:
+		return nil, err
+	}
+	r.channel = true
+	return known(c.Grant()), c.Usable(t.g.Now())
+}
+
+// known is one grant as Grants.
+type known capability.Grant
+
+// Grant implements capability.Grants.
+func (g known) Grant(context.Context, capability.ID) (capability.Grant, error) {
+	return capability.Grant(g), nil
+}
+
+// closed takes a capability away from a guest, and with it the address that it was part of.
+func (r *guest) closed() {
+	r.evidence.Capability = Invalid
+	if r.tagged {
+		r.evidence.Address = Invalid
+	}
+}
+
+// admit asks a channel for the author of a message. With pin, when the message is about to be taken, it is pinned; the
+// author of a notification is not.
+func (t *gating) admit(ctx context.Context, r *guest, s from, section []byte, pin bool) error {
+	if !r.channel || r.use == nil {
+		return nil
+	}
+	id := r.use.Grant.ID
+	_, err := t.g.Channels.Admit(ctx, id, channel.Sender{Address: s.address, Domain: s.auth.Domain}, pin && !r.evidence.Bounce)
+	switch {
+	case err == nil:
+		return nil
+	case r.evidence.Bounce && isAny(err, channel.ErrLeaked, channel.ErrUnauthenticated): // of a host on the way
+	case errors.Is(err, channel.ErrLeaked), errors.Is(err, channel.ErrUnauthenticated) && !s.auth.temporary() && r.use.Grant.Scope != "":
+		if e := t.g.Channels.Leak(ctx, id, t.leak(s, section)); e != nil {
+			t.g.Logger.Warn("leak of a channel not counted", "channel", id, "err", e)
+		}
+	case isAny(err, channel.ErrClosed, channel.ErrUnauthenticated, channel.ErrUnknown):
+	default: // paused meanwhile, or the store does not answer
+		r.evidence.Unavailable = true
+		t.g.Logger.Warn("channel not asked", "channel", id, "err", err)
+	}
+	return err
+}
+
+// leak describes a message of somebody else.
+func (t *gating) leak(s from, section []byte) channel.Leaked {
+	l := channel.Leaked{Seen: s.auth.Domain, Author: s.address, MailFrom: t.from.Address(), Results: s.results, Header: section}
+	if t.peer != nil {
+		l.Source = t.peer.IP()
+	}
+	return l
+}
+
+// used tells a channel of a message that was delivered.
+func (t *gating) used(ctx context.Context, r *guest) {
+	if !r.channel {
+		return
+	}
+	if err := t.g.Channels.Used(ctx, r.use.Grant.ID); err != nil {
+		t.g.Logger.Error("use of a channel not counted", "channel", r.use.Grant.ID, "err", err)
+	}
 }
 
 // written returns the parameters of RCPT for a mailbox whose address was written with a tag: notifications name the

@@ -15,7 +15,7 @@ import (
 
 // asking is a store of grants that counts what it is asked, and may be down.
 type asking struct {
-	capability.Grants
+	capability.GrantStore
 	asked int
 	down  bool
 }
@@ -25,12 +25,12 @@ func (a *asking) Grant(ctx context.Context, id capability.ID) (capability.Grant,
 	if a.down {
 		return capability.Grant{}, errors.New("disk")
 	}
-	return a.Grants.Grant(ctx, id)
+	return a.GrantStore.Grant(ctx, id)
 }
 
 func tagRig(t *testing.T, change ...func(*policy.Gate)) (*rig, *asking) {
 	store := capability.NewMemoryStore(nil)
-	book := &asking{Grants: store}
+	book := &asking{GrantStore: store}
 	r := newRig(t, append([]func(*policy.Gate){func(g *policy.Gate) {
 		g.Tags = capability.Tags{Keys: map[uint8][]byte{1: capability.NewTagKey()}, Current: 1}
 		g.Capabilities.Store, g.Capabilities.Grants = store, book
@@ -42,7 +42,7 @@ func tagRig(t *testing.T, change ...func(*policy.Gate)) (*rig, *asking) {
 func (r *rig) tag(local string, l capability.Limits) (string, capability.ID) {
 	r.Helper()
 	id := capability.NewTagID()
-	if err := r.gate.Capabilities.Grants.PutGrant(r.Context(), capability.Grant{ID: id, Issuer: bob, Limits: l}); err != nil {
+	if err := r.gate.Capabilities.Grants.(capability.GrantStore).PutGrant(r.Context(), capability.Grant{ID: id, Issuer: bob, Limits: l}); err != nil {
 		r.Fatal(err)
 	}
 	s, err := r.gate.Tags.Append(id, local, "example.org")
