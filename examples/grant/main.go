@@ -24,8 +24,12 @@ const usage = `grant gives others the right to write to you, and takes it back.
   grant inspect TOKEN
   grant verify -store grants -sender orders@shop.example -recipient bob@example.com -domain shop.example TOKEN
   grant revoke -store grants ID
+  grant channel new -store grants -for bob@example.com -note "shoes" shop.example
+  grant channel list -store grants -for bob@example.com
+  grant channel disconnect -store grants -for bob@example.com bob+TAG@example.com
 
 verify counts as a delivery: a token for one use verifies once. With -peek it does not count.
+channel new makes an address for one correspondent: the one that is named, else the first who writes and is authenticated.
 -sender of issue: an address, a domain, *.domain for subdomains; without it the grant is for whoever holds it.
 `
 
@@ -33,20 +37,17 @@ func main() { cli.Main("grant", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string, io.Writer) error{
-		"issue": issue, "attenuate": attenuate, "inspect": inspect, "verify": verify, "revoke": revoke,
+		"issue": issue, "attenuate": attenuate, "inspect": inspect, "verify": verify, "revoke": revoke, "channel": channels,
 	}
 	if len(args) > 0 {
 		if do, ok := commands[args[0]]; ok {
 			return do(ctx, cli.Flags("grant "+args[0], usage, stderr), args[1:], stdout)
 		}
-		if args[0] == "channel" {
-			return cli.NotBuilt("grant channel")
-		}
 	}
 	if err := cli.Parse(cli.Flags("grant", usage, stderr), args, -1); err != nil {
 		return err
 	}
-	return cli.Usagef("the first word is issue, attenuate, inspect, verify or revoke: try grant -h")
+	return cli.Usagef("the first word is issue, attenuate, inspect, verify, revoke or channel: try grant -h")
 }
 
 // limitFlags are the limits that a grant can be narrowed by at the command line.

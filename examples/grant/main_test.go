@@ -59,6 +59,40 @@ func TestLife(t *testing.T) {
 	}
 }
 
+func TestChannels(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "grants")
+	do := func(want int, verb string, args ...string) string {
+		t.Helper()
+		return grant(t, want, append([]string{"channel", verb, "-store", store, "-for", "bob@example.com"}, args...)...)
+	}
+	if out := do(cli.StatusDone, "list"); strings.Contains(out, "@") {
+		t.Error(out)
+	}
+	shop := do(cli.StatusDone, "new", "-note", "shoes", "-uses", "5", "-expires", "30d", "shop.example")
+	anybody := do(cli.StatusDone, "new", "-bare")
+	if !strings.HasPrefix(shop, "bob+") || strings.Contains(anybody, "bob") || !strings.HasSuffix(anybody, "@example.com") {
+		t.Errorf("%s, %s", shop, anybody)
+	}
+	out := do(cli.StatusDone, "list")
+	for _, want := range []string{shop + "  open", "shop.example", `"shoes"`, anybody, "the first who writes", "never"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("list lacks %q:\n%s", want, out)
+		}
+	}
+	do(cli.StatusDone, "disconnect", strings.ToUpper(shop))
+	if out := do(cli.StatusDone, "list"); !strings.Contains(out, shop+"  disconnected") {
+		t.Error(out)
+	}
+	grant(t, cli.StatusFailed, "channel", "disconnect", "-store", store, "-for", "carol@example.com", anybody)
+	for _, address := range []string{"bob@example.com", "carol" + shop[3:], "x"} {
+		do(cli.StatusFailed, "disconnect", address)
+	}
+	do(cli.StatusUsage, "disconnect")
+	do(cli.StatusUsage, "list", "x")
+	do(cli.StatusUsage, "new", "no domain")
+	do(cli.StatusUsage, "end")
+}
+
 func TestUsage(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "grants")
 	for _, args := range [][]string{nil, {"give"}, {"issue"}, {"issue", "-store", store, "-for", "no address"}, {"channel", "list"}, {"revoke", "-store", store, "short"},
