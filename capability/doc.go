@@ -12,6 +12,8 @@
 //	  [ n        narrower limits ............................ next key │ signature by the key before, over the block before too ]
 //	0 private half of the last key: can be narrowed further   or   1 signature by it: sealed
 //
+// A last block without next key (128 is added to n) ends a token by itself: see IssueSealed.
+//
 // A token is bound to the sender's domain as authenticated (aligned DKIM or SPF, see package dmarc), so a stolen one
 // is of no use to others; only a grant without a scope is good for whoever holds it. The dialogue, with the text that
 // a stranger gets:
@@ -32,6 +34,8 @@
 //	                     key, ID  MAC          1 + 10 and 9 octets in base32hex (RFC 4648 §7)
 //	        @example.com>
 //
-// There is no RFC; this is mailbricks's own form. Sizes: a grant with an address, a domain scope, expiry and uses is
-// under 200 octets, each narrowing block at most 112. Not here yet: rates, grants in DNS.
+// There is no RFC; this is mailbricks's own form. Sizes: a grant of an address to a domain, with expiry, uses and size, is under
+// 200 octets as long as both names have 30 together, 95 if it is issued sealed. A block that narrows time, uses and size adds
+// at most 112; one with a scope its length more. Keys and revocations in DNS
+// are in package capability/grantdns. Not here yet: rates, classes of mail.
 package capability

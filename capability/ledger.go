@@ -12,12 +12,15 @@ import (
 // A ledger is the state of a store: what an ordered list of entries adds up to. Deciding makes an entry or an error,
 // applying an entry never fails, so memory and file differ in where the entries go.
 type ledger struct {
-	last    uint64 // highest reservation number
-	used    map[ID]uint32
-	held    map[uint64]entry
-	done    map[doneKey]int64 // committed messages, with the time
-	revoked []Revocation
-	grants  map[ID]Grant // what tags stand for
+	last   uint64 // highest reservation number
+	used   map[ID]uint32
+	held   map[uint64]entry
+	busy   map[ID]map[uint64]bool  // counter: what is held on it
+	done   map[doneKey]int64       // committed messages, with the time
+	gone   map[ID]bool             // revoked by ID
+	before map[string]uint32       // issuer: what has a lower epoch is revoked
+	scopes map[string][]Revocation // issuer: revoked by relationship
+	grants map[ID]Grant            // what tags stand for
 }
 
 type doneKey struct {
@@ -40,11 +43,47 @@ type entry struct {
 const keepDone = 14 * 24 * 3600
 
 func (l *ledger) reset() {
-	*l = ledger{used: make(map[ID]uint32), held: make(map[uint64]entry), done: make(map[doneKey]int64), grants: make(map[ID]Grant)}
+	*l = ledger{used: make(map[ID]uint32), held: make(map[uint64]entry), done: make(map[doneKey]int64), gone: make(map[ID]bool),
+		before: make(map[string]uint32), scopes: make(map[string][]Revocation), grants: make(map[ID]Grant), busy: make(map[ID]map[uint64]bool)}
 }
 
+// isRevoked takes as long however many were taken back by ID and epoch; by relationship it looks at those of the issuer.
 func (l *ledger) isRevoked(g Grant) bool {
-	return slices.ContainsFunc(l.revoked, func(r Revocation) bool { return r.revokes(g) })
+	return l.gone[g.ID] || g.Epoch < l.before[g.Issuer] ||
+		slices.ContainsFunc(l.scopes[g.Issuer], func(r Revocation) bool { return r.revokes(g) })
+}
+
+func (l *ledger) revoke(r Revocation) {
+	switch {
+	case r.ID != (ID{}):
+		l.gone[r.ID] = true
+		return
+	case r.Before > l.before[r.Issuer]:
+		l.before[r.Issuer] = r.Before
+	}
+	if r.Before = 0; r.Scope != "" && !slices.Contains(l.scopes[r.Issuer], r) {
+		l.scopes[r.Issuer] = append(l.scopes[r.Issuer], r)
+	}
+}
+
+// hold and drop keep held and busy in step.
+func (l *ledger) hold(e entry) {
+	l.held[e.Number] = e
+	for _, c := range e.Counters {
+		if l.busy[c.Key] == nil {
+			l.busy[c.Key] = make(map[uint64]bool)
+		}
+		l.busy[c.Key][e.Number] = true
+	}
+}
+
+func (l *ledger) drop(number uint64) {
+	for _, c := range l.held[number].Counters {
+		if delete(l.busy[c.Key], number); len(l.busy[c.Key]) == 0 {
+			delete(l.busy, c.Key)
+		}
+	}
+	delete(l.held, number)
 }
 
 // reserve decides on a use.
@@ -58,8 +97,8 @@ func (l *ledger) reserve(u Use) (entry, error) {
 		if used >= c.Max {
 			return entry{}, ErrUsedUp
 		}
-		for _, h := range l.held {
-			if h.Time > now && slices.ContainsFunc(h.Counters, func(x Counter) bool { return x.Key == c.Key }) {
+		for n := range l.busy[c.Key] {
+			if l.held[n].Time > now {
 				used++
 			}
 		}
@@ -93,18 +132,20 @@ func (l *ledger) apply(e entry) error {
 	l.last = max(l.last, e.Number)
 	switch e.Op {
 	case "hold":
-		for n, h := range l.held { // those that lapsed long ago
-			if h.Time < e.Time-keepDone {
-				delete(l.held, n)
+		if e.Number%1024 == 0 {
+			for n, h := range l.held { // those that lapsed long ago
+				if h.Time < e.Time-keepDone {
+					l.drop(n)
+				}
 			}
 		}
-		l.held[e.Number] = e
+		l.hold(e)
 	case "commit":
 		h, ok := l.held[e.Number]
 		if !ok || e.Digest == nil {
 			return errors.New("commit of no reservation")
 		}
-		delete(l.held, e.Number)
+		l.drop(e.Number)
 		for _, c := range h.Counters {
 			l.used[c.Key]++
 		}
@@ -113,14 +154,12 @@ func (l *ledger) apply(e entry) error {
 			maps.DeleteFunc(l.done, func(_ doneKey, at int64) bool { return at < e.Time-keepDone })
 		}
 	case "release":
-		delete(l.held, e.Number)
+		l.drop(e.Number)
 	case "revoke":
 		if e.Revoke == nil {
 			return errors.New("revoke of nothing")
 		}
-		if !slices.Contains(l.revoked, *e.Revoke) {
-			l.revoked = append(l.revoked, *e.Revoke)
-		}
+		l.revoke(*e.Revoke)
 	case "used":
 		for _, c := range e.Counters {
 			l.used[c.Key] = c.Max
@@ -152,8 +191,16 @@ func (l *ledger) lines() []byte {
 	for key, at := range l.done {
 		put(entry{Op: "done", Grant: Grant{ID: key.id}, Digest: &key.digest, Time: at})
 	}
-	for _, r := range l.revoked {
-		put(entry{Op: "revoke", Revoke: &r})
+	for id := range l.gone {
+		put(entry{Op: "revoke", Revoke: &Revocation{ID: id}})
+	}
+	for issuer, epoch := range l.before {
+		put(entry{Op: "revoke", Revoke: &Revocation{Issuer: issuer, Before: epoch}})
+	}
+	for _, list := range l.scopes {
+		for _, r := range list {
+			put(entry{Op: "revoke", Revoke: &r})
+		}
 	}
 	for _, g := range l.grants {
 		put(entry{Op: "grant", Grant: g})

@@ -42,6 +42,7 @@ func (s *ledgerStore) Release(ctx context.Context, r Reservation) error {
 
 // Revoke implements Store.
 func (s *ledgerStore) Revoke(ctx context.Context, r Revocation) error {
+	r.Issuer, r.Scope = strings.ToLower(r.Issuer), strings.ToLower(r.Scope)
 	return s.do(ctx, func(*ledger) (entry, error) { return entry{Op: "revoke", Revoke: &r}, nil })
 }
 
@@ -152,6 +153,10 @@ func (s *ledgerLines) Apply(line []byte) error {
 }
 
 func (s *ledgerLines) Compact() ([]byte, bool) {
-	few := len(s.l.used) + len(s.l.done) + len(s.l.held) + len(s.l.revoked) + len(s.l.grants)
+	few := 0
+	for _, list := range s.l.scopes {
+		few += len(list)
+	}
+	few += len(s.l.used) + len(s.l.done) + len(s.l.held) + len(s.l.gone) + len(s.l.before) + len(s.l.grants)
 	return s.l.lines(), s.n > 2*few+16
 }

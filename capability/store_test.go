@@ -1,6 +1,7 @@
 package capability_test
 
 import (
+	"context"
 	"path/filepath"
 	"testing"
 	"time"
@@ -17,6 +18,68 @@ func TestFileStore(t *testing.T) {
 	granttest.Run(t, func(t *testing.T, now func() time.Time) capability.Store {
 		return openFile(t, filepath.Join(t.TempDir(), "grants"), now)
 	})
+}
+
+// reopened is a file store that is opened for each call, and every second time written anew.
+type reopened struct {
+	t    *testing.T
+	path string
+	now  func() time.Time
+}
+
+func (s reopened) open() *capability.FileStore { return openFile(s.t, s.path, s.now) }
+
+func (s reopened) Reserve(ctx context.Context, u capability.Use) (capability.Reservation, error) {
+	return s.open().Reserve(ctx, u)
+}
+
+func (s reopened) Commit(ctx context.Context, r capability.Reservation, digest [32]byte) error {
+	return s.open().Commit(ctx, r, digest)
+}
+
+func (s reopened) Release(ctx context.Context, r capability.Reservation) error {
+	return s.open().Release(ctx, r)
+}
+
+func (s reopened) Revoke(ctx context.Context, r capability.Revocation) error {
+	return s.open().Revoke(ctx, r)
+}
+
+// TestFileStoreReopened: nothing hangs on what a process remembers.
+func TestFileStoreReopened(t *testing.T) {
+	granttest.Run(t, func(t *testing.T, now func() time.Time) capability.Store {
+		return reopened{t, filepath.Join(t.TempDir(), "grants"), now}
+	})
+}
+
+// BenchmarkReserve is a use that is reserved and released, beside a few grants and beside a million of each kind of state.
+func BenchmarkReserve(b *testing.B) {
+	for name, n := range map[string]int{"few": 10, "million": 1_000_000} {
+		b.Run(name, func(b *testing.B) {
+			s := capability.NewMemoryStore(nil)
+			now := time.Now()
+			for range n {
+				g := capability.Grant{ID: capability.NewID(), Issuer: "bob@example.com"}
+				if err := s.PutGrant(b.Context(), g); err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Revoke(b.Context(), capability.Revocation{ID: g.ID}); err != nil {
+					b.Fatal(err)
+				}
+			}
+			g := capability.Grant{ID: capability.NewID(), Issuer: "bob@example.com"}
+			u := capability.Use{Grant: g, Counters: []capability.Counter{{Key: g.ID, Max: 1}}, Now: now, Until: now.Add(time.Hour)}
+			for b.Loop() {
+				r, err := s.Reserve(b.Context(), u)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := s.Release(b.Context(), r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }
 
 func TestGrants(t *testing.T) {

@@ -32,6 +32,12 @@ type Store interface {
 	Revoke(ctx context.Context, r Revocation) error
 }
 
+// Status tells what an issuer says of its grants elsewhere than in the Store. ErrRevoked and ErrIssuer are for good;
+// another error is temporary.
+type Status interface {
+	Status(ctx context.Context, g Grant) error
+}
+
 // Grants knows the grants that tags stand for.
 type Grants interface {
 	// Grant returns the grant of an ID, also where it has expired or was revoked. ErrUnknown: there is none, for good.
@@ -130,6 +136,8 @@ func (k OneKey) PublicKey(context.Context, string, uint8) (ed25519.PublicKey, er
 type Verifier struct {
 	Keys  Keys
 	Store Store
+	// Status, if not nil, is asked whether a token's issuer has taken it back, beside Store; package grantdns has one.
+	Status Status
 	// Grants knows what tags stand for, for VerifyTag.
 	Grants Grants
 	// Now is the clock; nil is time.Now.
@@ -157,6 +165,13 @@ func (v Verifier) Verify(ctx context.Context, t Token, r Request) (Reservation, 
 	}
 	if err := t.verify(key); err != nil {
 		return Reservation{}, err
+	}
+	if v.Status != nil {
+		if err := v.Status.Status(ctx, g); errors.Is(err, ErrRevoked) || errors.Is(err, ErrIssuer) {
+			return Reservation{}, err
+		} else if err != nil {
+			return Reservation{}, fmt.Errorf("%w: %w", ErrStore, err)
+		}
 	}
 	return v.reserve(ctx, g, t.counters(), at)
 }

@@ -27,6 +27,7 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) capability.
 		{"the same message counts once", testIdempotent},
 		{"counters within counters", testCounters},
 		{"revocation", testRevoke},
+		{"revocation by id, relationship and epoch", testRevokeKinds},
 		{"of fifty deliveries at once one succeeds", testConcurrent},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -202,6 +203,54 @@ func testRevoke(t *testing.T, b *bench) {
 	b.reserve(other, capability.ErrRevoked)
 	b.reserve(address, capability.ErrRevoked)
 	b.reserve(foreign, nil) // another issuer's grants are not touched
+}
+
+// testRevokeKinds: what each kind takes back, and what it leaves; what is held while it is taken back cannot be committed.
+func testRevokeKinds(t *testing.T, b *bench) {
+	with := func(id byte, issuer, scope string, epoch uint32) capability.Grant {
+		return capability.Grant{ID: capability.ID{id}, Issuer: issuer, Epoch: epoch, Limits: capability.Limits{Scope: scope}}
+	}
+	const bob, carol = "bob@example.com", "carol@example.com"
+	all := []capability.Grant{
+		with(1, bob, "shop.example", 0), with(2, bob, "a@shop.example", 3), with(3, bob, "*.shop.example", 3), with(4, bob, "evilshop.example", 3),
+		with(5, bob, "", 3), with(6, bob, "a@b.shop.example", 3), with(7, carol, "shop.example", 0), with(8, bob, "bank.example", 2), with(9, bob, "bank.example", 4),
+	}
+	held := make([]capability.Reservation, len(all))
+	for i, g := range all {
+		held[i] = b.reserve(g, nil)
+	}
+	gone := make(map[byte]bool)
+	for _, tt := range []struct {
+		revoke capability.Revocation
+		takes  string
+	}{
+		{capability.Revocation{ID: capability.ID{9}}, "\x09"},
+		{capability.Revocation{Issuer: "Bob@example.com", Scope: "Shop.example"}, "\x01\x02"},
+		{capability.Revocation{Issuer: bob, Scope: "*.shop.example"}, "\x03\x06"},
+		{capability.Revocation{Issuer: bob, Before: 3}, "\x08"},
+		{capability.Revocation{Issuer: bob, Before: 1}, ""}, // an epoch does not go back
+		{capability.Revocation{Issuer: bob, Before: 4}, "\x04\x05"},
+		{capability.Revocation{}, ""},
+	} {
+		b.revoke(tt.revoke)
+		for _, id := range []byte(tt.takes) {
+			gone[id] = true
+		}
+		for _, g := range all {
+			want := error(nil)
+			if gone[g.ID[0]] {
+				want = capability.ErrRevoked
+			}
+			b.release(b.reserve(g, want))
+		}
+	}
+	for i, g := range all {
+		want := error(nil)
+		if gone[g.ID[0]] {
+			want = capability.ErrRevoked
+		}
+		b.commit(held[i], g.ID[0], want)
+	}
 }
 
 func testConcurrent(t *testing.T, b *bench) {
