@@ -11,6 +11,7 @@ import (
 func TestDecide(t *testing.T) {
 	signed := policy.Auth{Domain: "a.example", SPF: "fail", DKIM: "pass", DMARC: "pass"}
 	const unknown, accept, trusted, request = "550 5.7.1 Unknown sender, capability not established", "accept open", "accept trusted", "request request"
+	const later = "451 4.7.1 Cannot decide now, try again later"
 	for _, tt := range []struct {
 		name                       string
 		e                          policy.Evidence
@@ -29,6 +30,10 @@ func TestDecide(t *testing.T) {
 		{"acquaintance who may be anybody", policy.Evidence{Relation: policy.Known}, "550 5.7.20 No passing DKIM signature found", unknown + " 28", accept},
 		{"blocked", policy.Evidence{Auth: signed, Relation: policy.Blocked, Capability: policy.Valid, Postage: 40}, unknown, unknown, unknown},
 		{"blocked, and postmaster", policy.Evidence{Exempt: true, Relation: policy.Blocked}, accept, accept, accept},
+		{"an address that is open", policy.Evidence{Auth: signed, Capability: policy.Valid, Address: policy.Valid}, trusted, trusted, trusted},
+		{"an address that is closed", policy.Evidence{Auth: signed, Capability: policy.Invalid, Address: policy.Invalid, Postage: 40, Relation: policy.Known}, unknown, unknown, unknown},
+		{"an address that is closed to users too", policy.Evidence{Auth: policy.Auth{User: "ann"}, Address: policy.Invalid}, unknown, unknown, unknown},
+		{"an address that may be open", policy.Evidence{Address: policy.Invalid, Auth: policy.Auth{DKIM: "temperror"}}, later, later, later},
 		{"own user", policy.Evidence{Auth: policy.Auth{User: "ann"}}, trusted, trusted, trusted},
 		{"store down", policy.Evidence{Auth: signed, Unavailable: true}, "451 4.7.1 Cannot decide now, try again later", "451 4.7.1 Cannot decide now, try again later", "451 4.7.1 Cannot decide now, try again later"},
 		{"store down, known all the same", policy.Evidence{Auth: signed, Unavailable: true, Relation: policy.Known}, trusted, trusted, trusted},
