@@ -57,6 +57,7 @@ var table = map[string]int{
 	"hashcash/spenttest":   1,
 	"capability":           1,
 	"capability/granttest": 1,
+	"capability/grantdns":  1,
 
 	"smtp/smtpclient":                2,
 	"smtp/smtpserver":                2,
