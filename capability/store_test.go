@@ -2,6 +2,7 @@ package capability_test
 
 import (
 	"context"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -50,6 +51,28 @@ func TestFileStoreReopened(t *testing.T) {
 	granttest.Run(t, func(t *testing.T, now func() time.Time) capability.Store {
 		return reopened{t, filepath.Join(t.TempDir(), "grants"), now}
 	})
+}
+
+// TestGrantOnDisk measures what a grant that a tag stands for takes in a file: at most 300 octets.
+func TestGrantOnDisk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "grants")
+	s := openFile(t, path, nil)
+	const n = 100
+	for range n {
+		g := capability.Grant{ID: capability.NewTagID(), Issuer: "robert.smith@mail.example.com", Epoch: 12,
+			Limits: capability.Limits{Scope: "*.newsletters.shop.example", NotBefore: time.Unix(1e9, 0), Expires: time.Unix(4e9, 0), Uses: 1000, Size: 50 << 20}}
+		if err := s.PutGrant(t.Context(), g); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fi, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d octets each", fi.Size()/n)
+	if fi.Size() > 300*n {
+		t.Errorf("%d octets each", fi.Size()/n)
+	}
 }
 
 // BenchmarkReserve is a use that is reserved and released, beside a few grants and beside a million of each kind of state.

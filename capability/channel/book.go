@@ -245,7 +245,8 @@ func (b Book) Rotate(ctx context.Context, id capability.ID, overlap time.Duratio
 }
 
 // Alias returns the channel that an owner's mail to a correspondent is to come from, so that the answer takes it: the one
-// that belongs to the correspondent's address, else to its domain; of several the last used. ok is false where there is
+// that belongs to the correspondent's address, else to its domain; of several the last used. So a channel for a person at a
+// host of many is to be Exact, else letters to all of them come from it. ok is false where there is
 // none that is open. Rewrite puts its address into the message; the reverse-path is to be it too.
 func (b Book) Alias(ctx context.Context, owner, correspondent string) (c Channel, ok bool, err error) {
 	correspondent = canonical(correspondent)

@@ -5,7 +5,7 @@
 //	shop.example writes                        250, and the channel is pinned to shop.example
 //	shop.example writes again                  250
 //	ads.example writes                         550 5.7.1, and Leaked{channel, shop.example, ads.example}
-//	bob answers                                From: bob+0g3t5...@example.com, see Book.Alias and Rewrite
+//	bob answers                                From: bob+0g3t5...@example.com, see smtp/policy.Aliaser
 //	bob pauses, and resumes                    450 4.2.1 meanwhile
 //	bob disconnects                            550 5.7.1 from then on, to everybody
 //
@@ -18,5 +18,5 @@
 // and before the message is taken it pins. Uses are counted by capability.Store, so that a failed delivery costs none.
 //
 // A Leaked can be sent on as an abuse report (RFC 5965), of the header section alone. Not here yet: classes of mail (order
-// mail and nothing else), the Handler that rewrites outgoing letters.
+// mail and nothing else).
 package channel
