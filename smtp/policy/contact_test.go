@@ -33,6 +33,8 @@ type domain struct {
 	decided   []policy.Decision // about mail to here
 	proofs    []policy.Proof
 	next      smtp.Handler
+	zone      *dnstest.Zone
+	key       dkim.Signer
 }
 
 // A mailbox takes every message.
@@ -101,7 +103,7 @@ func newDomains(t *testing.T, rules policy.Rules, names ...string) map[string]*d
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &domain{name: name, relations: &policy.MemoryRelations{}, grants: capability.NewMemoryStore(nil), wallet: &policy.MemoryWallet{}, inbox: &mailbox{}}
+		d := &domain{name: name, relations: &policy.MemoryRelations{}, grants: capability.NewMemoryStore(nil), wallet: &policy.MemoryWallet{}, inbox: &mailbox{}, zone: zone, key: keys}
 		all[name] = d
 		d.gate = policy.Gate{
 			Rules: rules, AuthServID: "mx." + name, Relations: d.relations, Wallet: d.wallet,

@@ -92,3 +92,45 @@ func BenchmarkDecide(b *testing.B) {
 		policy.Strict().Decide(e)
 	}
 }
+
+// FuzzDecide: whatever the evidence, there is an answer that can be given, what is closed or blocked is refused, and more
+// evidence in the sender's favour does not make it worse.
+func FuzzDecide(f *testing.F) {
+	f.Add(uint8(0), uint8(0), uint8(0), uint8(0), 0, 0, uint16(0))
+	f.Add(uint8(1), uint8(2), uint8(2), uint8(1), 20, -4, uint16(0xffff))
+	f.Add(uint8(2), uint8(1), uint8(1), uint8(2), 48, 1<<30, uint16(0x55))
+	f.Fuzz(func(t *testing.T, preset, proof, address, relation uint8, postage, risk int, bits uint16) {
+		rules := []policy.Rules{policy.Strict(), policy.Transitional(), policy.Open(), {Bits: -1}}[preset%4]
+		bit := func(i int) bool { return bits>>i&1 != 0 }
+		results := []string{"", "pass", "fail", "temperror"}
+		e := policy.Evidence{Capability: policy.Proof(proof % 3), Address: policy.Proof(address % 3), Relation: policy.State(relation % 3), Postage: max(0, postage), Risk: risk,
+			Bounce: bit(0), Exempt: bit(1), Quarantine: bit(2), Unavailable: bit(3), Auth: policy.Auth{SPF: results[bits>>4&3], DKIM: results[bits>>6&3], DMARC: results[bits>>8&3]}}
+		if bit(10) {
+			e.Auth.Domain = "a.example"
+		}
+		if bit(11) {
+			e.Auth.User = "ann"
+		}
+		d := rules.Decide(e)
+		in := d.Action == policy.Accept || d.Action == policy.Request
+		if code := d.Reply.Code; in != (code == 0) || !in && (code < 400 || code > 599) || in == (d.Class == "") || d.Reason == "" {
+			t.Errorf("%+v: %+v", e, d)
+		}
+		closed := e.Address == policy.Invalid || e.Relation == policy.Blocked && !e.Exempt && e.Auth.User == ""
+		if closed && d.Action != policy.Refuse {
+			t.Errorf("%+v: %v", e, d.Action)
+		}
+		if d.Action == policy.AskPostage && (d.Bits < 1 || d.Bits > 48 || e.Postage >= d.Bits) {
+			t.Errorf("%+v: asked for %d", e, d.Bits)
+		}
+		better := e
+		better.Postage += 50 - min(50, better.Postage)
+		if d2 := rules.Decide(better); d2.Action < d.Action {
+			t.Errorf("%+v: %v, and with postage %v", e, d.Action, d2.Action)
+		}
+		better.Capability, better.Unavailable = policy.Valid, false
+		if d2 := rules.Decide(better); in && d2.Action < d.Action {
+			t.Errorf("%+v: %v, and with a capability %v", e, d.Action, d2.Action)
+		}
+	})
+}

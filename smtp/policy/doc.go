@@ -6,15 +6,15 @@
 //	  DATA    Verifier: keys, body hash, DMARC; forged fields away, Authentication-Results on top
 //	          Gate: evidence → decision; Mailbricks-Decision on top, stamp spent, use of the capability counted
 //
-//	user ─ smtpserver ─ Opener ─ Signer ─ queue ─ Payer ─ route     outgoing
+//	user ─ smtpserver ─ Opener ─ Aliaser ─ Signer ─ queue ─ Payer ─ route     outgoing
 //	  DATA    Opener: recipients may answer; Delivery-Capability-Offer on top
 //	          Signer: DKIM signatures of the author's domain on top
 //	          Payer: capability from the wallet; refused with a price: stamp minted, sent once more
 //
 // Each Handler method is a func(smtp.Handler) smtp.Handler, so they can be put one before another. Verifier, Signer and
-// Payer read a message to its end before they hand it on: up to 256 KiB of it in memory, the rest in a temporary file. Gate
-// and Opener keep its header only. MAIL and RCPT go straight through, so what stands behind refuses unknown recipients
-// itself; but Payer gathers an envelope first, and Gate looks at a recipient before.
+// Payer read a message to its end before they hand it on: up to 256 KiB of it in memory, the rest in a temporary file. Gate,
+// Opener and Aliaser keep its header only. MAIL and RCPT go straight through, so what stands behind refuses unknown recipients
+// itself; but Payer gathers an envelope first, Aliaser says MAIL with the first recipient, and Gate looks at a recipient before.
 //
 // First contact, the dialogue:
 //

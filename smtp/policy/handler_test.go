@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	"github.com/mailbricks/mailbricks/auth/dnstest"
+	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/smtptest"
@@ -27,6 +29,7 @@ func TestHandlers(t *testing.T) {
 		"Opener":   policy.Opener{Relations: &policy.MemoryRelations{}}.Handler,
 		"Signer":   policy.Signer{Keys: policy.KeyRing(key)}.Handler,
 		"Payer":    policy.Payer{Wallet: &policy.MemoryWallet{}}.Handler,
+		"Aliaser":  policy.Aliaser{Channels: aliases(t, from)}.Handler,
 		"all": func(next smtp.Handler) smtp.Handler {
 			next = policy.Gate{Rules: policy.Open(), Relations: known, AuthServID: "mx.test.example"}.Handler(next)
 			return policy.Opener{Relations: &policy.MemoryRelations{}}.Handler(policy.Signer{Keys: policy.KeyRing(key)}.Handler(
@@ -54,6 +57,15 @@ func TestHandlers(t *testing.T) {
 			})
 		})
 	}
+}
+
+// aliases is a book with no channel of these recipients, but one of another.
+func aliases(t *testing.T, from smtp.Path) channel.Book {
+	book := channel.Book{Store: channel.NewMemoryStore(), Tags: capability.Tags{Keys: map[uint8][]byte{1: capability.NewTagKey()}, Current: 1}}
+	if _, err := book.New(t.Context(), channel.Channel{Owner: from.Address(), Pinned: "other.example"}); err != nil {
+		t.Fatal(err)
+	}
+	return book
 }
 
 // wrapped is a Handler with what stands behind it.
