@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"net/netip"
+	"slices"
 
 	gosasl "github.com/emersion/go-sasl"
 )
@@ -40,6 +41,8 @@ type Conn struct {
 	// AllowPlaintext lets mechanisms that show the password run without TLS. RFC 4954 §4 and RFC 9051 §11.1 forbid
 	// that outside of tests and loopback.
 	AllowPlaintext bool
+
+	plus bool // a mechanism is begun beside which its -PLUS variant is offered
 }
 
 // An Identity is who authenticated.
@@ -58,6 +61,8 @@ type Mechanism struct {
 	Name string
 	// Plaintext says that it shows a secret to whoever reads along, so that it needs TLS.
 	Plaintext bool
+	// Offer reports whether it can work on c at all, for one that needs more than TLS; nil: always.
+	Offer func(c Conn) bool
 	// Start begins one exchange.
 	Start func(ctx context.Context, c Conn) (Exchange, error)
 }
@@ -82,14 +87,18 @@ func (s set) Start(ctx context.Context, c Conn, mechanism string) (Exchange, err
 		if m.Name != mechanism {
 			continue
 		}
+		if m.Offer != nil && !m.Offer(c) {
+			return nil, ErrMechanism
+		}
 		if !m.allowed(c) {
 			return nil, ErrEncryption
 		}
+		c.plus = slices.ContainsFunc(s, func(p Mechanism) bool { return p.Name == m.Name+"-PLUS" && p.allowed(c) })
 		return m.Start(ctx, c)
 	}
 	return nil, ErrMechanism
 }
 
 func (m Mechanism) allowed(c Conn) bool {
-	return !m.Plaintext || c.TLS != nil || c.AllowPlaintext
+	return (!m.Plaintext || c.TLS != nil || c.AllowPlaintext) && (m.Offer == nil || m.Offer(c))
 }

@@ -19,9 +19,17 @@ func Bearer(check TokenChecker) Mechanism {
 	}}
 }
 
+// XOAuth2 is the XOAUTH2 mechanism, which came before OAUTHBEARER and which large providers and old clients know instead.
+func XOAuth2(check TokenChecker) Mechanism {
+	return Mechanism{Name: "XOAUTH2", Plaintext: true, Start: func(ctx context.Context, _ Conn) (Exchange, error) {
+		return &bearerExchange{ctx: ctx, check: check, x: true}, nil
+	}}
+}
+
 type bearerExchange struct {
 	ctx   context.Context
 	check TokenChecker
+	x     bool  // XOAUTH2
 	fail  error // told after the client has answered the error message
 	over  bool
 	id    Identity
@@ -41,16 +49,20 @@ func (e *bearerExchange) Next(response []byte) ([]byte, bool, error) {
 	case response == nil:
 		return []byte{}, false, nil
 	}
-	user, token, ok := parseBearer(string(response))
+	mechanism, parse, malformed, wrong := "OAUTHBEARER", parseBearer, `{"status":"invalid_request"}`, `{"status":"invalid_token"}`
+	if e.x {
+		mechanism, parse, malformed, wrong = "XOAUTH2", parseXOAuth2, `{"status":"400","schemes":"Bearer"}`, `{"status":"401","schemes":"Bearer"}`
+	}
+	user, token, ok := parse(string(response))
 	if !ok {
 		e.fail = ErrMalformed
-		return []byte(`{"status":"invalid_request"}`), false, nil
+		return []byte(malformed), false, nil
 	}
-	e.id = Identity{Name: user, Mechanism: "OAUTHBEARER"}
+	e.id = Identity{Name: user, Mechanism: mechanism}
 	name, err := e.check(e.ctx, user, token)
 	if errors.Is(err, ErrCredentials) {
 		e.fail = err
-		return []byte(`{"status":"invalid_token"}`), false, nil
+		return []byte(wrong), false, nil
 	}
 	e.over = true
 	if err != nil {
@@ -97,6 +109,21 @@ func parseBearer(s string) (user, token string, ok bool) {
 		token = strings.TrimSpace(t)
 	}
 	return user, token, token != ""
+}
+
+// parseXOAuth2 parses user=NAME 0x01 auth=Bearer TOKEN 0x01 0x01.
+func parseXOAuth2(s string) (user, token string, ok bool) {
+	if !utf8.ValidString(s) || len(s) > 8*maxField {
+		return "", "", false
+	}
+	user, rest, ok1 := strings.Cut(s, "\x01")
+	user, ok2 := strings.CutPrefix(user, "user=")
+	auth, ok3 := strings.CutSuffix(rest, "\x01\x01")
+	auth, ok4 := strings.CutPrefix(auth, "auth=")
+	scheme, token, _ := strings.Cut(auth, " ")
+	token = strings.TrimSpace(token)
+	ok = ok1 && ok2 && ok3 && ok4 && user != "" && token != "" && strings.EqualFold(scheme, "Bearer") && !strings.Contains(auth, "\x01")
+	return user, token, ok
 }
 
 // gs2Name decodes a saslname: "=2C" is a comma, "=3D" an equals sign (RFC 5801 §4).

@@ -9,7 +9,8 @@ import (
 	gosasl "github.com/emersion/go-sasl"
 )
 
-// Credentials are what a client authenticates with: a password, or a bearer token.
+// Credentials are what a client authenticates with: a password, a bearer token, or the client certificate that it has
+// shown.
 type Credentials struct {
 	Username, Password string
 	// Identity is the authorization identity, "" for the user's own (RFC 4422 §3.4.1).
@@ -19,14 +20,21 @@ type Credentials struct {
 	// Host and Port are what the client connected to, told with a token (RFC 7628 §3.1); "" and 0: not told.
 	Host string
 	Port int
+	// External authenticates with the client certificate of the connection (EXTERNAL) where there is neither a token nor
+	// a password.
+	External bool
+	// Binding is TLSExporter or TLSServerEndPoint: only a mechanism with that channel binding will do, so that nobody who
+	// ends TLS in between can pass the log-in on. "": tls-exporter where the server offers -PLUS over TLS 1.3, else none.
+	Binding string
 	// AllowPlaintext lets the secret be shown without TLS. RFC 4954 §4 and RFC 9051 §11.1 forbid that outside of tests
 	// and loopback.
 	AllowPlaintext bool
 }
 
-// Client returns the client side of the best mechanism that is offered and fits: OAUTHBEARER for a token, else PLAIN,
-// else LOGIN. state is nil without TLS. The error is ErrEncryption where only TLS is missing, and ErrMechanism where
-// nothing fits.
+// Client returns the client side of the best mechanism that is offered and fits: OAUTHBEARER, else XOAUTH2 for a token;
+// for a password SCRAM with channel binding, SCRAM, PLAIN, LOGIN in this order, and SCRAM-SHA-256 before SCRAM-SHA-1. state is
+// nil without TLS. The error is ErrEncryption where only TLS is missing, and ErrMechanism where nothing fits. When the
+// server says that it has succeeded, Proven tells whether that may be believed.
 func (c Credentials) Client(offered []string, state *tls.ConnectionState) (gosasl.Client, error) {
 	has := func(name string) bool {
 		return slices.ContainsFunc(offered, func(o string) bool { return strings.EqualFold(o, name) })
@@ -34,13 +42,30 @@ func (c Credentials) Client(offered []string, state *tls.ConnectionState) (gosas
 	if state == nil && !c.AllowPlaintext {
 		return nil, ErrEncryption
 	}
+	if c.Token != "" && c.Binding == "" {
+		switch {
+		case has("OAUTHBEARER"):
+			return BearerClient(c), nil
+		case has("XOAUTH2"):
+			return XOAuth2Client(c), nil
+		}
+	}
+	if c.Password != "" {
+		for _, name := range []string{"SCRAM-SHA-256-PLUS", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"} {
+			if plus := isPlus(name); !has(name) || plus && c.binding(state) == "" || !plus && c.Binding != "" {
+				continue
+			}
+			return ScramClient(name, c, offered, state)
+		}
+	}
 	switch {
-	case c.Token != "" && has("OAUTHBEARER"):
-		return BearerClient(c), nil
+	case c.Binding != "":
 	case c.Password != "" && has("PLAIN"):
 		return PlainClient(c), nil
 	case c.Password != "" && c.Identity == "" && has("LOGIN"):
 		return LoginClient(c), nil
+	case c.External && c.Password == "" && c.Token == "" && state != nil && has("EXTERNAL"):
+		return ExternalClient(c), nil
 	}
 	return nil, ErrMechanism
 }
@@ -58,7 +83,7 @@ func BearerClient(c Credentials) gosasl.Client {
 		if c.Identity != "" {
 			name = c.Identity
 		}
-		s += "a=" + strings.NewReplacer("=", "=3D", ",", "=2C").Replace(name)
+		s += "a=" + saslName(name)
 	}
 	s += ",\x01"
 	if c.Host != "" {
@@ -70,6 +95,16 @@ func BearerClient(c Credentials) gosasl.Client {
 	s += "auth=Bearer " + c.Token + "\x01\x01"
 	return &oneShot{mechanism: "OAUTHBEARER", response: []byte(s), last: []byte{1},
 		bad: strings.IndexByte(c.Identity+c.Username+c.Host+c.Token, 1) >= 0}
+}
+
+// XOAuth2Client is the client side of XOAUTH2. The user is Identity, else Username.
+func XOAuth2Client(c Credentials) gosasl.Client {
+	name := c.Identity
+	if name == "" {
+		name = c.Username
+	}
+	return &oneShot{mechanism: "XOAUTH2", response: []byte("user=" + name + "\x01auth=Bearer " + c.Token + "\x01\x01"), last: []byte{},
+		bad: strings.IndexByte(name+c.Token, 1) >= 0}
 }
 
 // oneShot is the client side of a mechanism with one message.

@@ -1,6 +1,9 @@
 package sasl
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // What a protocol decides on. Everything else from an Authenticator is a temporary failure of its own.
 var (
@@ -14,4 +17,16 @@ var (
 	ErrLocked = errors.New("sasl: too many failures, try again later")
 	// ErrMalformed says that a response breaks the mechanism's grammar.
 	ErrMalformed = errors.New("sasl: malformed response")
+	// ErrChannelBinding says that the two sides of SCRAM do not see the same TLS channel, or that somebody between them
+	// took the mechanisms away which would tell (RFC 5802 §6). It is an ErrCredentials.
+	ErrChannelBinding = fmt.Errorf("%w: channel binding", ErrCredentials)
+	// ErrServer says, to a client, that the server did not prove that it knows the password (RFC 5802 §5).
+	ErrServer = errors.New("sasl: the server has not proven itself")
 )
+
+// An IterationsError says that the iteration count of SCRAM is below MinIterations or above MaxIterations.
+type IterationsError struct{ Iterations int }
+
+func (e *IterationsError) Error() string {
+	return fmt.Sprintf("sasl: %d iterations, not %d to %d", e.Iterations, MinIterations, MaxIterations)
+}

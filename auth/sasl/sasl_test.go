@@ -280,7 +280,8 @@ func FuzzExchanges(f *testing.F) {
 	f.Add([]byte("n,a=a=2Cb,\x01auth=Bearer t\x01\x01"), []byte{1})
 	f.Fuzz(func(t *testing.T, one, two []byte) {
 		never := func(context.Context, string, string) (string, error) { return "", ErrCredentials }
-		a := New(Plain(never), LoginMechanism(never), Bearer(never))
+		refuse := func(context.Context, Conn, string) (string, error) { return "", ErrCredentials }
+		a := New(Plain(never), LoginMechanism(never), Bearer(never), XOAuth2(never), Anonymous(refuse))
 		for _, m := range a.Mechanisms(plaintext) {
 			e, err := a.Start(t.Context(), plaintext, m)
 			if err != nil {

@@ -2,58 +2,78 @@ package sasl
 
 import (
 	"context"
-	"crypto/pbkdf2"
+	"crypto"
+	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
-	"crypto/subtle"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
-
-	"golang.org/x/text/secure/precis"
 )
 
-// iterations of PBKDF2 that NewUsers uses: about 5 ms of one core for a log-in.
-const iterations = 15000
+// saltLen is the length of the salts of Users.
+const saltLen = 16
 
-// Users is a set of users and passwords in memory. It keeps a salted PBKDF2-SHA-256 hash of each password. User names
-// are compared without regard to ASCII case.
+// Users is a set of users in memory. Of each password it keeps what SCRAM needs, with a salt of its own and
+// DefaultIterations; that serves to check the password itself too. User names are compared without regard to ASCII case.
 type Users struct {
-	decoy userKey
+	decoy user
 	mu    sync.RWMutex
-	m     map[string]userKey
+	m     map[string]user
 }
 
-type userKey struct {
-	name string
-	salt [16]byte
-	hash [sha256.Size]byte
-}
+// user has Keys for each hash.
+type user [len(scramHashes)]Keys
 
 // NewUsers returns an empty set.
 func NewUsers() *Users {
-	u := &Users{m: map[string]userKey{}}
-	rand.Read(u.decoy.salt[:])
-	rand.Read(u.decoy.hash[:])
+	u := &Users{m: map[string]user{}}
+	for i, h := range scramHashes {
+		k := Keys{Hash: h, Salt: make([]byte, saltLen), Iterations: DefaultIterations, StoredKey: make([]byte, h.Size())}
+		rand.Read(k.Salt)
+		rand.Read(k.StoredKey)
+		u.decoy[i] = k
+	}
 	return u
 }
 
 // Set adds a user or changes its password. It fails for an empty name, and for a password that the OpaqueString
 // profile does not allow (RFC 8265 §4.2): empty, or with control characters.
 func (u *Users) Set(name, password string) error {
+	var x user
+	for i, h := range scramHashes {
+		salt := make([]byte, saltLen)
+		rand.Read(salt)
+		k, err := DeriveKeys(h, password, salt, DefaultIterations)
+		if err != nil {
+			return err
+		}
+		k.Name = name
+		x[i] = k
+	}
+	return u.put(name, x)
+}
+
+// SetKeys adds a user, or changes its password, of which only the Keys are known; k.Name is the user. Keys for another hash
+// that it had are forgotten, since they might be of another password. Keys for SHA-1 alone do for SCRAM-SHA-1 and for
+// Check.
+func (u *Users) SetKeys(k Keys) error {
+	var x user
+	if _, err := k.MarshalText(); err != nil {
+		return err
+	}
+	k.Salt, k.StoredKey, k.ServerKey = slices.Clone(k.Salt), slices.Clone(k.StoredKey), slices.Clone(k.ServerKey)
+	x[slices.Index(scramHashes[:], k.Hash)] = k
+	return u.put(k.Name, x)
+}
+
+func (u *Users) put(name string, x user) error {
 	if name == "" {
 		return errors.New("sasl: empty user name")
 	}
-	k := userKey{name: name}
-	rand.Read(k.salt[:])
-	hash, err := k.derive(password)
-	if err != nil {
-		return err
-	}
-	copy(k.hash[:], hash)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.m[fold(name)] = k
+	u.m[fold(name)] = x
 	return nil
 }
 
@@ -64,27 +84,36 @@ func (u *Users) Delete(name string) {
 	delete(u.m, fold(name))
 }
 
+// Keys is a KeyFinder.
+func (u *Users) Keys(_ context.Context, username string, h crypto.Hash) (Keys, error) {
+	u.mu.RLock()
+	defer u.mu.RUnlock()
+	x := u.m[fold(username)]
+	for _, k := range x {
+		if k.Hash == h && h != 0 {
+			return k, nil
+		}
+	}
+	return Keys{}, ErrCredentials
+}
+
 // Check is a PasswordChecker. The name it returns is spelt as it was Set.
 func (u *Users) Check(_ context.Context, username, password string) (string, error) {
 	u.mu.RLock()
-	k, ok := u.m[fold(username)]
+	x, ok := u.m[fold(username)]
 	u.mu.RUnlock()
 	if !ok {
-		k = u.decoy // an unknown user takes as long as a wrong password
+		x = u.decoy // an unknown user takes as long as a wrong password
 	}
-	hash, err := k.derive(password)
-	if err != nil || subtle.ConstantTimeCompare(hash, k.hash[:]) != 1 || !ok {
+	k := x[0]
+	if k.Hash == 0 {
+		k = x[1]
+	}
+	got, err := DeriveKeys(k.Hash, password, k.Salt, k.Iterations)
+	if err != nil || !hmac.Equal(got.StoredKey, k.StoredKey) || !ok {
 		return "", ErrCredentials
 	}
-	return k.name, nil
-}
-
-func (k userKey) derive(password string) ([]byte, error) {
-	prepared, err := precis.OpaqueString.String(password)
-	if err != nil {
-		return nil, errors.New("sasl: password cannot be used")
-	}
-	return pbkdf2.Key(sha256.New, prepared, k.salt[:], iterations, sha256.Size)
+	return k.Name, nil
 }
 
 // fold lowers ASCII letters.
