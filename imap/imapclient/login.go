@@ -115,6 +115,10 @@ func (c *Client) Authenticate(ctx context.Context, credentials sasl.Credentials)
 		return err
 	}
 	cmd.end()
+	if err := sasl.Proven(mechanism); err != nil {
+		_ = c.Close() // logged in with whom?
+		return fmt.Errorf("imapclient: AUTHENTICATE: %w", err)
+	}
 	return c.newCapabilities(ctx)
 }
 

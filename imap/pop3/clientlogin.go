@@ -54,8 +54,14 @@ func (c *Client) Auth(ctx context.Context, credentials sasl.Credentials) error {
 	c.send(l, shown)
 	for {
 		challenge, done, err := c.challenge()
-		if done || err != nil {
+		if err != nil {
 			return err
+		}
+		if done {
+			if err := sasl.Proven(mechanism); err != nil {
+				return c.lose(fmt.Errorf("pop3: AUTH: %w", err))
+			}
+			return nil
 		}
 		if response == nil || len(challenge) > 0 {
 			if response, err = mechanism.Next(challenge); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/internal/address"
+	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
@@ -309,6 +310,9 @@ func (c *Conn) authenticate(ctx context.Context) error {
 		return c.authError(r, &smtp.Error{Reply: r})
 	case r.Code != 235:
 		return c.unexpected("AUTH", r)
+	}
+	if err := sasl.Proven(client); err != nil {
+		return c.lost(ctx, "AUTH", err)
 	}
 	c.authed = true
 	return nil
