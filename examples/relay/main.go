@@ -145,7 +145,8 @@ func authenticator(users *cli.Users) (sasl.Authenticator, error) {
 			return nil, cli.Usagef("-user %s: %w", name, err)
 		}
 	}
-	return &sasl.Limiter{Authenticator: sasl.New(sasl.Plain(known.Check), sasl.LoginMechanism(known.Check))}, nil
+	return &sasl.Limiter{Authenticator: sasl.New(append(sasl.SCRAM{Keys: known.Keys}.Mechanisms(),
+		sasl.Plain(known.Check), sasl.LoginMechanism(known.Check))...)}, nil
 }
 
 // signer reads DOMAIN:SELECTOR:KEYFILE.
