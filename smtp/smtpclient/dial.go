@@ -11,8 +11,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
