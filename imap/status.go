@@ -34,6 +34,7 @@ const (
 	CodeClosed        Code = "CLOSED"
 
 	CodeCompressionActive Code = "COMPRESSIONACTIVE" // RFC 4978 §3
+	CodeUIDRequired       Code = "UIDREQUIRED"       // RFC 9586 §3
 	CodeCopyUID           Code = "COPYUID"
 	CodeExpungeIssued     Code = "EXPUNGEISSUED"
 	CodeHasChildren       Code = "HASCHILDREN"

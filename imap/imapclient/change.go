@@ -46,10 +46,10 @@ func (c *Client) Store(ctx context.Context, uids imap.UIDSet, change imap.FlagCh
 	defer cmd.end()
 	stored := &imap.Stored{}
 	status, err := cmd.run(args, func(r response) bool {
-		if r.kind != "FETCH" {
+		if !r.isFetch() {
 			return false
 		}
-		m := &Message{Seq: r.number, cmd: cmd}
+		m := cmd.message(r)
 		if m.parse(false); m.err == nil {
 			stored.ModSeq = max(stored.ModSeq, m.ModSeq)
 			c.event(Event{Kind: EventFetch, Message: m})

@@ -396,6 +396,22 @@ func TestCommands(t *testing.T) {
 			_, err3 := fetched(c.FetchPartial(t.Context(), imap.AllUIDs(), imap.PartialRange{First: 1, Last: 1}, 0))
 			return []bool{errors.Is(err, ErrUnsupported), errors.Is(err2, ErrArgument), errors.Is(err3, ErrUnsupported)}, nil
 		}, "[true true true]"},
+		{"UIDONLY", "ENABLE UIDONLY CONDSTORE", "C: a2 ENABLE UIDONLY\nS: * ENABLED UIDONLY\nS: a2 OK\nC: a3 UID FETCH 25900:26600 (UID FLAGS)\nS: * 25996 UIDFETCH (FLAGS (\\Seen))\nS: * 26600 UIDFETCH (FLAGS () UID 26600)\nS: a3 OK\n" +
+			"C: a4 UID STORE 7 FLAGS.SILENT ()\nS: * 7 UIDFETCH (FLAGS () MODSEQ (9))\nS: a4 OK",
+			func(c *Client) (any, error) {
+				_, err := c.Enable(t.Context(), "UIDONLY")
+				var out []string
+				for m, err := range c.Fetch(t.Context(), imap.UIDSet{{First: 25900, Last: 26600}}, imap.FieldFlags) {
+					if err != nil {
+						return out, err
+					}
+					out = append(out, fmt.Sprint(m.Seq, m.UID, m.Flags))
+				}
+				_, err2 := fetched(c.FetchSeq(t.Context(), imap.SequenceSet{{First: 1, Last: 1}}, 0))
+				stored, err3 := c.Store(t.Context(), imap.UIDs(7), imap.FlagChange{}, imap.NoUnchangedSince)
+				return append(out, fmt.Sprint(errors.Is(err2, ErrUnsupported), stored)), errors.Join(err, err3)
+			}, `[0 25996 [\Seen] 0 26600 [] true &{9  }]`},
+		{"JMAP", "JMAPACCESS", "C: a2 GETJMAPACCESS\nS: * JMAPACCESS \"https://example.com/s/\"\nS: a2 OK", func(c *Client) (any, error) { return c.JMAPAccess(t.Context()) }, "https://example.com/s/"},
 		{"copy, told garbage", "UIDPLUS", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK [COPYUID x] done", func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") }, "&{0 [] []}"},
 		{"append, told garbage", "LITERAL+", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5+}\nC: abc\nC:\nS: a2 OK [APPENDUID 1 *] x",
 			func(c *Client) (any, error) { return appendOne(c, message, "abc\r\n") }, "&{0 [] [] 0}"},

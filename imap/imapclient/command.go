@@ -287,6 +287,17 @@ type response struct {
 	kind   string // "FETCH", "OK"; not passed yet
 }
 
+// isFetch reports FETCH, or UIDFETCH (RFC 9586 §3.3).
+func (r response) isFetch() bool { return r.kind == "FETCH" || r.kind == "UIDFETCH" }
+
+// message begins the message of a response that isFetch.
+func (cmd *command) message(r response) *Message {
+	if r.kind == "UIDFETCH" {
+		return &Message{Message: imap.Message{UID: imap.UID(r.number)}, cmd: cmd}
+	}
+	return &Message{Seq: r.number, cmd: cmd}
+}
+
 // read reads the beginning of one response. It fails only for good.
 func (cmd *command) read() (response, error) {
 	if cmd.count++; cmd.count > cmd.c.o.Limits.Responses {
@@ -344,7 +355,7 @@ func (cmd *command) handle(r response, data func(r response) bool) error {
 	if c.err != nil {
 		return c.err
 	}
-	if err := c.d.Err(); err != nil && r.kind != "FETCH" {
+	if err := c.d.Err(); err != nil && !r.isFetch() {
 		if c.garbage++; c.garbage > c.o.Limits.Garbage {
 			return cmd.broken("too many responses against the grammar", err)
 		}

@@ -64,6 +64,29 @@ func (c *Client) Unauthenticate(ctx context.Context) error {
 	return c.newCapabilities(ctx)
 }
 
+// JMAPAccess returns the URL of the JMAP session resource with the same mail (RFC 9698). ErrUnsupported: the server offers none.
+func (c *Client) JMAPAccess(ctx context.Context) (string, error) {
+	if !c.caps.Has("JMAPACCESS") {
+		return "", ErrUnsupported
+	}
+	cmd, err := c.begin(ctx, "GETJMAPACCESS")
+	if err != nil {
+		return "", err
+	}
+	defer cmd.end()
+	url := ""
+	_, err = cmd.run(nil, func(r response) bool {
+		if r.kind != "JMAPACCESS" {
+			return false
+		}
+		_ = c.d.Keyword()
+		c.d.SP()
+		url = c.d.Astring()
+		return true
+	})
+	return url, err
+}
+
 // Replace adds a message to a mailbox and removes the message uid of the one that is selected, in one step (RFC 8508).
 // Size and Body are as for Append, and so is the result. ErrUnsupported: the server has no REPLACE; Append, Store and Expunge
 // do the same in three.

@@ -120,8 +120,8 @@ func (cmd *command) untagged(r response) {
 		c.event(Event{Kind: EventExpunge, Number: r.number})
 	case "VANISHED":
 		cmd.vanished()
-	case "FETCH":
-		m := &Message{Seq: r.number, cmd: cmd}
+	case "FETCH", "UIDFETCH":
+		m := cmd.message(r)
 		if m.parse(false); m.err == nil {
 			c.event(Event{Kind: EventFetch, Message: m})
 		}

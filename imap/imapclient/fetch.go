@@ -81,7 +81,8 @@ func (c *Client) FetchPartial(ctx context.Context, uids imap.UIDSet, window imap
 }
 
 // FetchSeq is Fetch by sequence numbers, 0 being "*", the last message: for the newest of a large mailbox. The numbers are
-// those of Selected.Messages, and move with every EventExpunge.
+// those of Selected.Messages, and move with every EventExpunge. ErrUnsupported: UIDONLY is enabled (RFC 9586); FetchPartial does the
+// same then.
 func (c *Client) FetchSeq(ctx context.Context, seqs imap.SequenceSet, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
 	args := imap.AppendSequenceSet([]byte{' '}, seqs)
 	args, err := c.appendItems(args, fields, items)
@@ -89,8 +90,11 @@ func (c *Client) FetchSeq(ctx context.Context, seqs imap.SequenceSet, fields ima
 	if c.selected != nil {
 		last = c.selected.Messages
 	}
-	if len(seqs) == 0 {
+	switch {
+	case len(seqs) == 0:
 		err = ErrArgument
+	case c.enabled.Has("UIDONLY"):
+		err = ErrUnsupported
 	}
 	wanted := seqs.Resolve(last)
 	return c.fetch(ctx, "FETCH", args, err, func(m *Message) bool { return wanted.Contains(imap.UID(m.Seq)) && m.UID != 0 })
@@ -160,10 +164,10 @@ func (c *Client) fetch(ctx context.Context, name string, args []byte, bad error,
 		left := false // by the caller
 		if err == nil {
 			_, err = cmd.wait(func(r response) bool {
-				if r.kind != "FETCH" {
+				if !r.isFetch() {
 					return false
 				}
-				m := &Message{Seq: r.number, cmd: cmd}
+				m := cmd.message(r)
 				m.parse(!left)
 				if c.err != nil || left {
 					return true

@@ -10,7 +10,7 @@ import (
 
 // A Message is one FETCH response.
 type Message struct {
-	Seq uint32
+	Seq uint32 // 0 after Enable("UIDONLY")
 	imap.Message
 	// Preview is the answer to an item of Preview, HasPreview that there is one, perhaps an empty one: without it, the server
 	// has not made it yet (RFC 8970 §4.1).

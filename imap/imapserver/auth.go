@@ -31,7 +31,8 @@ func (c *session) capabilities() string {
 		return string(b)
 	}
 	add(!c.compressed(), "COMPRESS=DEFLATE")
-	add(true, "UNAUTHENTICATE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES PARTIAL PREVIEW SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT")
+	add(c.s.JMAP != "", "JMAPACCESS")
+	add(true, "UIDONLY UNAUTHENTICATE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES PARTIAL PREVIEW SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT")
 	add(a.Expunger != nil, "UIDPLUS")
 	add(a.Mover != nil, "MOVE")
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")
@@ -199,8 +200,20 @@ func (c *session) unauthenticate() (*imap.Status, error) {
 	c.leave()
 	c.log.Info("unauthenticated", "user", c.user)
 	c.account, c.user = nil, ""
-	c.rev2, c.utf8, c.accept, c.condstore, c.qresync = false, false, false, false, false
+	c.rev2, c.utf8, c.accept, c.condstore, c.qresync, c.uidOnly = false, false, false, false, false, false
 	c.until = time.Now().Add(def(c.s.Timeouts.Login, time.Minute))
 	c.d.SetOptions(c.s.options(false, c.ask))
 	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeCapability, Args: c.capabilities(), Text: "UNAUTHENTICATE completed"}, nil
+}
+
+// jmapAccess is GETJMAPACCESS (RFC 9698 §4).
+func (c *session) jmapAccess() (*imap.Status, error) {
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	if c.s.JMAP == "" {
+		return nil, badCommand("there is no JMAP")
+	}
+	c.untagged("JMAPACCESS", string(imap.AppendQuoted(nil, c.s.JMAP)))
+	return nil, nil
 }

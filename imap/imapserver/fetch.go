@@ -212,7 +212,7 @@ func (c *session) tellMessage(f *fetching, seq int, m *imap.Message) error {
 		c.announce(m.Flags)
 	}
 	b := append(c.bw.AvailableBuffer(), "* "...)
-	b = append(strconv.AppendInt(b, int64(seq), 10), " FETCH ("...)
+	b = c.appendFetch(b, seq, m.UID)
 	for i := range f.items {
 		if i > 0 {
 			b = append(b, ' ')

@@ -109,6 +109,9 @@ type sorted struct {
 // sequence is numbers for the keys of SEARCH, where numbers are sequence numbers with UID SEARCH too. Those beyond the
 // last message match nothing.
 func (c *session) sequence(set imap.SequenceSet) (imap.UIDSet, error) {
+	if c.uidOnly { // RFC 9586 §3.5
+		return nil, errUIDRequired()
+	}
 	v := c.box
 	n := imap.UID(len(v.uids))
 	if n == 0 {

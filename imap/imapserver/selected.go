@@ -111,7 +111,7 @@ func (c *session) load(name string, readOnly bool) (*view, error) {
 	c.untagged(strconv.Itoa(len(v.uids)), "EXISTS")
 	if !c.rev2 {
 		c.untagged("0 RECENT")
-		if unseen > 0 {
+		if unseen > 0 && !c.uidOnly {
 			c.ok(imap.CodeUnseen, strconv.Itoa(unseen), "first unseen")
 		}
 	}

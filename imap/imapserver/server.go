@@ -23,8 +23,11 @@ type Server struct {
 	TLS *tls.Config
 	// AllowPlaintextAuth takes passwords without TLS, which RFC 9051 §11.1 forbids outside of tests and loopback.
 	AllowPlaintextAuth bool
-	Limits             Limits
-	Timeouts           Timeouts
+	// JMAP is the URL of the JMAP session resource that gives access to the same mail, with the same identities and to the same
+	// credentials (RFC 9698); "": there is none.
+	JMAP     string
+	Limits   Limits
+	Timeouts Timeouts
 	// Admit, if not nil, is asked for each connection; an error refuses it. release is called when its session is over.
 	Admit func(ctx context.Context, c net.Conn) (release func(), err error)
 	// Logger is told of logins, of failures of the backend, and of connections refused; nil is silent.

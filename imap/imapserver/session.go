@@ -37,6 +37,7 @@ type session struct {
 	accept    bool          // ENABLE UTF8=ACCEPT (RFC 9755)
 	condstore bool          // RFC 7162 §3.1: MODSEQ in every FETCH response with flags
 	qresync   bool          // ENABLE QRESYNC: VANISHED instead of EXPUNGE (RFC 7162 §3.2.3)
+	uidOnly   bool          // ENABLE UIDONLY (RFC 9586): no sequence numbers, either way
 	box       *view         // the selected mailbox or nil
 	saved     imap.UIDSet   // $ (RFC 9051 §6.4.4.1)
 	scratch   []byte        // message text, within one command
@@ -183,6 +184,8 @@ func (c *session) command() {
 		err = badCommand("log in first")
 	case need == selected && c.box == nil:
 		err = badCommand("select a mailbox first")
+	case c.uidOnly && !c.uid && takesNumbers(name):
+		err = errUIDRequired()
 	default:
 		st, err = run(c)
 		if e := c.d.Err(); e != nil { // what breaks the grammar goes before what it may mean
@@ -224,6 +227,19 @@ func (c *session) lost(err error) bool {
 	_, syntax := errors.AsType[*imap.SyntaxError](err)
 	_, status := errors.AsType[*imap.Status](err)
 	return !syntax && !status
+}
+
+// takesNumbers reports a command that has a form with UID and one without.
+func takesNumbers(name string) bool {
+	switch name {
+	case "FETCH", "STORE", "COPY", "MOVE", "SEARCH", "SORT", "THREAD", "REPLACE":
+		return true
+	}
+	return false
+}
+
+func errUIDRequired() error {
+	return &imap.Status{Type: imap.StatusBad, Code: imap.CodeUIDRequired, Text: "no message numbers once UIDONLY is enabled"}
 }
 
 func lookup(name string, uid bool) (handler, state) {
@@ -308,6 +324,8 @@ func lookupMailboxes(name string) handler {
 		return (*session).idle
 	case "COMPRESS":
 		return (*session).compress
+	case "GETJMAPACCESS":
+		return (*session).jmapAccess
 	case "UNAUTHENTICATE":
 		return (*session).unauthenticate
 	}
@@ -439,6 +457,9 @@ func (c *session) enable() (*imap.Status, error) {
 		case name == "IMAP4REV2":
 			c.rev2, c.utf8 = true, true
 			on = append(on, "IMAP4rev2")
+		case name == "UIDONLY":
+			c.uidOnly = true
+			on = append(on, name)
 		case name == "UTF8=ACCEPT":
 			c.accept, c.utf8 = true, true
 			on = append(on, name)

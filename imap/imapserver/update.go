@@ -148,7 +148,7 @@ func (c *session) tellFetch(seq int, m *imap.Message, uid, flags bool) {
 		c.announce(m.Flags)
 	}
 	b := append(c.bw.AvailableBuffer(), "* "...)
-	b = append(strconv.AppendInt(b, int64(seq), 10), " FETCH ("...)
+	b = c.appendFetch(b, seq, m.UID)
 	start := len(b)
 	if uid {
 		b = append(b, "UID "...)
@@ -170,6 +170,14 @@ func (c *session) tellFetch(seq int, m *imap.Message, uid, flags bool) {
 	_, _ = c.bw.Write(append(b, ")\r\n"...))
 }
 
+// appendFetch appends the beginning of a FETCH response, or of UIDFETCH (RFC 9586 §3.3).
+func (c *session) appendFetch(b []byte, seq int, uid imap.UID) []byte {
+	if c.uidOnly {
+		return append(strconv.AppendUint(b, uint64(uid), 10), " UIDFETCH ("...)
+	}
+	return append(strconv.AppendInt(b, int64(seq), 10), " FETCH ("...)
+}
+
 // tellGone sends EXPUNGE for the messages that have gone, from the last to the first, so that each number is the one
 // that the client knows.
 func (c *session) tellGone() {
@@ -186,7 +194,7 @@ func (c *session) tellGone() {
 			kept = append(kept, u)
 		}
 	}
-	if c.qresync {
+	if c.qresync || c.uidOnly {
 		c.tellVanished("", v.gone)
 		seqs = nil
 	}
@@ -226,6 +234,9 @@ func (c *session) resyncParam() *resync {
 	if more && c.d.Peek() != '(' {
 		q.known = c.d.SequenceSet().Resolve(uint32(imap.MaxUID))
 		more = c.d.Accept(' ')
+	}
+	if more && c.uidOnly { // RFC 9586 §3.7
+		c.d.Fail(errUIDRequired())
 	}
 	if more {
 		c.d.Expect('(')
