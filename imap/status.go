@@ -35,6 +35,8 @@ const (
 
 	CodeCompressionActive Code = "COMPRESSIONACTIVE" // RFC 4978 §3
 	CodeUIDRequired       Code = "UIDREQUIRED"       // RFC 9586 §3
+	CodeTooFew            Code = "TOOFEW"            // RFC 10022 §3.1.3.2
+	CodeTooMany           Code = "TOOMANY"           // RFC 10022 §3.1.7
 	CodeCopyUID           Code = "COPYUID"
 	CodeExpungeIssued     Code = "EXPUNGEISSUED"
 	CodeHasChildren       Code = "HASCHILDREN"

@@ -148,3 +148,44 @@ func (c *Client) ordered(ctx context.Context, name, how string, criteria *imap.S
 	}
 	return unread
 }
+
+// UIDBatches returns ranges of UIDs that hold size messages each at most, of which the first has the newest (RFC 10022): batches
+// first to last, counted from 1, or all of them with 0, 0. A size below imap.MinUIDBatch is refused. Ask again only when half a
+// batch has come or gone. ErrUnsupported: the server does not offer it.
+func (c *Client) UIDBatches(ctx context.Context, size, first, last uint32) ([]imap.UIDRange, error) {
+	all := first == 0 && last == 0
+	switch {
+	case !c.caps.Has("UIDBATCHES"):
+		return nil, ErrUnsupported
+	case size == 0 || !all && (first == 0 || first > last):
+		return nil, ErrArgument
+	}
+	args := fmt.Sprintf(" %d", size)
+	if !all {
+		args += fmt.Sprintf(" %d:%d", first, last)
+	}
+	cmd, err := c.begin(ctx, "UIDBATCHES")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var out []imap.UIDRange
+	var unread error
+	_, err = cmd.run([]byte(args), func(r response) bool {
+		if r.kind != "UIDBATCHES" {
+			return false
+		}
+		_ = c.d.Keyword()
+		tag, batches := c.d.UIDBatches()
+		if err := c.d.Err(); err != nil {
+			unread = fmt.Errorf("imapclient: UIDBATCHES: %w", err)
+		} else if tag == cmd.tag {
+			out = append(out, batches...)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, unread
+}

@@ -32,7 +32,7 @@ func (c *session) capabilities() string {
 	}
 	add(!c.compressed(), "COMPRESS=DEFLATE")
 	add(c.s.JMAP != "", "JMAPACCESS")
-	add(true, "UIDONLY UNAUTHENTICATE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES PARTIAL PREVIEW SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT")
+	add(true, "UIDONLY UIDBATCHES UNAUTHENTICATE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES PARTIAL PREVIEW SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT")
 	add(a.Expunger != nil, "UIDPLUS")
 	add(a.Mover != nil, "MOVE")
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")
@@ -215,5 +215,30 @@ func (c *session) jmapAccess() (*imap.Status, error) {
 		return nil, badCommand("there is no JMAP")
 	}
 	c.untagged("JMAPACCESS", string(imap.AppendQuoted(nil, c.s.JMAP)))
+	return nil, nil
+}
+
+// compress is COMPRESS DEFLATE (RFC 4978). Limits count what comes out of it.
+func (c *session) compress() (*imap.Status, error) {
+	c.d.SP()
+	name := c.d.Keyword()
+	switch c.d.EOL(); {
+	case c.d.Err() != nil:
+		return nil, nil
+	case name != "DEFLATE":
+		return nil, badCommand("DEFLATE is all there is")
+	case c.compressed():
+		return nil, &imap.Status{Type: imap.StatusNo, Code: imap.CodeCompressionActive, Text: "DEFLATE is active already"}
+	case c.br.Buffered() > 0: // RFC 4978 §3: the client waits for the result
+		c.over = true
+		return nil, badCommand("nothing may follow COMPRESS")
+	}
+	c.respond(c.tag, &imap.Status{Type: imap.StatusOK, Text: "DEFLATE active"})
+	c.answered = true
+	if err := c.bw.Flush(); err != nil {
+		c.over = true
+		return nil, err
+	}
+	c.startDeflate(&c.s.deflaters)
 	return nil, nil
 }

@@ -92,23 +92,3 @@ func TestCompressHostile(t *testing.T) {
 		}
 	})
 }
-
-// TestJMAPAccess has the dialogue of RFC 9698 §5, with and without a JMAP server.
-func TestJMAPAccess(t *testing.T) {
-	s := server(t)
-	if got := dial(t, start(t, s)).login().do("a", "GETJMAPACCESS"); !strings.HasPrefix(got[0], "a BAD") {
-		t.Error(got)
-	}
-	s = server(t)
-	s.JMAP = "https://example.com/.well-known/jmap"
-	p := dial(t, start(t, s))
-	if got := p.want("* OK [CAPABILITY ..."); strings.Contains(got, "JMAPACCESS") {
-		t.Error(got)
-	}
-	if got := p.do("a", "LOGIN alice secret")[0]; !strings.Contains(got, " JMAPACCESS ") {
-		t.Error(got)
-	}
-	if got := strings.Join(p.do("1b", "GETJMAPACCESS"), "|"); got != `* JMAPACCESS "https://example.com/.well-known/jmap"|1b OK GETJMAPACCESS completed` {
-		t.Error(got)
-	}
-}

@@ -357,3 +357,42 @@ func (c *session) writable(role bool) error {
 	}
 	return c.current()
 }
+
+// maxBatches is how many batches one UIDBATCHES tells of.
+const maxBatches = 10_000
+
+// uidBatches is UIDBATCHES (RFC 10022). It looks at the numbers that the session holds anyway: one look a batch, so that a client
+// that asks again and again does no harm.
+func (c *session) uidBatches() (*imap.Status, error) {
+	c.d.SP()
+	size := int64(c.d.NzNumber())
+	first, last := int64(1), int64(1<<32)
+	ranged := c.d.Accept(' ')
+	if ranged {
+		first = int64(c.d.NzNumber())
+		c.d.Expect(':')
+		last = int64(c.d.NzNumber())
+	}
+	switch c.d.EOL(); {
+	case c.d.Err() != nil:
+		return nil, nil
+	case first > last: // RFC 10022 §3.1.5
+		return nil, &imap.Status{Type: imap.StatusBad, Code: imap.CodeClientBug, Text: "invalid batch range"}
+	case size < imap.MinUIDBatch:
+		return nil, no(imap.CodeTooFew, "the minimum batch size is 500")
+	}
+	uids := c.box.uids
+	n := (int64(len(uids)) + size - 1) / size // all batches
+	last = min(last, n)
+	if last-first >= maxBatches {
+		return nil, no(imap.CodeTooMany, "too many batches at once")
+	}
+	var batches []imap.UIDRange
+	for i := first; i <= last; i++ {
+		high := int64(len(uids)) - (i-1)*size
+		batches = append(batches, imap.UIDRange{First: uids[max(0, high-size)], Last: uids[high-1]})
+	}
+	b := append(c.bw.AvailableBuffer(), "* "...)
+	_, _ = c.bw.Write(append(imap.AppendUIDBatches(b, c.tag, batches), "\r\n"...))
+	return nil, c.sync(true)
+}

@@ -281,6 +281,8 @@ func lookup(name string, uid bool) (handler, state) {
 		return (*session).login, beforeLogin
 	case "AUTHENTICATE":
 		return (*session).authenticate, beforeLogin
+	case "UIDBATCHES":
+		return (*session).uidBatches, selected
 	case "CHECK":
 		return (*session).noop, selected
 	case "CLOSE", "UNSELECT":

@@ -1,0 +1,75 @@
+package imapserver_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// TestUIDBatches has the rules of RFC 10022 §3.1, on a mailbox of 1237 messages of which the first has gone.
+func TestUIDBatches(t *testing.T) {
+	s := server(t)
+	a, err := s.Backend.OpenAccount(t.Context(), "bob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	msgs := make([]imap.AppendMessage, 1238)
+	for i := range msgs {
+		msgs[i] = imap.AppendMessage{Size: 1, Body: strings.NewReader("x")}
+	}
+	if _, err := a.Appender.Append(t.Context(), "INBOX", msgs); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Expunger.Expunge(t.Context(), "INBOX", imap.UIDs(1), true); err != nil {
+		t.Fatal(err)
+	}
+	p := dial(t, start(t, s))
+	p.want("* OK ...")
+	p.do("a", "LOGIN bob secret")
+	if got := p.do("a", "UIDBATCHES 500")[0]; !strings.HasPrefix(got, "a BAD") {
+		t.Error(got)
+	}
+	p.do("a", "ENABLE UIDONLY")
+	p.do("a", "SELECT INBOX")
+	for _, c := range [][2]string{
+		{"500", `* UIDBATCHES (TAG "a") 1238:739,738:239,238:2|a OK UIDBATCHES completed`},
+		{"1000", `* UIDBATCHES (TAG "a") 1238:239,238:2|a OK ...`},
+		{"1237", `* UIDBATCHES (TAG "a") 1238:2|a OK ...`},
+		{"4294967295", `* UIDBATCHES (TAG "a") 1238:2|a OK ...`},
+		{"500 2:3", `* UIDBATCHES (TAG "a") 738:239,238:2|a OK ...`},
+		{"500 3:4294967295", `* UIDBATCHES (TAG "a") 238:2|a OK ...`},
+		{"500 4:9", `* UIDBATCHES (TAG "a")|a OK ...`},
+		{"500 4294967295:4294967295", `* UIDBATCHES (TAG "a")|a OK ...`},
+		{"500 4:1", "a BAD [CLIENTBUG] ..."},
+		{"499", "a NO [TOOFEW] ..."},
+		{"0", "a BAD ..."},
+		{"500 1", "a BAD ..."},
+		{"500 0:1", "a BAD ..."},
+		{"500 1:*", "a BAD ..."},
+	} {
+		if got := strings.Join(p.do("a", "UIDBATCHES "+c[0]), "|"); !matches(c[1], got) {
+			t.Errorf("%s: %s, want %s", c[0], got, c[1])
+		}
+	}
+}
+
+// TestJMAPAccess has the dialogue of RFC 9698 §5, with and without a JMAP server.
+func TestJMAPAccess(t *testing.T) {
+	s := server(t)
+	if got := dial(t, start(t, s)).login().do("a", "GETJMAPACCESS"); !strings.HasPrefix(got[0], "a BAD") {
+		t.Error(got)
+	}
+	s = server(t)
+	s.JMAP = "https://example.com/.well-known/jmap"
+	p := dial(t, start(t, s))
+	if got := p.want("* OK [CAPABILITY ..."); strings.Contains(got, "JMAPACCESS") {
+		t.Error(got)
+	}
+	if got := p.do("a", "LOGIN alice secret")[0]; !strings.Contains(got, " JMAPACCESS ") {
+		t.Error(got)
+	}
+	if got := strings.Join(p.do("1b", "GETJMAPACCESS"), "|"); got != `* JMAPACCESS "https://example.com/.well-known/jmap"|1b OK GETJMAPACCESS completed` {
+		t.Error(got)
+	}
+}
