@@ -5,6 +5,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cloudflare/circl/blindsign/blindrsa"
 
@@ -22,6 +23,9 @@ type Issuer struct {
 	Refunds hashcash.SpentStore
 	// Recipient returns the key with which the recipients of a domain sign refunds; nil: there are none.
 	Recipient func(ctx context.Context, origin string) (RefundKey, error)
+
+	// Now is the clock; nil is time.Now.
+	Now func() time.Time
 
 	keys []issuing
 }

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/hashcash/postage"
@@ -16,6 +17,9 @@ var ErrRefund = errors.New("ticket: no refund")
 
 // A RefundKey is the public key of a recipient's domain for refunds.
 type RefundKey = ed25519.PublicKey
+
+// RefundPeriod is how long after the end of its key a ticket is refunded.
+const RefundPeriod = 30 * 24 * time.Hour
 
 // A refund is: token ‖ context ‖ length of origin in one octet ‖ origin ‖ signature of the recipient over refundMark ‖ all
 // before it.
@@ -58,7 +62,8 @@ func (s *Issuer) Refund(ctx context.Context, name string, refund, req []byte) ([
 	t := token(refund[:tokenSize])
 	signed, signature := refund[:len(refund)-ed25519.SignatureSize], refund[len(refund)-ed25519.SignatureSize:]
 	c := Challenge{Issuer: name, Context: refund[tokenSize : fixed-1], Origin: string(signed[fixed:])}
-	if err := s.refundable(c, &t, k); err != nil {
+	until, err := s.refundable(c, &t, k)
+	if err != nil {
 		return nil, err
 	}
 	public, err := s.Recipient(ctx, c.Origin)
@@ -68,7 +73,7 @@ func (s *Issuer) Refund(ctx context.Context, name string, refund, req []byte) ([
 	if len(public) != ed25519.PublicKeySize || !ed25519.Verify(public, append([]byte(refundMark), signed...), signature) {
 		return nil, fmt.Errorf("%w: not signed by %q", ErrRefund, c.Origin)
 	}
-	first, err := s.Refunds.Spend(ctx, spentName(&t), k.End)
+	first, err := s.Refunds.Spend(ctx, spentName(&t), until)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", hashcash.ErrStore, err)
@@ -78,23 +83,30 @@ func (s *Issuer) Refund(ctx context.Context, name string, refund, req []byte) ([
 	return k.sign(blinded)
 }
 
-// refundable checks the ticket of a refund for a ticket of key asked.
-func (s *Issuer) refundable(c Challenge, t *token, asked issuing) error {
+// refundable checks the ticket of a refund for a ticket of key asked, and returns until when it could be refunded.
+func (s *Issuer) refundable(c Challenge, t *token, asked issuing) (until time.Time, err error) {
 	digest, err := c.digest()
 	if err != nil || digest != [sha256.Size]byte(t.challenge()) || t[0] != 0 || t[1] != tokenType {
-		return fmt.Errorf("%w: ticket for another challenge", ErrRefund)
+		return until, fmt.Errorf("%w: ticket for another challenge", ErrRefund)
 	}
 	for _, k := range s.keys {
 		if k.id != t.keyID() {
 			continue
 		}
 		if k.Value < asked.Value {
-			return fmt.Errorf("%w: ticket is worth %d, asked is %d", ErrRefund, k.Value, asked.Value)
+			return until, fmt.Errorf("%w: ticket is worth %d, asked is %d", ErrRefund, k.Value, asked.Value)
+		}
+		now := time.Now
+		if s.Now != nil {
+			now = s.Now
+		}
+		if until = k.End.Add(RefundPeriod); now().After(until) {
+			return until, fmt.Errorf("%w: %w: key until %s", ErrRefund, hashcash.ErrExpired, k.End.UTC().Format(time.DateOnly))
 		}
 		if err := k.verify(t); err != nil {
-			return fmt.Errorf("%w: %w", ErrRefund, err)
+			return until, fmt.Errorf("%w: %w", ErrRefund, err)
 		}
-		return nil
+		return until, nil
 	}
-	return fmt.Errorf("%w: ticket of a key that is not the issuer's", ErrRefund)
+	return until, fmt.Errorf("%w: ticket of a key that is not the issuer's", ErrRefund)
 }

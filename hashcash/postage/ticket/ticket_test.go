@@ -47,7 +47,7 @@ var privateKeys = sync.OnceValue(func() (out [2]*rsa.PrivateKey) {
 // newIssuer has keys of the values 1 and 5, good for four weeks around noon.
 func newIssuer(t testing.TB) (*Issuer, []*Key) {
 	t.Helper()
-	s := new(Issuer)
+	s := &Issuer{Now: clock}
 	var keys []*Key
 	for i, value := range []int{1, 5} {
 		private := privateKeys()[i]
@@ -337,6 +337,12 @@ func TestRefund(t *testing.T) {
 	}
 	if _, err := issuer.Refund(t.Context(), issuerName, good, request(s.Keys[1].ID(), make([]byte, modulus))); !errors.Is(err, ErrRefund) {
 		t.Errorf("a ticket of 1 given back as one of 5: %v, want ErrRefund", err)
+	}
+	for offset, want := range map[time.Duration]error{51 * 24 * time.Hour: hashcash.ErrSpent, 51*24*time.Hour + time.Second: hashcash.ErrExpired} {
+		issuer.Now = func() time.Time { return noon.Add(offset) }
+		if _, err := redeem(refund); !errors.Is(err, want) {
+			t.Errorf("after %s: %v, want %v", offset, err, want)
+		}
 	}
 	issuer.Refunds = nil
 	if _, err := redeem(refund); !errors.Is(err, ErrRefund) {
