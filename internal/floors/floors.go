@@ -22,6 +22,7 @@ const Module = "github.com/mailbricks/mailbricks"
 // floor of what they test.
 var table = map[string]int{
 	"smtp/message":           0,
+	"smtp/proxyproto":        0,
 	"internal/line":          0,
 	"internal/header":        0,
 	"internal/address":       0,

@@ -90,7 +90,7 @@ func Picture(fsys fs.FS) []byte {
 	}
 	top = y + boxGap
 	y = band(&b, y, width, 1, "0", captions[0])
-	for i, leaf := range []string{"smtp/message", "line", "header", "address", "spool", "netguard", "backoff", "serve"} {
+	for i, leaf := range []string{"smtp/message", "smtp/proxyproto", "line", "header", "address", "spool", "netguard", "backoff", "serve"} {
 		dir := leaf
 		if i > 0 {
 			dir = "internal/" + leaf

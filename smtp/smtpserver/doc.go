@@ -26,9 +26,9 @@
 // (LMTP), 2034 (enhanced codes), 2920 (PIPELINING), 3030 (CHUNKING, and BINARYMIME where asked for), 3207 (STARTTLS),
 // 3461 (DSN: the parameters reach the Handler), 3848 (names in Received), 4954 (AUTH, any mechanism of auth/sasl), 6152
 // (8BITMIME), 6409 (Submission), 6531 (SMTPUTF8), 8314 (implicit TLS), 8689 (REQUIRETLS, where asked for), 9422 (LIMITS
-// RCPTMAX). Others are added as values: see Extension.
+// RCPTMAX). A listener of smtp/proxyproto brings the PROXY protocol. Others are added as values: see Extension.
 //
-// Not done: PROXY protocol, XCLIENT, ETRN, BURL (RFC 4468). Normalize does not reach messages that come by BDAT, which
+// Not done: XCLIENT, ETRN, BURL (RFC 4468). Normalize does not reach messages that come by BDAT, which
 // are refused instead. ctx of the Handler does not end when the peer goes away between commands: that is seen at the
 // next read.
 package smtpserver
