@@ -36,6 +36,7 @@ type Account struct {
 	Mover    Mover    // MOVE
 	Searcher Searcher // an index that narrows SEARCH
 	Changer  Changer  // changes of the whole account (JMAP, NOTIFY)
+	Quoter   Quoter   // GETQUOTA
 }
 
 // Store is the least that a backend offers, together with Mailbox.
@@ -187,6 +188,7 @@ type MailboxStatus struct {
 	Unseen        int
 	Deleted       int
 	Size          int64 // sum of the sizes
+	DeletedSize   int64 // of those with \Deleted (RFC 9208 §4.1.4); a backend need not fill it in, a server counts where asked
 }
 
 // A Change is one message that changed.

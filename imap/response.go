@@ -110,6 +110,8 @@ func (d *Decoder) StatusData(utf8 bool) *MailboxStatus {
 			s.UIDValidity = d.Number()
 		case StatusSize:
 			s.Size = d.Number64()
+		case StatusDeletedStorage:
+			s.DeletedSize = d.Number64()
 		case StatusHighestModSeq:
 			s.HighestModSeq = ModSeq(d.Number64())
 		case StatusMailboxID:

@@ -15,6 +15,8 @@ const (
 	StatusHighestModSeq StatusItem = "HIGHESTMODSEQ"
 	StatusAppendLimit   StatusItem = "APPENDLIMIT"
 	StatusMailboxID     StatusItem = "MAILBOXID"
+
+	StatusDeletedStorage StatusItem = "DELETED-STORAGE" // RFC 9208 §4.1.4
 )
 
 // StatusItems reads the items of STATUS in parentheses, each once.
@@ -25,7 +27,7 @@ func (d *Decoder) StatusItems() []StatusItem {
 		it := StatusItem(d.Keyword())
 		switch it {
 		case StatusMessages, StatusUIDNext, StatusUIDValidity, StatusUnseen, StatusDeleted, StatusSize, StatusRecent,
-			StatusHighestModSeq, StatusAppendLimit, StatusMailboxID:
+			StatusHighestModSeq, StatusAppendLimit, StatusMailboxID, StatusDeletedStorage:
 		default:
 			d.Want("an item of STATUS")
 			return

@@ -24,9 +24,9 @@ func TestCommands(t *testing.T) {
 		want                 string
 	}{
 		{"status", "CONDSTORE STATUS=SIZE", "C: a2 STATUS Sent (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE HIGHESTMODSEQ)\nS: * STATUS Sent (MESSAGES 3 UNSEEN 1 UIDNEXT 9 UIDVALIDITY 7 SIZE 10 HIGHESTMODSEQ 5)\nS: a2 OK",
-			func(c *Client) (any, error) { return c.Status(t.Context(), "Sent") }, "&{{Sent   false false} 7 9 5 3 1 0 10}"},
+			func(c *Client) (any, error) { return c.Status(t.Context(), "Sent") }, "&{{Sent   false false} 7 9 5 3 1 0 10 0}"},
 		{"status of one item", "", "C: a2 STATUS Entw&APw-rfe (UNSEEN)\nS: * STATUS Entw&APw-rfe (UNSEEN 1)\nS: a2 OK",
-			func(c *Client) (any, error) { return c.Status(t.Context(), "Entwürfe", imap.StatusUnseen) }, "&{{Entwürfe   false false} 0 0 0 0 1 0 0}"},
+			func(c *Client) (any, error) { return c.Status(t.Context(), "Entwürfe", imap.StatusUnseen) }, "&{{Entwürfe   false false} 0 0 0 0 1 0 0 0}"},
 		{"status of nothing", "", "C: a2 STATUS x (UNSEEN)\nS: a2 NO [NONEXISTENT] no such mailbox",
 			func(c *Client) (any, error) {
 				s, err := c.Status(t.Context(), "x", imap.StatusUnseen)
@@ -156,6 +156,11 @@ func TestCommands(t *testing.T) {
 				_, err4 := c.UIDBatches(t.Context(), 2000, 8, 6)
 				return []any{all, none, err3 != nil, errors.Is(err4, ErrArgument)}, errors.Join(err, err2)
 			}, "[[{99696 215295} {1 99695}] [] true true]"},
+		{"quota", "QUOTA QUOTA=RES-MESSAGE", "C: a2 GETQUOTAROOT INBOX\nS: * QUOTAROOT INBOX \"#user/alice\" \"!partition/sda4\"\nS: * QUOTA \"#user/alice\" (MESSAGE 42 1000)\nS: * QUOTA \"!partition/sda4\" (STORAGE 104 10923847)\nS: a2 OK Getquotaroot complete",
+			func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") }, "[{#user/alice [{MESSAGE 42 1000}]} {!partition/sda4 [{STORAGE 104 10923847}]}]"},
+		{"quota, garbage", "QUOTA", "C: a2 GETQUOTAROOT INBOX\nS: * QUOTA x (MESSAGE y)\nS: a2 OK", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") },
+			"! imapclient: GETQUOTAROOT: imap: at octet 19: want a number"},
+		{"quota, not offered", "", "", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") }, "! imapclient: the server does not support this"},
 		{"copy, told garbage", "UIDPLUS", "C: a2 UID COPY 1:3,7 Archive\nS: a2 OK [COPYUID x] done", func(c *Client) (any, error) { return c.Copy(t.Context(), set, "Archive") }, "&{0 [] []}"},
 		{"append, told garbage", "LITERAL+", "C: a2 APPEND INBOX (\\Seen) \"25-Nov-2026 00:00:00 +0000\" {5+}\nC: abc\nC:\nS: a2 OK [APPENDUID 1 *] x",
 			func(c *Client) (any, error) { return appendOne(c, message, "abc\r\n") }, "&{0 [] [] 0}"},

@@ -146,11 +146,14 @@ func (c *Client) appendStatusItems(dst []byte, items []imap.StatusItem) ([]byte,
 // statusItems returns the items that the server knows.
 func (c *Client) statusItems() []imap.StatusItem {
 	items := []imap.StatusItem{imap.StatusMessages, imap.StatusUIDNext, imap.StatusUIDValidity, imap.StatusUnseen}
-	if c.rev2() {
+	if c.rev2() || c.caps.Has("QUOTA=RES-MESSAGE") {
 		items = append(items, imap.StatusDeleted)
 	}
 	if c.caps.Has("STATUS=SIZE") || c.rev2() {
 		items = append(items, imap.StatusSize)
+	}
+	if c.caps.Has("QUOTA=RES-STORAGE") {
+		items = append(items, imap.StatusDeletedStorage)
 	}
 	if c.caps.Has("CONDSTORE") {
 		items = append(items, imap.StatusHighestModSeq)
@@ -293,6 +296,42 @@ func (c *Client) Create(ctx context.Context, mailbox string, o imap.CreateOption
 // Delete removes a mailbox and its messages.
 func (c *Client) Delete(ctx context.Context, mailbox string) error {
 	return c.onMailbox(ctx, "DELETE", mailbox)
+}
+
+// Quota returns the quota roots that a mailbox, which need not be there, counts for, with what they hold and may hold (RFC
+// 9208). ErrUnsupported: the server has no QUOTA.
+func (c *Client) Quota(ctx context.Context, mailbox string) ([]imap.QuotaRoot, error) {
+	if !c.caps.Has("QUOTA") {
+		return nil, ErrUnsupported
+	}
+	args, err := c.name(mailbox)
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := c.begin(ctx, "GETQUOTAROOT")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var roots []imap.QuotaRoot
+	var unread error
+	_, err = cmd.run(args, func(r response) bool {
+		if r.kind != "QUOTA" {
+			return r.kind == "QUOTAROOT"
+		}
+		_ = c.d.Keyword()
+		q := c.d.QuotaRoot()
+		if err := c.d.Err(); err != nil {
+			unread = fmt.Errorf("imapclient: GETQUOTAROOT: %w", err)
+		} else {
+			roots = append(roots, q)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return roots, unread
 }
 
 // Subscribe sets or clears the subscription of a mailbox.

@@ -213,6 +213,9 @@ func (c *session) listStatus(name string, items []imap.StatusItem) error {
 	if err == nil {
 		st, err = m.Status(c.ctx)
 	}
+	if err == nil {
+		err = c.deletedSize(m, &st, items)
+	}
 	if errors.Is(err, imap.ErrNonexistent) { // deleted since it was listed
 		return nil
 	}

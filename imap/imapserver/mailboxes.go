@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -197,8 +198,76 @@ func (c *session) statusOf() (*imap.Status, error) {
 	if st.NoSelect {
 		return nil, no(imap.CodeCannot, "the mailbox only holds others")
 	}
+	if err := c.deletedSize(m, &st, items); err != nil {
+		return nil, err
+	}
 	c.tellStatus(name, &st, items)
 	return nil, c.sync(true)
+}
+
+// deletedSize counts what DELETED-STORAGE tells (RFC 9208 §4.1.4).
+func (c *session) deletedSize(m imap.Mailbox, st *imap.MailboxStatus, items []imap.StatusItem) error {
+	if st.Deleted == 0 || !slices.Contains(items, imap.StatusDeletedStorage) {
+		return nil
+	}
+	st.DeletedSize = 0
+	for x, err := range m.Messages(c.ctx, imap.AllUIDs(), imap.FieldFlags|imap.FieldSize) {
+		if err != nil {
+			return err
+		}
+		if slices.Contains(x.Flags, imap.FlagDeleted) {
+			st.DeletedSize += x.Size
+		}
+	}
+	return nil
+}
+
+// quota is GETQUOTA (RFC 9208 §4.1.1).
+func (c *session) quota() (*imap.Status, error) {
+	c.d.SP()
+	name := c.d.Astring()
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	roots, err := c.quotaRoots()
+	if err != nil {
+		return nil, err
+	}
+	for i := range roots {
+		if roots[i].Name == name {
+			c.untagged(string(imap.AppendQuotaRoot(nil, &roots[i])))
+			return nil, nil
+		}
+	}
+	return nil, no(imap.CodeNonexistent, "no such quota root")
+}
+
+// quotaRoot is GETQUOTAROOT (RFC 9208 §4.1.2); the mailbox need not be there.
+func (c *session) quotaRoot() (*imap.Status, error) {
+	name, err := c.named()
+	if err != nil {
+		return nil, err
+	}
+	roots, err := c.quotaRoots()
+	if err != nil {
+		return nil, err
+	}
+	b := c.appendName([]byte("QUOTAROOT "), name)
+	for i := range roots {
+		b = imap.AppendAString(append(b, ' '), roots[i].Name)
+	}
+	c.untagged(string(b))
+	for i := range roots {
+		c.untagged(string(imap.AppendQuotaRoot(nil, &roots[i])))
+	}
+	return nil, nil
+}
+
+func (c *session) quotaRoots() ([]imap.QuotaRoot, error) {
+	if c.account.Quoter == nil {
+		return nil, badCommand("there are no quotas")
+	}
+	return c.account.Quoter.QuotaRoots(c.ctx)
 }
 
 func (c *session) tellStatus(name string, st *imap.MailboxStatus, items []imap.StatusItem) {
@@ -221,6 +290,8 @@ func (c *session) tellStatus(name string, st *imap.MailboxStatus, items []imap.S
 			b = strconv.AppendInt(b, int64(st.Deleted), 10)
 		case imap.StatusSize:
 			b = strconv.AppendInt(b, st.Size, 10)
+		case imap.StatusDeletedStorage:
+			b = strconv.AppendInt(b, st.DeletedSize, 10)
 		case imap.StatusRecent:
 			b = append(b, '0')
 		case imap.StatusHighestModSeq:

@@ -326,6 +326,10 @@ func lookupMailboxes(name string) handler {
 		return (*session).idle
 	case "COMPRESS":
 		return (*session).compress
+	case "GETQUOTA":
+		return (*session).quota
+	case "GETQUOTAROOT":
+		return (*session).quotaRoot
 	case "GETJMAPACCESS":
 		return (*session).jmapAccess
 	case "UNAUTHENTICATE":

@@ -73,3 +73,38 @@ func TestJMAPAccess(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestOverQuota fills an account (RFC 9208 §4.3.1).
+func TestOverQuota(t *testing.T) {
+	m := memory(t)
+	m.MaxStorage = 2048
+	s := server(t)
+	s.Backend = m
+	p := dial(t, start(t, s)).login()
+	if got := p.do("a", `GETQUOTA ""`)[0]; !strings.HasPrefix(got, `* QUOTA "" (STORAGE 1 2 `) {
+		t.Error(got)
+	}
+	p.do("a", "SELECT INBOX")
+	text := strings.Repeat("x", 1000)
+	p.send("b APPEND INBOX {1000+}\r\n" + text + "\r\n")
+	p.want("* 4 EXISTS")
+	p.want("b OK ...")
+	p.send("c APPEND INBOX {1000+}\r\n" + text + "\r\n")
+	p.want("c NO [OVERQUOTA] ...")
+	if got := p.do("d", "COPY 4 INBOX"); got[0] != "d NO [OVERQUOTA] over quota" {
+		t.Error(got)
+	}
+	if got := p.do("e", "MOVE 4 INBOX"); !strings.HasPrefix(got[len(got)-1], "e OK") {
+		t.Error(got)
+	}
+	s = server(t)
+	s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Quoter = nil }}
+	p = dial(t, start(t, s))
+	p.want("* OK ...")
+	if got := p.do("a", "LOGIN alice secret")[0]; strings.Contains(got, "QUOTA") {
+		t.Error(got)
+	}
+	if got := p.do("a", "GETQUOTAROOT INBOX"); !strings.HasPrefix(got[0], "a BAD") {
+		t.Error(got)
+	}
+}

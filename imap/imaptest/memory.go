@@ -20,6 +20,8 @@ import (
 type Memory struct {
 	// MaxMessage is how many octets a message has at most; 0: no limit.
 	MaxMessage int64
+	// MaxStorage is how many octets an account holds at most; 0: no limit.
+	MaxStorage int64
 	// MaxExpunged is how many expunged messages a mailbox remembers for Changes; 0: 1000.
 	MaxExpunged int
 
@@ -50,7 +52,7 @@ func (b *Memory) OpenAccount(_ context.Context, user string) (*imap.Account, err
 		return nil, fmt.Errorf("imaptest: user %q: %w", user, imap.ErrNonexistent)
 	}
 	return &imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
-		Copier: a, Mover: a, Searcher: a, Changer: a}, nil
+		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a}, nil
 }
 
 // An account is one user's mail. mu guards everything below; messages are never changed, but replaced.
@@ -375,6 +377,13 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 	defer a.mu.Unlock()
 	b, err := a.find(mailbox)
 	if err != nil {
+		return imap.Appended{}, err
+	}
+	size := int64(0)
+	for _, raw := range raws {
+		size += int64(len(raw))
+	}
+	if err := a.room(size); err != nil {
 		return imap.Appended{}, err
 	}
 	out := imap.Appended{UIDValidity: b.validity}

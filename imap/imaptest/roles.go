@@ -241,6 +241,15 @@ func (a *account) between(from string, uids imap.UIDSet, to string, move bool) (
 	if err != nil {
 		return imap.Copied{}, err
 	}
+	if !move {
+		size := int64(0)
+		for _, m := range src.pick(uids) {
+			size += int64(len(m.raw))
+		}
+		if err := a.room(size); err != nil {
+			return imap.Copied{}, err
+		}
+	}
 	return a.transfer(src, uids, dst, move), nil
 }
 
@@ -279,4 +288,42 @@ func (a *account) Search(_ context.Context, mailbox string, c *imap.SearchCriter
 		}
 	}
 	return found, true, nil
+}
+
+// unlimited is the limit of a resource without one: the largest number that clients take.
+const unlimited = 1<<53 - 1
+
+// QuotaRoots implements imap.Quoter.
+func (a *account) QuotaRoots(context.Context) ([]imap.QuotaRoot, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	messages, size := a.held()
+	limit := int64(unlimited)
+	if a.b.MaxStorage > 0 {
+		limit = a.b.MaxStorage / 1024
+	}
+	return []imap.QuotaRoot{{Name: "", Resources: []imap.QuotaResource{{Name: imap.QuotaStorage, Usage: (size + 1023) / 1024, Limit: limit},
+		{Name: imap.QuotaMessage, Usage: messages, Limit: unlimited}}}}, nil
+}
+
+// held counts what the account holds.
+func (a *account) held() (messages, size int64) {
+	for _, b := range a.boxes {
+		messages += int64(len(b.msgs))
+		for _, m := range b.msgs {
+			size += int64(len(m.raw))
+		}
+	}
+	return messages, size
+}
+
+// room fails if so many octets more are too much.
+func (a *account) room(more int64) error {
+	if a.b.MaxStorage == 0 {
+		return nil
+	}
+	if _, size := a.held(); size+more > a.b.MaxStorage {
+		return imap.ErrOverQuota
+	}
+	return nil
 }

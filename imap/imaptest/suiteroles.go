@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
@@ -366,5 +367,45 @@ func (s *suite) interleaved() {
 	}
 	if n < 18 || n > 20 {
 		s.Errorf("%d messages listed", n)
+	}
+}
+
+// quota adds and removes messages: what is told to be used follows at once.
+func (s *suite) quota() {
+	s.need(s.a.Quoter != nil && s.a.Expunger != nil, "Quoter and Expunger")
+	used := func() (storage, messages int64) {
+		s.Helper()
+		roots, err := s.a.Quoter.QuotaRoots(s.Context())
+		s.must(err)
+		for _, root := range roots {
+			if len(root.Resources) == 0 {
+				s.Errorf("the root %q limits nothing", root.Name)
+			}
+			for _, r := range root.Resources {
+				if r.Usage < 0 || r.Usage > r.Limit {
+					s.Errorf("%q: %+v", root.Name, r)
+				}
+				switch r.Name {
+				case imap.QuotaStorage:
+					storage = max(storage, r.Usage)
+				case imap.QuotaMessage:
+					messages = max(messages, r.Usage)
+				}
+			}
+		}
+		return storage, messages
+	}
+	storage, messages := used()
+	u := s.add("INBOX", letter("a", strings.Repeat("x", 100<<10)+"\r\n"))
+	s.add("INBOX", letter("b", "x\r\n"))
+	storage2, messages2 := used()
+	if storage2 > 0 && storage2-storage < 100 || messages2 > 0 && messages2-messages != 2 {
+		s.Errorf("two messages with 100 kB: %d, then %d kB; %d, then %d messages", storage, storage2, messages, messages2)
+	}
+	_, err := s.a.Expunger.Expunge(s.Context(), "INBOX", imap.UIDs(u), true)
+	s.must(err)
+	storage3, messages3 := used()
+	if storage3 > storage2-100 && storage2 > 0 || messages3 >= messages2 && messages2 > 0 {
+		s.Errorf("one less: %d, then %d kB; %d, then %d messages", storage2, storage3, messages2, messages3)
 	}
 }
