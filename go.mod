@@ -16,3 +16,5 @@ require (
 require golang.org/x/crypto v0.58.0
 
 require github.com/cloudflare/circl v1.6.5
+
+require github.com/coder/websocket v1.8.15

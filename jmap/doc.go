@@ -22,5 +22,5 @@
 // JSON is I-JSON (RFC 7493): duplicate names and text that is not UTF-8 are refused, member names match exactly.
 // Nil slices and maps are written as [] and {}, but in a record with a [Selection], where a nil slice is null.
 //
-// Not here: PushSubscription (RFC 8620 §7.2), JMAP over WebSocket (RFC 8887).
+// Not here: PushSubscription (RFC 8620 §7.2).
 package jmap

@@ -1,6 +1,7 @@
 package jmapserver
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
@@ -25,30 +26,18 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, user string) {
 		return
 	}
 	defer s.leave(k)
-	req, ok := s.readRequest(w, r, limits)
+	body, ok := s.readRequest(w, r, limits)
 	if !ok {
 		return
 	}
-	session, err := s.session(r.Context(), user)
+	resp, err := s.answer(r.Context(), user, body)
+	if e, ok := errors.AsType[*jmap.RequestError](err); ok {
+		writeProblem(w, e)
+		return
+	}
 	if err != nil {
 		s.fail(w, r, user, err)
 		return
-	}
-	for _, c := range req.Using {
-		if _, ok := session.Capabilities[c]; !ok {
-			if len(c) > 80 {
-				c = c[:80]
-			}
-			writeProblem(w, &jmap.RequestError{Type: jmap.ProblemUnknownCapability, Status: 400, Detail: "unknown capability " + c})
-			return
-		}
-	}
-	given := req.CreatedIDs != nil
-	resp := jmap.Response{SessionState: session.State}
-	var created map[jmap.ID]jmap.ID
-	resp.MethodResponses, created = s.run(r.Context(), user, req)
-	if given {
-		resp.CreatedIDs = created
 	}
 	b, err := resp.AppendJSON(nil)
 	if err != nil {
@@ -60,8 +49,59 @@ func (s *Server) serveAPI(w http.ResponseWriter, r *http.Request, user string) {
 	writeBytes(w, http.StatusOK, b)
 }
 
-// readRequest reads the Request, or answers why not.
-func (s *Server) readRequest(w http.ResponseWriter, r *http.Request, limits jmap.Limits) (*jmap.Request, bool) {
+// Answer answers a Request that came another way than by POST, such as over a WebSocket. The error is a
+// *jmap.RequestError where the client is at fault.
+func (s *Server) Answer(ctx context.Context, user string, body []byte) (*jmap.Response, error) {
+	limits := s.limits()
+	k := busyKey{user: user}
+	switch {
+	case !s.enter(k, limits.MaxConcurrentRequests):
+		return nil, limitError("maxConcurrentRequests", "too many requests at a time")
+	case int64(len(body)) > limits.MaxSizeRequest:
+		s.leave(k)
+		return nil, limitError("maxSizeRequest", "the request is larger than the server is willing to process")
+	}
+	defer s.leave(k)
+	return s.answer(ctx, user, body)
+}
+
+func limitError(limit, detail string) *jmap.RequestError {
+	return &jmap.RequestError{Type: jmap.ProblemLimit, Status: http.StatusBadRequest, Limit: limit, Detail: detail}
+}
+
+// answer makes the calls of a Request that is counted.
+func (s *Server) answer(ctx context.Context, user string, body []byte) (*jmap.Response, error) {
+	req, err := jmap.ParseRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	if len(req.MethodCalls) > s.limits().MaxCallsInRequest {
+		return nil, limitError("maxCallsInRequest", "too many method calls in one request")
+	}
+	session, err := s.session(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range req.Using {
+		if _, ok := session.Capabilities[c]; !ok {
+			if len(c) > 80 {
+				c = c[:80]
+			}
+			return nil, &jmap.RequestError{Type: jmap.ProblemUnknownCapability, Status: 400, Detail: "unknown capability " + c}
+		}
+	}
+	given := req.CreatedIDs != nil
+	resp := &jmap.Response{SessionState: session.State}
+	var created map[jmap.ID]jmap.ID
+	resp.MethodResponses, created = s.run(ctx, user, req)
+	if given {
+		resp.CreatedIDs = created
+	}
+	return resp, nil
+}
+
+// readRequest reads the body of a Request, or answers why not.
+func (s *Server) readRequest(w http.ResponseWriter, r *http.Request, limits jmap.Limits) ([]byte, bool) {
 	if t, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || t != "application/json" {
 		writeProblem(w, &jmap.RequestError{Type: jmap.ProblemNotJSON, Status: 400, Detail: "Content-Type must be application/json"})
 		return nil, false
@@ -77,20 +117,7 @@ func (s *Server) readRequest(w http.ResponseWriter, r *http.Request, limits jmap
 		}
 		return nil, false
 	}
-	req, err := jmap.ParseRequest(b)
-	if err != nil {
-		if e, ok := errors.AsType[*jmap.RequestError](err); ok {
-			writeProblem(w, e)
-		} else {
-			problem(w, http.StatusBadRequest, "not a request")
-		}
-		return nil, false
-	}
-	if len(req.MethodCalls) > limits.MaxCallsInRequest {
-		tooMuch(w, http.StatusBadRequest, "maxCallsInRequest", "too many method calls in one request")
-		return nil, false
-	}
-	return req, true
+	return b, true
 }
 
 // readDeadline sets the deadline of the body; where the server below has none, its own limits hold.

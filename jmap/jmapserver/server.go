@@ -29,6 +29,9 @@ type Server struct {
 	Upload func(ctx context.Context, user string, account jmap.ID, r io.Reader) (blob jmap.ID, size int64, err error)
 	// EventSource serves pushed changes to an authenticated user (RFC 8620 §7.3). Nil: 501.
 	EventSource func(w http.ResponseWriter, r *http.Request, user string)
+	// WebSocket serves requests and pushed changes over a WebSocket to an authenticated user (RFC 8887). Nil: 501, and
+	// the Session does not offer it.
+	WebSocket func(w http.ResponseWriter, r *http.Request, user string)
 	// Limits are told to clients and kept; nil is jmap.DefaultLimits.
 	Limits *jmap.Limits
 	// BaseURL is the address of the server as clients know it, without a final slash ("https://mail.example.com").
@@ -38,6 +41,8 @@ type Server struct {
 	Origins []string
 	// Logger is told of failures of the server; nil is silent.
 	Logger *slog.Logger
+
+	tickets tickets
 
 	mu   sync.Mutex
 	busy map[busyKey]int
@@ -60,6 +65,8 @@ const (
 	pathDownload    = "/jmap/download/"
 	pathUpload      = "/jmap/upload/"
 	pathEventSource = "/jmap/eventsource"
+	pathWebSocket   = "/jmap/ws"
+	pathTicket      = "/jmap/ticket"
 )
 
 // ServeHTTP serves the paths that the package's documentation lists, and 404 for all others.
@@ -80,6 +87,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		handle, methods = s.serveUpload, []string{http.MethodPost}
 	case p == pathEventSource:
 		handle, methods = s.serveEventSource, methods[:1]
+	case p == pathWebSocket:
+		handle, methods = s.serveWebSocket, methods[:1]
+	case p == pathTicket:
+		handle, methods = s.serveTicket, []string{http.MethodPost}
 	default:
 		problem(w, http.StatusNotFound, "nothing is here")
 		return
@@ -89,7 +100,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusMethodNotAllowed, "use "+methods[0])
 		return
 	}
-	user, err := s.Authenticate(r)
+	user, err := s.user(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -162,6 +173,12 @@ func (s *Server) session(ctx context.Context, user string) (*jmap.Session, error
 		out.Capabilities[c] = jmap.Raw("{}")
 	}
 	out.Capabilities[jmap.CapabilityCore] = core
+	if s.WebSocket != nil {
+		out.Capabilities[jmap.CapabilityWebSocket] = jmap.Raw("{}") // its URL comes with the others
+	}
+	if s.WebSocket != nil || s.EventSource != nil {
+		out.Capabilities[CapabilityTicket] = jmap.Raw("{}")
+	}
 	for _, a := range accounts {
 		out.Accounts[a.ID] = a.SessionAccount
 		for c := range a.AccountCapabilities {
@@ -197,6 +214,10 @@ func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, user strin
 	out.DownloadURL = base + pathDownload + "{accountId}/{blobId}/{name}?type={type}"
 	out.UploadURL = base + pathUpload + "{accountId}"
 	out.EventSourceURL = base + pathEventSource + "?types={types}&closeafter={closeafter}&ping={ping}"
+	if err := s.offer(out, base); err != nil {
+		s.fail(w, r, user, err)
+		return
+	}
 	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
 	writeJSON(w, http.StatusOK, out)
 }
@@ -207,6 +228,31 @@ func (s *Server) serveEventSource(w http.ResponseWriter, r *http.Request, user s
 		return
 	}
 	s.EventSource(w, r, user)
+}
+
+// A webSocketCapability is where to connect (RFC 8887 §3).
+type webSocketCapability struct {
+	URL          string `json:"url"`
+	SupportsPush bool   `json:"supportsPush"`
+}
+
+// offer adds the addresses of capabilities.
+func (s *Server) offer(out *jmap.Session, base string) (err error) {
+	if s.WebSocket != nil {
+		out.Capabilities[jmap.CapabilityWebSocket], err = jmap.Marshal(webSocketCapability{"ws" + strings.TrimPrefix(base, "http") + pathWebSocket, true})
+	}
+	if _, ok := out.Capabilities[CapabilityTicket]; ok && err == nil {
+		out.Capabilities[CapabilityTicket], err = jmap.Marshal(map[string]string{"url": base + pathTicket})
+	}
+	return err
+}
+
+func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, user string) {
+	if s.WebSocket == nil {
+		problem(w, http.StatusNotImplemented, "this server has no WebSocket")
+		return
+	}
+	s.WebSocket(w, r, user)
 }
 
 // enter counts a request of the user's, which leave ends. It reports whether there may be one more.

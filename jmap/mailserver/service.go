@@ -37,8 +37,10 @@ func NewServer(b mail.Backend, authenticate func(*http.Request) (user string, er
 	s := New(b)
 	m := new(jmapserver.Mux)
 	s.Register(m)
-	return &jmapserver.Server{Mux: m, Authenticate: authenticate, Accounts: s.Accounts, OpenBlob: s.OpenBlob, Upload: s.Upload,
+	out := &jmapserver.Server{Mux: m, Authenticate: authenticate, Accounts: s.Accounts, OpenBlob: s.OpenBlob, Upload: s.Upload,
 		EventSource: (&push.EventSource{Watchers: s.Watchers}).Serve}
+	out.WebSocket = (&push.WebSocket{Watchers: s.Watchers, Answer: out.Answer}).Serve
+	return out
 }
 
 // Register adds the methods.

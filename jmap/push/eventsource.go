@@ -37,8 +37,7 @@ type EventSource struct {
 	// Logger is told of failures of the stores; nil is silent.
 	Logger *slog.Logger
 
-	mu   sync.Mutex
-	open map[string]int // connections by user
+	count counter
 }
 
 // states are the states of all types of all accounts.
@@ -77,12 +76,12 @@ func (e *EventSource) Serve(w http.ResponseWriter, r *http.Request, user string)
 	if ping > 0 {
 		s.ping = time.Duration(min(max(ping, MinPing), MaxPing)) * time.Second
 	}
-	if !e.enter(user) {
+	if !e.count.enter(user, e.Connections) {
 		w.Header().Set("Retry-After", "60")
 		http.Error(w, "too many connections", http.StatusTooManyRequests)
 		return
 	}
-	defer e.leave(user)
+	defer e.count.leave(user)
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	if s.watchers, err = e.Watchers(ctx, user); err == nil {
@@ -186,8 +185,8 @@ func (s *stream) read(ctx context.Context) (states, error) {
 	return out, nil
 }
 
-// state writes what is new to the client, of the types that it wants.
-func (s *stream) state(now states) (sent bool, err error) {
+// change returns what is new to the client, of the types that it wants.
+func (s *stream) change(now states) jmap.StateChange {
 	change := jmap.StateChange{Type: "StateChange", Changed: make(map[jmap.ID]map[string]jmap.State)}
 	for id, types := range now {
 		for t, st := range types {
@@ -201,6 +200,12 @@ func (s *stream) state(now states) (sent bool, err error) {
 		}
 	}
 	s.last = now
+	return change
+}
+
+// state writes what is new to the client.
+func (s *stream) state(now states) (sent bool, err error) {
+	change := s.change(now)
 	if len(change.Changed) == 0 {
 		return false, nil
 	}
@@ -252,28 +257,34 @@ func parseID(s string) states {
 	return out
 }
 
-func (e *EventSource) enter(user string) bool {
-	limit := e.Connections
+// A counter counts connections by user.
+type counter struct {
+	mu   sync.Mutex
+	open map[string]int
+}
+
+// enter counts a connection, which leave ends. It reports whether there may be one more; limit 0 is DefaultConnections.
+func (c *counter) enter(user string, limit int) bool {
 	if limit == 0 {
 		limit = DefaultConnections
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.open == nil {
-		e.open = make(map[string]int)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open == nil {
+		c.open = make(map[string]int)
 	}
-	if e.open[user] >= limit {
+	if c.open[user] >= limit {
 		return false
 	}
-	e.open[user]++
+	c.open[user]++
 	return true
 }
 
-func (e *EventSource) leave(user string) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.open[user]--; e.open[user] == 0 {
-		delete(e.open, user)
+func (c *counter) leave(user string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.open[user]--; c.open[user] == 0 {
+		delete(c.open, user)
 	}
 }
 

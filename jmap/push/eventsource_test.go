@@ -188,8 +188,8 @@ func TestCloseAfter(t *testing.T) {
 		defer stop()
 		f.set("Email", "2")
 		expect(t, w, "id\n\nevent: state\nid\ndata: {\"@type\":\"StateChange\",\"changed\":{\"A\":{\"Email\":\"2\"}}}\n\n")
-		if len(e.open) != 0 || len(f.ready) != 0 {
-			t.Errorf("still open: %v, watched by %d", e.open, len(f.ready))
+		if len(e.count.open) != 0 || len(f.ready) != 0 {
+			t.Errorf("still open: %v, watched by %d", e.count.open, len(f.ready))
 		}
 	})
 }
@@ -232,7 +232,7 @@ func TestLimits(t *testing.T) {
 		}
 		close(done)
 		synctest.Wait()
-		if len(e.open) != 0 {
+		if len(e.count.open) != 0 {
 			t.Error("still open after Done")
 		}
 		stop()

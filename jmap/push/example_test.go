@@ -9,8 +9,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/coder/websocket"
+
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmaptest"
+	"github.com/mailbricks/mailbricks/jmap/mailserver"
 	"github.com/mailbricks/mailbricks/jmap/push"
 )
 
@@ -43,4 +46,27 @@ func ExampleEventSource() {
 		}
 	}
 	// Output: state
+}
+
+// One connection carries requests, responses and pushed changes.
+func ExampleWebSocket() {
+	store := jmaptest.NewStore("alice@example.com")
+	server := httptest.NewServer(mailserver.NewServer(store, func(*http.Request) (string, error) { return "alice@example.com", nil }))
+	defer server.Close()
+
+	ctx := context.Background()
+	c, _, err := websocket.Dial(ctx, server.URL+"/jmap/ws", &websocket.DialOptions{Subprotocols: []string{"jmap"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.CloseNow()
+	err = c.Write(ctx, websocket.MessageText, []byte(`{"@type": "Request", "id": "R1", "using": ["urn:ietf:params:jmap:core"], "methodCalls": [["Core/echo", {"hello": true}, "0"]]}`))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	_, answer, err := c.Read(ctx)
+	fmt.Printf("%.99s %v\n", answer, err)
+	// Output: {"@type":"Response","requestId":"R1","methodResponses":[["Core/echo",{"hello": true},"0"]],"session <nil>
 }

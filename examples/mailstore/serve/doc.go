@@ -11,6 +11,6 @@
 // LMTP, IMAP, IMAPS, POP3, POP3S and JMAP each serve a listener until ctx ends, may be called for several listeners, and
 // return when the sessions are over.
 //
-// JMAP serves RFC 8620 and 8621 with pushed changes (EventSource) at /.well-known/jmap and /jmap/, by HTTP Basic (RFC
-// 7617) and Bearer (RFC 6750). What users send goes to Config.Submit.
+// JMAP serves RFC 8620 and 8621 with pushed changes (EventSource, and WebSocket by RFC 8887) at /.well-known/jmap and
+// /jmap/, by HTTP Basic (RFC 7617) and Bearer (RFC 6750). What users send goes to Config.Submit.
 package serve

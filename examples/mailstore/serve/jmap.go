@@ -35,8 +35,11 @@ func (s *Server) JMAPHandler(done <-chan struct{}) http.Handler {
 	mux := new(jmapserver.Mux)
 	methods.Register(mux)
 	events := &push.EventSource{Watchers: methods.Watchers, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}
-	return &jmapserver.Server{Mux: mux, Authenticate: auth.User, Accounts: methods.Accounts, OpenBlob: methods.OpenBlob,
+	out := &jmapserver.Server{Mux: mux, Authenticate: auth.User, Accounts: methods.Accounts, OpenBlob: methods.OpenBlob,
 		Upload: methods.Upload, EventSource: events.Serve, Limits: &limits, Logger: s.c.Logger}
+	sockets := &push.WebSocket{Watchers: methods.Watchers, Answer: out.Answer, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}
+	out.WebSocket = sockets.Serve
+	return out
 }
 
 // Limits of an HTTP connection: how long a request's header may take, how long a connection may be idle, and the octets

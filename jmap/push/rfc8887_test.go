@@ -1,0 +1,202 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/mailbricks/mailbricks/jmap"
+)
+
+// A line is a client's connection.
+type line struct {
+	t *testing.T
+	*websocket.Conn
+}
+
+func (l line) send(text string) {
+	l.t.Helper()
+	if err := l.Write(l.t.Context(), websocket.MessageText, []byte(text)); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// expect reads one message; "…" in want is anything.
+func (l line) expect(want string) string {
+	l.t.Helper()
+	ctx, cancel := context.WithTimeout(l.t.Context(), 10*time.Second)
+	defer cancel()
+	_, b, err := l.Read(ctx)
+	if err != nil {
+		l.t.Fatalf("%v instead of %s", err, want)
+	}
+	if !regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(want), "…", ".*") + "$").Match(b) {
+		l.t.Fatalf("got  %s\nwant %s", b, want)
+	}
+	return string(b)
+}
+
+// echo answers like a server with Core/echo alone.
+func echo(_ context.Context, user string, b []byte) (*jmap.Response, error) {
+	r, err := jmap.ParseRequest(b)
+	if err != nil {
+		return nil, err
+	}
+	if len(r.MethodCalls) == 0 {
+		return nil, errors.New("secret")
+	}
+	return &jmap.Response{MethodResponses: r.MethodCalls, SessionState: jmap.State(user)}, nil
+}
+
+func listen(t *testing.T, ws *WebSocket) (*httptest.Server, func() line) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { ws.Serve(w, r, "alice") }))
+	t.Cleanup(s.Close)
+	return s, func() line {
+		t.Helper()
+		c, _, err := websocket.Dial(t.Context(), s.URL, &websocket.DialOptions{Subprotocols: []string{"jmap"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.CloseNow() })
+		return line{t, c}
+	}
+}
+
+// RFC 8887 §4.4.
+func TestWebSocket(t *testing.T) {
+	f := newFeed()
+	var watched atomic.Int32
+	ws := &WebSocket{Answer: echo, MaxMessage: 10_000, Watchers: func(context.Context, string) (map[jmap.ID]jmap.Watcher, error) {
+		watched.Add(1)
+		return map[jmap.ID]jmap.Watcher{"A1": f}, nil
+	}}
+	_, dial := listen(t, ws)
+	c := dial()
+	c.send(`{"@type":"Request","id":"R1","using":["urn:ietf:params:jmap:core"],"methodCalls":[["Core/echo",{"hello":true,"high":5},"b3ff"]]}`)
+	c.expect(`{"@type":"Response","requestId":"R1","methodResponses":[["Core/echo",{"hello":true,"high":5},"b3ff"]],"sessionState":"alice"}`)
+	c.send(`{"@type":"Request","using":[],"methodCalls":[["a",{},"b"]]}`)
+	c.expect(`{"@type":"Response","methodResponses":[["a",{},"b"]],"sessionState":"alice"}`)
+	for bad, want := range map[string]string{
+		"The quick brown fox":                   `{"@type":"RequestError","requestId":null,"type":"urn:ietf:params:jmap:error:notJSON","status":400,…}`,
+		`{"@type":"Request","@type":"Request"}`: `{"@type":"RequestError","requestId":null,"type":"urn:ietf:params:jmap:error:notJSON",…}`,
+		`{"@type":"Request","id":"R2"}`:         `{"@type":"RequestError","requestId":"R2","type":"urn:ietf:params:jmap:error:notRequest",…}`,
+		`{"@type":"Request","id":3}`:            `{"@type":"RequestError","requestId":null,"type":"urn:ietf:params:jmap:error:notRequest",…}`,
+		`{"@type":"Nope","id":"R3"}`:            `{"@type":"RequestError","requestId":"R3","type":"urn:ietf:params:jmap:error:notRequest",…}`,
+		`[]`:                                    `{"@type":"RequestError","requestId":null,"type":"urn:ietf:params:jmap:error:notRequest",…}`,
+		`{"@type":"WebSocketPushEnable","dataTypes":"Email"}`:      `{"@type":"RequestError",…}`,
+		`{"@type":"Request","id":"x","using":[],"methodCalls":[]}`: `{"@type":"RequestError","requestId":"x","type":"about:blank","status":500,"detail":"internal error"}`,
+	} {
+		c.send(bad)
+		c.expect(want)
+	}
+	if watched.Load() != 0 {
+		t.Error("watched without being asked to")
+	}
+	// Push: the types that are wanted, from now on.
+	c.send(`{"@type":"WebSocketPushEnable","dataTypes":["Email"]}`)
+	barrier := func(c line) {
+		t.Helper()
+		c.send(`{"@type":"Request","using":[],"methodCalls":[["a",{},"b"]]}`)
+		c.expect(`{"@type":"Response",…`)
+	}
+	for watched.Load() == 0 {
+		barrier(c)
+	}
+	awaitWatch(f, 1, func() { barrier(c) })
+	f.set("Mailbox", "2")
+	f.set("Email", "2")
+	got := c.expect(`{"@type":"StateChange","changed":{"A1":{"Email":"2"}},"pushState":"…"}`)
+	_, pushState, _ := strings.Cut(got, `"pushState":"`)
+	pushState = strings.TrimSuffix(pushState, `"}`)
+	// Off: nothing comes any more.
+	c.send(`{"@type":"WebSocketPushDisable"}`)
+	awaitWatch(f, 0, func() { barrier(c) })
+	f.set("Email", "3")
+	barrier(c)
+	// Another connection that knows the last state is told at once what it missed.
+	d := dial()
+	d.send(`{"@type":"WebSocketPushEnable","dataTypes":null,"pushState":"` + pushState + `"}`)
+	d.expect(`{"@type":"StateChange","changed":{"A1":{"Email":"3"}},"pushState":"…"}`)
+	f.set("Mailbox", "9")
+	d.expect(`{"@type":"StateChange","changed":{"A1":{"Mailbox":"9"}},"pushState":"…"}`)
+	if err := d.Close(websocket.StatusNormalClosure, ""); err != nil {
+		t.Error(err)
+	}
+	awaitWatch(f, 0, func() { barrier(c) })
+	// Binary data ends it, and so does a message that is too long.
+	if err := c.Write(t.Context(), websocket.MessageBinary, []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusUnsupportedData {
+		t.Error(err)
+	}
+	e := dial()
+	e.send(strings.Repeat("x", 10_001))
+	if _, _, err := e.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusMessageTooBig {
+		t.Error(err)
+	}
+}
+
+// awaitWatch turns until the feed is watched n times.
+func awaitWatch(f *feed, n int, turn func()) {
+	for {
+		f.mu.Lock()
+		have := len(f.ready)
+		f.mu.Unlock()
+		if have == n {
+			return
+		}
+		turn()
+	}
+}
+
+func TestWebSocketRefused(t *testing.T) {
+	done := make(chan struct{})
+	failing := errors.New("down")
+	watchers := func(context.Context, string) (map[jmap.ID]jmap.Watcher, error) { return nil, failing }
+	s, _ := listen(t, &WebSocket{Answer: echo, Origins: []string{"https://app.example.com"}, Watchers: watchers})
+	// A page of another origin, and a client that speaks something else.
+	for origin, want := range map[string]int{"https://evil.example": 403, "https://app.example.com": 101} {
+		c, resp, err := websocket.Dial(t.Context(), s.URL, &websocket.DialOptions{HTTPHeader: http.Header{"Origin": {origin}}})
+		if resp == nil || resp.StatusCode != want {
+			t.Fatalf("%s: %v, %v", origin, resp, err)
+		}
+		if c == nil {
+			continue
+		}
+		if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+			t.Error(err)
+		}
+	}
+	ws := &WebSocket{Answer: echo, Connections: 1, Done: done, Watchers: watchers}
+	s, dial := listen(t, ws)
+	c := dial()
+	if _, resp, err := websocket.Dial(t.Context(), s.URL, nil); err == nil || resp.StatusCode != 429 {
+		t.Errorf("one too many: %v", err)
+	}
+	c.send(`{"@type":"WebSocketPushEnable","dataTypes":null}`)
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusInternalError || strings.Contains(err.Error(), "down") {
+		t.Error(err)
+	}
+	for { // until it is gone
+		ws.count.mu.Lock()
+		n := len(ws.count.open)
+		ws.count.mu.Unlock()
+		if n == 0 {
+			break
+		}
+	}
+	c = dial()
+	close(done)
+	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusGoingAway {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,303 @@
+package push
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/mailbricks/mailbricks/jmap"
+)
+
+// Defaults of a WebSocket.
+const (
+	DefaultMaxMessage = 10_000_000
+	pingEvery         = 5 * time.Minute
+	pongWithin        = time.Minute
+)
+
+// A WebSocket serves requests and pushed changes over one connection (RFC 8887). Its fields are set before the first
+// request.
+type WebSocket struct {
+	// Watchers returns the change feeds of a user's accounts; required.
+	Watchers func(ctx context.Context, user string) (map[jmap.ID]jmap.Watcher, error)
+	// Answer answers a Request; required. A *jmap.RequestError is told as it is. See jmapserver.Server.Answer.
+	Answer func(ctx context.Context, user string, request []byte) (*jmap.Response, error)
+	// MaxMessage bounds a message of the client's in octets; 0 is DefaultMaxMessage. It should be no less than the
+	// maxSizeRequest that clients are told, or they are cut off instead of being told.
+	MaxMessage int64
+	// Origins are the origins whose pages may connect besides the server's own, as for jmapserver.Server.
+	Origins []string
+	// Connections bounds the connections of one user; 0 is DefaultConnections.
+	Connections int
+	// Done ends all connections when it is closed, so that a server can stop; nil is never.
+	Done <-chan struct{}
+	// Logger is told of failures of the stores; nil is silent.
+	Logger *slog.Logger
+
+	count counter
+}
+
+// A message is what a client sends, as far as its kind needs it.
+type message struct {
+	Type      string                `json:"@type"`
+	ID        *string               `json:"id"`
+	DataTypes jmap.NullList[string] `json:"dataTypes"`
+	PushState string                `json:"pushState"`
+}
+
+// A pushed is a StateChange over a WebSocket (RFC 8887 §4.3.5.1).
+type pushed struct {
+	jmap.StateChange
+	PushState string `json:"pushState"`
+}
+
+// A socket is one connection.
+type socket struct {
+	ws   *WebSocket
+	conn *websocket.Conn
+	user string
+
+	enable chan *message // what to push from now on; with nil DataTypes all; nil: nothing
+}
+
+// Serve serves one connection of an authenticated user until the client goes. It is the field WebSocket of a
+// jmapserver.Server.
+func (ws *WebSocket) Serve(w http.ResponseWriter, r *http.Request, user string) {
+	if !ws.count.enter(user, ws.Connections) {
+		w.Header().Set("Retry-After", "60")
+		http.Error(w, "too many connections", http.StatusTooManyRequests)
+		return
+	}
+	defer ws.count.leave(user)
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"jmap"}, OriginPatterns: ws.Origins})
+	if err != nil {
+		return // it is answered
+	}
+	defer conn.CloseNow()
+	if conn.Subprotocol() != "jmap" {
+		_ = conn.Close(websocket.StatusPolicyViolation, "the subprotocol is jmap") // RFC 8887 §4.1
+		return
+	}
+	limit := ws.MaxMessage
+	if limit == 0 {
+		limit = DefaultMaxMessage
+	}
+	conn.SetReadLimit(limit)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // a hijacked request's context ends at once
+	s := &socket{ws: ws, conn: conn, user: user, enable: make(chan *message)}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := s.push(ctx); err != nil && ctx.Err() == nil {
+			ws.logger().LogAttrs(ctx, slog.LevelError, "web socket failed", slog.String("user", user), slog.Any("error", err))
+			_ = conn.Close(websocket.StatusInternalError, "cannot push now")
+		}
+		cancel()
+	})
+	wg.Go(func() {
+		select {
+		case <-ctx.Done():
+		case <-ws.Done:
+			_ = conn.Close(websocket.StatusGoingAway, "the server stops")
+			cancel()
+		}
+	})
+	s.read(ctx)
+	cancel()
+	wg.Wait()
+}
+
+// read serves what the client sends, one after the other, until it goes.
+func (s *socket) read(ctx context.Context) {
+	for {
+		kind, b, err := s.conn.Read(ctx)
+		if err != nil {
+			return
+		}
+		if kind != websocket.MessageText {
+			_ = s.conn.Close(websocket.StatusUnsupportedData, "text only") // RFC 8887 §4.3.1
+			return
+		}
+		if s.serve(ctx, b) != nil {
+			return
+		}
+	}
+}
+
+// serve serves one message. An error ends the connection.
+func (s *socket) serve(ctx context.Context, b []byte) error {
+	var m message
+	if err := jmap.Unmarshal(b, &m); err != nil {
+		problem := &jmap.RequestError{Type: jmap.ProblemNotRequest, Status: 400, Detail: err.Error()}
+		if _, ok := errors.AsType[*jmap.SyntaxError](err); ok {
+			problem.Type = jmap.ProblemNotJSON
+		}
+		return s.refuse(ctx, nil, problem)
+	}
+	switch m.Type {
+	case "WebSocketPushEnable":
+		return s.switchPush(ctx, &m)
+	case "WebSocketPushDisable":
+		return s.switchPush(ctx, nil)
+	case "Request":
+	default:
+		return s.refuse(ctx, m.ID, &jmap.RequestError{Type: jmap.ProblemNotRequest, Status: 400, Detail: "@type is Request, WebSocketPushEnable or WebSocketPushDisable"})
+	}
+	resp, err := s.ws.Answer(ctx, s.user, b)
+	if err != nil {
+		problem, ok := errors.AsType[*jmap.RequestError](err)
+		if !ok {
+			s.ws.logger().LogAttrs(ctx, slog.LevelError, "request failed", slog.String("user", s.user), slog.Any("error", err))
+			problem = &jmap.RequestError{Status: 500, Detail: "internal error"}
+		}
+		return s.refuse(ctx, m.ID, problem)
+	}
+	head := []byte(`{"@type":"Response",`)
+	if m.ID != nil {
+		id, err := jmap.Marshal(m.ID)
+		if err != nil {
+			return err
+		}
+		head = append(append(append(head, `"requestId":`...), id...), ',')
+	}
+	body, err := resp.AppendJSON(nil)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, append(head, body[1:]...))
+}
+
+func (s *socket) switchPush(ctx context.Context, m *message) error {
+	select {
+	case s.enable <- m:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// refuse tells a RequestError (RFC 8887 §4.3.4).
+func (s *socket) refuse(ctx context.Context, id *string, e *jmap.RequestError) error {
+	if e.Type == "" {
+		e.Type = "about:blank"
+	}
+	b, err := jmap.Marshal(struct {
+		AtType    string  `json:"@type"`
+		RequestID *string `json:"requestId"`
+		Type      string  `json:"type"`
+		Status    int     `json:"status"`
+		Detail    string  `json:"detail,omitzero"`
+		Limit     string  `json:"limit,omitzero"`
+	}{"RequestError", id, e.Type, e.Status, e.Detail, e.Limit})
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, b)
+}
+
+// write writes one message, or gives the client up: ten seconds, and one more for every 16 KiB.
+func (s *socket) write(ctx context.Context, b []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, writeTimeout+time.Duration(len(b)/(16<<10))*time.Second)
+	defer cancel()
+	return s.conn.Write(ctx, websocket.MessageText, b)
+}
+
+// push pushes changes while they are asked for, and pings. It returns when ctx ends or the client is gone.
+func (s *socket) push(ctx context.Context) error {
+	changed := make(chan struct{}, 1)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ping := time.NewTicker(pingEvery)
+	defer ping.Stop()
+	var st *stream // nil: nothing is pushed
+	stop := func() {}
+	defer func() { stop() }()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ping.C:
+			if s.ping(ctx) != nil {
+				return nil
+			}
+			continue
+		case m := <-s.enable:
+			stop()
+			wg.Wait()
+			select {
+			case <-changed: // of before
+			default:
+			}
+			if st = nil; m == nil {
+				continue
+			}
+			watching, end := context.WithCancel(ctx)
+			stop = end
+			var err error
+			if st, err = s.watch(watching, &wg, m, changed); err != nil {
+				return err
+			}
+		case <-changed:
+		}
+		if st == nil {
+			continue
+		}
+		now, err := st.read(ctx)
+		if err != nil {
+			return err
+		}
+		if st.last == nil {
+			st.last = now
+		}
+		change := st.change(now)
+		if len(change.Changed) == 0 {
+			continue
+		}
+		b, err := jmap.Marshal(pushed{change, now.id()})
+		if err != nil {
+			return err
+		}
+		if s.write(ctx, b) != nil {
+			return nil
+		}
+	}
+}
+
+// watch subscribes to the user's accounts.
+func (s *socket) watch(ctx context.Context, wg *sync.WaitGroup, m *message, changed chan<- struct{}) (*stream, error) {
+	watchers, err := s.ws.Watchers(ctx, s.user)
+	if err != nil {
+		return nil, err
+	}
+	st := &stream{watchers: watchers, last: parseID(m.PushState)}
+	if m.DataTypes != nil {
+		st.types = make(map[string]bool)
+		for _, t := range m.DataTypes {
+			st.types[t] = true
+		}
+	}
+	for _, w := range watchers {
+		ready := w.Watch(ctx)
+		wg.Go(func() { forward(ctx, ready, changed) })
+	}
+	return st, nil
+}
+
+func (s *socket) ping(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, pongWithin)
+	defer cancel()
+	return s.conn.Ping(ctx)
+}
+
+func (ws *WebSocket) logger() *slog.Logger {
+	if ws.Logger == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return ws.Logger
+}
