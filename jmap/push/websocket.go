@@ -50,6 +50,12 @@ type message struct {
 	PushState string                `json:"pushState"`
 }
 
+// A demand asks for pushes from now on, or for none.
+type demand struct {
+	*message               // nil: none
+	done     chan struct{} // closed once changes are watched: whatever happens from then on is pushed
+}
+
 // A pushed is a StateChange over a WebSocket (RFC 8887 §4.3.5.1).
 type pushed struct {
 	jmap.StateChange
@@ -62,7 +68,7 @@ type socket struct {
 	conn *websocket.Conn
 	user string
 
-	enable chan *message // what to push from now on; with nil DataTypes all; nil: nothing
+	enable chan demand
 }
 
 // Serve serves one connection of an authenticated user until the client goes. It is the field WebSocket of a
@@ -89,13 +95,17 @@ func (ws *WebSocket) Serve(w http.ResponseWriter, r *http.Request, user string) 
 	}
 	conn.SetReadLimit(limit)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // a hijacked request's context ends at once
-	s := &socket{ws: ws, conn: conn, user: user, enable: make(chan *message)}
+	s := &socket{ws: ws, conn: conn, user: user, enable: make(chan demand)}
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.push(ctx); err != nil && ctx.Err() == nil {
 			ws.logger().LogAttrs(ctx, slog.LevelError, "web socket failed", slog.String("user", user), slog.Any("error", err))
 			_ = conn.Close(websocket.StatusInternalError, "cannot push now")
 		}
+		cancel()
+	})
+	wg.Go(func() {
+		s.ping(ctx)
 		cancel()
 	})
 	wg.Go(func() {
@@ -172,8 +182,14 @@ func (s *socket) serve(ctx context.Context, b []byte) error {
 }
 
 func (s *socket) switchPush(ctx context.Context, m *message) error {
+	d := demand{m, make(chan struct{})}
 	select {
-	case s.enable <- m:
+	case s.enable <- d:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select { // the next request sees nothing that would not be pushed
+	case <-d.done:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
@@ -206,15 +222,13 @@ func (s *socket) write(ctx context.Context, b []byte) error {
 	return s.conn.Write(ctx, websocket.MessageText, b)
 }
 
-// push pushes changes while they are asked for, and pings. It returns when ctx ends or the client is gone.
+// push pushes changes while they are asked for. It returns when ctx ends or the client is gone.
 func (s *socket) push(ctx context.Context) error {
 	changed := make(chan struct{}, 1)
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ping := time.NewTicker(pingEvery)
-	defer ping.Stop()
 	var st *stream // nil: nothing is pushed
 	stop := func() {}
 	defer func() { stop() }()
@@ -222,27 +236,19 @@ func (s *socket) push(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-ping.C:
-			if s.ping(ctx) != nil {
-				return nil
-			}
-			continue
-		case m := <-s.enable:
+		case d := <-s.enable:
 			stop()
 			wg.Wait()
-			select {
-			case <-changed: // of before
-			default:
+			st = nil
+			if d.message != nil {
+				watching, end := context.WithCancel(ctx)
+				stop = end
+				var err error
+				if st, err = s.watch(watching, &wg, d.message, changed); err != nil {
+					return err
+				}
 			}
-			if st = nil; m == nil {
-				continue
-			}
-			watching, end := context.WithCancel(ctx)
-			stop = end
-			var err error
-			if st, err = s.watch(watching, &wg, m, changed); err != nil {
-				return err
-			}
+			close(d.done)
 		case <-changed:
 		}
 		if st == nil {
@@ -251,9 +257,6 @@ func (s *socket) push(ctx context.Context) error {
 		now, err := st.read(ctx)
 		if err != nil {
 			return err
-		}
-		if st.last == nil {
-			st.last = now
 		}
 		change := st.change(now)
 		if len(change.Changed) == 0 {
@@ -286,13 +289,29 @@ func (s *socket) watch(ctx context.Context, wg *sync.WaitGroup, m *message, chan
 		ready := w.Watch(ctx)
 		wg.Go(func() { forward(ctx, ready, changed) })
 	}
-	return st, nil
+	if st.last == nil {
+		st.last, err = st.read(ctx)
+	}
+	return st, err
 }
 
-func (s *socket) ping(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, pongWithin)
-	defer cancel()
-	return s.conn.Ping(ctx)
+// ping pings until ctx ends or the client does not answer.
+func (s *socket) ping(ctx context.Context) {
+	tick := time.NewTicker(pingEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		within, cancel := context.WithTimeout(ctx, pongWithin)
+		err := s.conn.Ping(within)
+		cancel()
+		if err != nil {
+			return
+		}
+	}
 }
 
 func (ws *WebSocket) logger() *slog.Logger {
