@@ -68,6 +68,8 @@ const (
 	UnsupportedSort        MethodErrorType = "unsupportedSort"
 	UnsupportedFilter      MethodErrorType = "unsupportedFilter"
 	TooManyChanges         MethodErrorType = "tooManyChanges"
+
+	UnknownDataType MethodErrorType = "unknownDataType" // RFC 9404 §4.3
 )
 
 func (e *MethodError) Error() string {

@@ -5,12 +5,13 @@ import (
 	"strings"
 )
 
-// Capabilities of RFC 8620, RFC 8621 and RFC 8887.
+// Capabilities of RFC 8620, RFC 8621, RFC 8887 and RFC 9404.
 const (
 	CapabilityCore       = "urn:ietf:params:jmap:core"
 	CapabilityMail       = "urn:ietf:params:jmap:mail"
 	CapabilitySubmission = "urn:ietf:params:jmap:submission"
 	CapabilityWebSocket  = "urn:ietf:params:jmap:websocket"
+	CapabilityBlob       = "urn:ietf:params:jmap:blob"
 )
 
 // WellKnown is the path of the Session (RFC 8620 §2.2).

@@ -17,6 +17,8 @@ type Call struct {
 	User string
 	// Name is the method's, ID the call's.
 	Name, ID string
+	// Using are the capabilities that the request uses.
+	Using []string
 	// Limits are those of the server.
 	Limits jmap.Limits
 
@@ -71,7 +73,7 @@ func (s *Server) run(ctx context.Context, user string, r *jmap.Request) ([]jmap.
 	}
 	var res jmap.Resolver
 	for _, in := range r.MethodCalls {
-		c := &Call{User: user, Name: in.Name, ID: in.ID, Limits: s.limits(), req: shared}
+		c := &Call{User: user, Name: in.Name, ID: in.ID, Using: r.Using, Limits: s.limits(), req: shared}
 		args, err := s.call(ctx, c, r.Using, &res, in.Args)
 		if err != nil {
 			me := s.methodError(ctx, c, err)

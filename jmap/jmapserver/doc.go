@@ -19,6 +19,4 @@
 // Server.EventSource and Server.WebSocket serve pushed changes (see package push); without the former the address in
 // the Session, which RFC 8620 §2 demands, answers 501. A browser cannot send Authorization to either: its page gets a
 // ticket first, which is good for one connection within a minute (CapabilityTicket).
-//
-// The methods of RFC 9404 are not here.
 package jmapserver

@@ -3,7 +3,7 @@
 //	jmapserver.Server ─ Mux ─ Mailbox/get changes query queryChanges set
 //	                          Thread/get changes
 //	                          Email/get changes query queryChanges set copy import parse
-//	                          SearchSnippet/get  Blob/copy
+//	                          SearchSnippet/get  Blob/copy upload get lookup (RFC 9404)
 //	                          Identity/get changes set
 //	                          EmailSubmission/get changes query queryChanges set
 //	                             │

@@ -70,6 +70,9 @@ func (s *Service) Register(m *jmapserver.Mux) {
 	jmapserver.Register(m, c, "SearchSnippet/get", s.snippets)
 	jmapserver.Register(m, jmap.CapabilityCore, "Blob/copy", s.blobCopy)
 	jmapserver.Register(m, c, "Email/import", s.emailImport)
+	jmapserver.Register(m, jmap.CapabilityBlob, "Blob/upload", s.blobUpload)
+	jmapserver.Register(m, jmap.CapabilityBlob, "Blob/get", s.blobGet)
+	jmapserver.Register(m, jmap.CapabilityBlob, "Blob/lookup", s.blobLookup)
 	s.registerSubmission(m)
 }
 
@@ -147,6 +150,9 @@ func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Accou
 		}
 		out[i] = jmapserver.Account{ID: a.ID, SessionAccount: jmap.SessionAccount{Name: a.Name, IsPersonal: !a.Shared, IsReadOnly: a.ReadOnly,
 			AccountCapabilities: map[string]jmap.Raw{jmap.CapabilityCore: jmap.Raw("{}"), jmap.CapabilityMail: can}}}
+		if out[i].AccountCapabilities[jmap.CapabilityBlob], err = jmap.Marshal(blobCapabilities()); err != nil {
+			return nil, err
+		}
 		if a.Submitter != nil && !a.ReadOnly {
 			out[i].AccountCapabilities[jmap.CapabilitySubmission] = jmap.Raw(`{"maxDelayedSend":0,"submissionExtensions":{}}`)
 		}
