@@ -62,3 +62,30 @@ func BenchmarkVerify(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkMany is the price of signatures beyond the limit: they are named in the results and not looked at.
+func BenchmarkMany(b *testing.B) {
+	k := keys(b, dkim.RSASHA256)
+	v := dkim.Verifier{Resolver: zone{"s._domainkey.example.com": k.record}}
+	msg := message + strings.Repeat("The quick brown fox jumps over the lazy dog, and then it does so once more.\r\n", 53)
+	one := sign(b, msg, dkim.Signer{Domain: "example.com", Selector: "s", Key: k.key})
+	field := strings.TrimSuffix(one, msg)
+	for _, n := range []int{8, 301} {
+		signed := strings.Repeat(field, n) + msg
+		b.Run(fmt.Sprintf("%d signatures", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				passed := 0
+				res := verify(b, v, signed)
+				for _, r := range res {
+					if r.Value == dkim.Pass {
+						passed++
+					}
+				}
+				if len(res) != n || passed != 8 {
+					b.Fatalf("%d of %d pass", passed, len(res))
+				}
+			}
+		})
+	}
+}
