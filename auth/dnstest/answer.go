@@ -1,6 +1,7 @@
 package dnstest
 
 import (
+	"github.com/mailbricks/mailbricks/internal/dnsquery"
 	"github.com/miekg/dns"
 )
 
@@ -28,9 +29,9 @@ func (z *Zone) Fail(name string, f Failure) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	if f == NoFailure {
-		delete(z.failures, canonical(name))
+		delete(z.failures, dnsquery.Canonical(name))
 	} else {
-		z.failures[canonical(name)] = f
+		z.failures[dnsquery.Canonical(name)] = f
 	}
 }
 

@@ -1,166 +1,88 @@
 package dnstest
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
-	"errors"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
 
+	"github.com/mailbricks/mailbricks/internal/dnsquery"
 	"github.com/miekg/dns"
 )
 
-// absence says why nothing was found. Who needs to know finds interface{ NXDomain() bool } with errors.As, as in the
-// errors of auth/resolver.
-type absence string
-
-const (
-	nxdomain absence = "no such name (NXDOMAIN)"
-	nodata   absence = "no record of this type (NODATA)"
-)
-
-func (a absence) Error() string  { return string(a) }
-func (a absence) NXDomain() bool { return a == nxdomain }
-
-func notFound(name string, why absence) *net.DNSError {
-	return &net.DNSError{Err: why.Error(), Name: name, IsNotFound: true, UnwrapErr: why}
-}
-
-// lookup asks for records of one type and maps those that convert takes. Its errors are *net.DNSError, IsNotFound for
-// NXDOMAIN and NODATA alike, IsTemporary for the rest. secure also holds for a proven absence.
-func lookup[R dns.RR, T any](ctx context.Context, z *Zone, name string, qtype uint16, convert func(R) T) (out []T, secure bool, err error) {
+// ask is the [dnsquery.Ask] of the zone. Its errors are *net.DNSError, IsNotFound for NXDOMAIN, IsTemporary for what is
+// no absence. secure also holds for a proven absence.
+func (z *Zone) ask(ctx context.Context, name string, qtype uint16) (rrs []dns.RR, secure bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, false, &net.DNSError{Err: "the caller gave up", Name: name, IsTimeout: true, IsTemporary: true, UnwrapErr: err}
 	}
-	if _, ok := dns.IsDomainName(canonical(name)); !ok {
+	qname := dnsquery.Canonical(name)
+	if _, ok := dns.IsDomainName(qname); !ok {
 		return nil, false, &net.DNSError{Err: "not a domain name", Name: name, IsNotFound: true}
 	}
-	r := z.resolve(canonical(name), qtype)
+	r := z.resolve(qname, qtype)
 	switch {
 	case r.failure == Timeout:
 		return nil, false, &net.DNSError{Err: "no answer", Name: name, IsTimeout: true, IsTemporary: true}
 	case r.rcode == dns.RcodeNameError:
-		return nil, r.secure, notFound(name, nxdomain)
+		return nil, r.secure, dnsquery.NotFound(name, dnsquery.NXDomain)
 	case r.rcode != dns.RcodeSuccess:
 		return nil, false, &net.DNSError{Err: "server says " + dns.RcodeToString[r.rcode], Name: name, IsTemporary: true}
 	}
-	for _, rr := range r.answer {
-		if rr, ok := rr.(R); ok {
-			out = append(out, convert(rr))
-		}
-	}
-	if len(out) == 0 {
-		return nil, r.secure, notFound(name, nodata)
-	}
-	return out, r.secure, nil
+	return r.answer, r.secure, nil
 }
 
 // LookupTXT returns the TXT records of name, the strings of each joined.
 func (z *Zone) LookupTXT(ctx context.Context, name string) ([]string, error) {
-	txt, _, err := z.LookupTXTSecure(ctx, name)
+	txt, _, err := dnsquery.Ask(z.ask).TXT(ctx, name)
 	return txt, err
 }
 
 // LookupTXTSecure is [Zone.LookupTXT] with the DNSSEC state.
 func (z *Zone) LookupTXTSecure(ctx context.Context, name string) (txt []string, secure bool, err error) {
-	return lookup(ctx, z, name, dns.TypeTXT, func(rr *dns.TXT) string {
-		var b strings.Builder
-		for _, s := range rr.Txt {
-			b.WriteString(unescapeText(s))
-		}
-		return b.String()
-	})
+	return dnsquery.Ask(z.ask).TXT(ctx, name)
 }
 
 // LookupMX returns the MX records of name by preference; host names end with a dot, the null MX is ".".
 func (z *Zone) LookupMX(ctx context.Context, name string) ([]*net.MX, error) {
-	mx, _, err := z.LookupMXSecure(ctx, name)
+	mx, _, err := dnsquery.Ask(z.ask).MX(ctx, name)
 	return mx, err
 }
 
 // LookupMXSecure is [Zone.LookupMX] with the DNSSEC state.
 func (z *Zone) LookupMXSecure(ctx context.Context, name string) (mx []*net.MX, secure bool, err error) {
-	mx, secure, err = lookup(ctx, z, name, dns.TypeMX, func(rr *dns.MX) *net.MX {
-		return &net.MX{Host: rr.Mx, Pref: rr.Preference}
-	})
-	slices.SortStableFunc(mx, func(a, b *net.MX) int { return cmp.Compare(a.Pref, b.Pref) })
-	return mx, secure, err
+	return dnsquery.Ask(z.ask).MX(ctx, name)
 }
 
 // LookupNetIP returns the addresses of host; network is "ip", "ip4" or "ip6".
 func (z *Zone) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
-	addrs, _, err := z.LookupNetIPSecure(ctx, network, host)
+	addrs, _, err := dnsquery.Ask(z.ask).NetIP(ctx, network, host)
 	return addrs, err
 }
 
 // LookupNetIPSecure is [Zone.LookupNetIP] with the DNSSEC state.
 func (z *Zone) LookupNetIPSecure(ctx context.Context, network, host string) (addrs []netip.Addr, secure bool, err error) {
-	if network != "ip" && network != "ip4" && network != "ip6" {
-		return nil, false, &net.DNSError{Err: "unknown network " + network, Name: host}
-	}
-	v4, secure4, err4 := []netip.Addr(nil), true, error(nil)
-	if network != "ip6" {
-		v4, secure4, err4 = lookup(ctx, z, host, dns.TypeA, func(rr *dns.A) netip.Addr {
-			a, _ := netip.AddrFromSlice(rr.A.To4())
-			return a
-		})
-	}
-	if network == "ip4" {
-		return v4, secure4, err4
-	}
-	v6, secure6, err6 := lookup(ctx, z, host, dns.TypeAAAA, func(rr *dns.AAAA) netip.Addr {
-		a, _ := netip.AddrFromSlice(rr.AAAA.To16())
-		return a
-	})
-	if addrs = append(v4, v6...); len(addrs) > 0 {
-		return addrs, secure4 && secure6, nil
-	}
-	if dnsErr, ok := errors.AsType[*net.DNSError](err4); ok && !dnsErr.IsNotFound {
-		return nil, false, err4 // not known to be absent
-	}
-	return nil, secure4 && secure6, err6
+	return dnsquery.Ask(z.ask).NetIP(ctx, network, host)
 }
 
 // LookupIPAddr returns the addresses of host.
 func (z *Zone) LookupIPAddr(ctx context.Context, host string) ([]net.IPAddr, error) {
-	addrs, err := z.LookupNetIP(ctx, "ip", host)
-	out := make([]net.IPAddr, len(addrs))
-	for i, a := range addrs {
-		out[i] = net.IPAddr{IP: a.AsSlice()}
-	}
-	return out, err
+	return dnsquery.Ask(z.ask).IPAddr(ctx, host)
 }
 
 // LookupHost returns the addresses of host as text.
 func (z *Zone) LookupHost(ctx context.Context, host string) ([]string, error) {
-	addrs, err := z.LookupNetIP(ctx, "ip", host)
-	out := make([]string, len(addrs))
-	for i, a := range addrs {
-		out[i] = a.String()
-	}
-	return out, err
+	return dnsquery.Ask(z.ask).Host(ctx, host)
 }
 
 // LookupAddr returns the names that the reverse records of an address give, each with a final dot.
 func (z *Zone) LookupAddr(ctx context.Context, addr string) ([]string, error) {
-	names, _, err := z.LookupAddrSecure(ctx, addr)
+	names, _, err := dnsquery.Ask(z.ask).Addr(ctx, addr)
 	return names, err
 }
 
 // LookupAddrSecure is [Zone.LookupAddr] with the DNSSEC state.
 func (z *Zone) LookupAddrSecure(ctx context.Context, addr string) (names []string, secure bool, err error) {
-	ip, err := netip.ParseAddr(addr)
-	if err != nil {
-		return nil, false, &net.DNSError{Err: "not an address", Name: addr, UnwrapErr: err}
-	}
-	name, err := dns.ReverseAddr(ip.Unmap().WithZone("").String())
-	if err != nil {
-		return nil, false, &net.DNSError{Err: "not an address", Name: addr, UnwrapErr: err}
-	}
-	return lookup(ctx, z, name, dns.TypePTR, func(rr *dns.PTR) string { return rr.Ptr })
+	return dnsquery.Ask(z.ask).Addr(ctx, addr)
 }
 
 // LookupCNAME returns the name at the end of the aliases of host, with a final dot, provided that it has an address.
@@ -173,45 +95,33 @@ func (z *Zone) LookupCNAME(ctx context.Context, host string) (string, error) {
 func (z *Zone) LookupCNAMESecure(ctx context.Context, host string) (name string, secure bool, err error) {
 	for _, qtype := range []uint16{dns.TypeA, dns.TypeAAAA} {
 		var chain []dns.RR
-		chain, secure, err = lookup(ctx, z, host, qtype, func(rr dns.RR) dns.RR { return rr })
-		if len(chain) == 0 {
+		chain, secure, err = z.ask(ctx, host, qtype)
+		if err != nil {
 			continue
 		}
-		if last := chain[len(chain)-1].Header(); last.Rrtype == qtype {
-			return last.Name, secure, nil
+		if len(chain) > 0 {
+			if last := chain[len(chain)-1].Header(); last.Rrtype == qtype {
+				return last.Name, secure, nil
+			}
 		}
-		err = notFound(host, nodata)
+		err = dnsquery.NotFound(host, dnsquery.NoData)
 	}
 	return "", secure, err
 }
 
 // LookupNS returns the name servers of name.
 func (z *Zone) LookupNS(ctx context.Context, name string) ([]*net.NS, error) {
-	ns, _, err := lookup(ctx, z, name, dns.TypeNS, func(rr *dns.NS) *net.NS { return &net.NS{Host: rr.Ns} })
-	return ns, err
+	return dnsquery.Ask(z.ask).NS(ctx, name)
 }
 
 // LookupSRV returns the SRV records of _service._proto.name by priority and weight, without the random choice that
 // net.Resolver makes, and the name asked.
 func (z *Zone) LookupSRV(ctx context.Context, service, proto, name string) (string, []*net.SRV, error) {
-	target := name
-	if service != "" || proto != "" {
-		target = "_" + service + "._" + proto + "." + name
-	}
-	srv, _, err := lookup(ctx, z, target, dns.TypeSRV, func(rr *dns.SRV) *net.SRV {
-		return &net.SRV{Target: rr.Target, Port: rr.Port, Priority: rr.Priority, Weight: rr.Weight}
-	})
-	slices.SortStableFunc(srv, func(a, b *net.SRV) int {
-		return cmp.Or(cmp.Compare(a.Priority, b.Priority), cmp.Compare(b.Weight, a.Weight))
-	})
-	return dns.Fqdn(target), srv, err
+	return dnsquery.Ask(z.ask).SRV(ctx, service, proto, name)
 }
 
 // LookupTLSASecure returns the TLSA records of name as RDATA (RFC 6698 §2.1: usage, selector, matching type, then the
 // association data), with the DNSSEC state.
 func (z *Zone) LookupTLSASecure(ctx context.Context, name string) (rdata [][]byte, secure bool, err error) {
-	return lookup(ctx, z, name, dns.TypeTLSA, func(rr *dns.TLSA) []byte {
-		data, _ := hex.DecodeString(rr.Certificate) // the zone parser let only hexadecimal through
-		return append([]byte{rr.Usage, rr.Selector, rr.MatchingType}, data...)
-	})
+	return dnsquery.Ask(z.ask).TLSA(ctx, name)
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/mailbricks/mailbricks/internal/dnsquery"
 	"github.com/miekg/dns"
 )
 
@@ -106,7 +107,7 @@ func (z *Zone) AddTXT(name, text string) {
 
 // AddMX adds one MX record; host "." is the null MX of RFC 7505.
 func (z *Zone) AddMX(name string, preference uint16, host string) {
-	z.add(&dns.MX{Hdr: z.header(name, dns.TypeMX), Preference: preference, Mx: canonical(host)})
+	z.add(&dns.MX{Hdr: z.header(name, dns.TypeMX), Preference: preference, Mx: dnsquery.Canonical(host)})
 }
 
 // AddAddr adds an A or AAAA record for each address.
@@ -122,7 +123,7 @@ func (z *Zone) AddAddr(name string, addrs ...netip.Addr) {
 
 // AddCNAME makes name an alias of target.
 func (z *Zone) AddCNAME(name, target string) {
-	z.add(&dns.CNAME{Hdr: z.header(name, dns.TypeCNAME), Target: canonical(target)})
+	z.add(&dns.CNAME{Hdr: z.header(name, dns.TypeCNAME), Target: dnsquery.Canonical(target)})
 }
 
 // AddPTR adds the reverse record of an address.
@@ -131,7 +132,7 @@ func (z *Zone) AddPTR(addr netip.Addr, host string) {
 	if err != nil {
 		return // the zero Addr has no reverse name
 	}
-	z.add(&dns.PTR{Hdr: z.header(name, dns.TypePTR), Ptr: canonical(host)})
+	z.add(&dns.PTR{Hdr: z.header(name, dns.TypePTR), Ptr: dnsquery.Canonical(host)})
 }
 
 // AddTLSA adds a TLSA record of RFC 6698 §2.1; data is the certificate association data.
@@ -143,7 +144,7 @@ func (z *Zone) AddTLSA(name string, usage, selector, matching uint8, data []byte
 // Remove takes away the records of name of the given types ("TXT", "MX"), or all of them when no type is given, and
 // with the last record its failure.
 func (z *Zone) Remove(name string, types ...string) {
-	key := canonical(name)
+	key := dnsquery.Canonical(name)
 	z.mu.Lock()
 	defer z.mu.Unlock()
 	had := len(z.records[key])
@@ -172,7 +173,7 @@ func (z *Zone) Unsign(domain string) { z.sign(domain, false) }
 func (z *Zone) sign(domain string, signed bool) {
 	z.mu.Lock()
 	defer z.mu.Unlock()
-	z.signed[canonical(domain)] = signed
+	z.signed[dnsquery.Canonical(domain)] = signed
 }
 
 // Observe sets a function that is called, before the answer, with the lower-case name (final dot) and type of every
@@ -184,7 +185,7 @@ func (z *Zone) Observe(f func(name, qtype string)) {
 }
 
 func (z *Zone) header(name string, rrtype uint16) dns.RR_Header {
-	return dns.RR_Header{Name: canonical(name), Rrtype: rrtype, Class: dns.ClassINET, Ttl: DefaultTTL}
+	return dns.RR_Header{Name: dnsquery.Canonical(name), Rrtype: rrtype, Class: dns.ClassINET, Ttl: DefaultTTL}
 }
 
 func (z *Zone) add(rr dns.RR) {

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/mailbricks/mailbricks/internal/dnsquery"
 	"github.com/miekg/dns"
 )
 
@@ -68,32 +69,21 @@ func or[T ~int | ~int64](v, otherwise T) T {
 	return v
 }
 
-// absence says why nothing was found.
-type absence string
-
-const (
-	nxdomain absence = "no such name (NXDOMAIN)"
-	nodata   absence = "no record of this type (NODATA)"
-)
-
-func (a absence) Error() string  { return string(a) }
-func (a absence) NXDomain() bool { return a == nxdomain }
-
 // answer is what is known about one question.
 type answer struct {
 	owner  string // the name at the end of the aliases, escaped, with a final dot
 	rrs    []dns.RR
-	absent absence // "" when there are records
+	absent dnsquery.Absence // "" when there are records
 	secure bool
 	ttl    time.Duration
 }
 
-// ask answers a question from the cache or the server. A secure answer may come with an error that IsNotFound.
-func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) (answer, error) {
+// answer answers a question from the cache or the server. A secure answer may come with an error that IsNotFound.
+func (r *Resolver) answer(ctx context.Context, name string, qtype uint16) (answer, error) {
 	if err := ctx.Err(); err != nil {
 		return answer{}, temporary(name, err)
 	}
-	qname := canonical(name)
+	qname := dnsquery.Canonical(name)
 	if _, ok := dns.IsDomainName(qname); !ok {
 		return answer{}, &net.DNSError{Err: "not a domain name", Name: name, IsNotFound: true}
 	}
@@ -109,7 +99,7 @@ func (r *Resolver) ask(ctx context.Context, name string, qtype uint16) (answer, 
 		r.cache.put(key, a)
 	}
 	if a.absent != "" {
-		return a, &net.DNSError{Err: a.absent.Error(), Name: name, IsNotFound: true, UnwrapErr: a.absent}
+		return a, dnsquery.NotFound(name, a.absent)
 	}
 	return a, nil
 }
@@ -156,11 +146,11 @@ func (r *Resolver) fetch(ctx context.Context, name string, qtype uint16) (answer
 		case len(a.rrs) > 0:
 			return a, nil
 		case m.Rcode == dns.RcodeNameError:
-			a.absent = nxdomain
+			a.absent = dnsquery.NXDomain
 		case len(seen) > before && !m.RecursionAvailable:
 			continue // the server knows the alias only
 		default:
-			a.absent = nodata
+			a.absent = dnsquery.NoData
 		}
 		a.ttl = min(a.ttl, r.negativeTTL(m))
 		return a, nil

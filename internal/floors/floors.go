@@ -35,6 +35,7 @@ var table = map[string]int{
 	"internal/disk/disktest": 0,
 	"internal/floors":        0,
 	"internal/linelog":       0,
+	"internal/dnsquery":      0,
 	"internal/serve":         0,
 	"internal/suites":        0,
 
@@ -103,7 +104,7 @@ var table = map[string]int{
 var thirdParty = map[string][]string{
 	"github.com/emersion/go-message":     {"smtp/dsn", "jmap/mail", "jmap/mailserver", "smtp/httpmail", "dmarc", "capability/e2ee"},
 	"github.com/emersion/go-sasl":        {"auth/sasl", "smtp/smtpclient", "smtp/smtpserver", "imap/imapclient", "imap/imapserver", "imap/pop3"},
-	"github.com/miekg/dns":               {"auth/resolver", "auth/dnstest"},
+	"github.com/miekg/dns":               {"internal/dnsquery", "auth/resolver", "auth/dnstest"},
 	"golang.org/x/net/idna":              {"*"},
 	"golang.org/x/net/publicsuffix":      {"dmarc", "dkim"},
 	"golang.org/x/net/http2":             {"jmap/jmapserver", "smtp/httpmail"},

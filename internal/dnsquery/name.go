@@ -1,4 +1,4 @@
-package resolver
+package dnsquery
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"github.com/miekg/dns"
 )
 
-// canonical turns a name as callers write it (raw octets, dots between labels, final dot or not) into the escaped,
+// Canonical turns a name as callers write it (raw octets, dots between labels, final dot or not) into the escaped,
 // lower-case, fully qualified form of questions.
-func canonical(name string) string {
+func Canonical(name string) string {
 	plain := true
 	for i := range len(name) {
 		c := name[i]
@@ -36,8 +36,8 @@ func canonical(name string) string {
 	return dns.CanonicalName(b.String())
 }
 
-// unescapeText undoes the presentation form: \DDD and \X.
-func unescapeText(s string) string {
+// unescape undoes the presentation form of a character string: \DDD and \X.
+func unescape(s string) string {
 	if strings.IndexByte(s, '\\') < 0 {
 		return s
 	}
