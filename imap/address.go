@@ -39,6 +39,7 @@ type addressParser struct {
 	i       int
 	comment []byte // the last one passed over
 	buf     []byte
+	apart   bool // words saw two words with white space but no dot between them
 	group   bool
 	out     []Address
 }
@@ -63,6 +64,8 @@ func (p *addressParser) address() {
 		p.group = true
 		p.out = append(p.out, Address{Mailbox: phrase})
 		return
+	case p.at('@') && p.apart: // a name that lacks its address: no address is made up from it
+		p.add(phrase, "", "")
 	case p.at('@'):
 		end := p.i
 		p.i = start
@@ -136,6 +139,7 @@ func (p *addressParser) add(name, local, host string) {
 // words reads atoms, dots and quoted strings up to a special, joined by sep where white space is between them.
 func (p *addressParser) words(sep string) string {
 	b := p.buf[:0]
+	p.apart = false
 	for {
 		before := p.i
 		p.skip()
@@ -143,6 +147,7 @@ func (p *addressParser) words(sep string) string {
 			break
 		}
 		if len(b) > 0 && p.i > before {
+			p.apart = p.apart || b[len(b)-1] != '.' && !p.at('.')
 			b = append(b, sep...)
 		}
 		if p.at('"') {

@@ -2,6 +2,8 @@ package imap
 
 import (
 	"bytes"
+	"cmp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -10,7 +12,7 @@ import (
 
 // ParseBodyStructure reads the BODYSTRUCTURE of a part, usually the Root of a message. Every message has one: a
 // multipart without parts has got one from message.Parse, and a part without a usable Content-Type is text/plain.
-// Size and Lines count the octets as they are in the message.
+// Size and Lines count the octets as they are in the message. Parameters in pieces (RFC 2231 §3) are joined.
 func ParseBodyStructure(p *message.Part) *BodyStructure {
 	b := &BodyStructure{}
 	b.parse(p)
@@ -21,7 +23,7 @@ func (b *BodyStructure) parse(p *message.Part) {
 	typ := p.ContentType()
 	b.Type, b.Subtype = noNUL(strings.ToUpper(typ.Type)), noNUL(strings.ToUpper(typ.Subtype))
 	b.Params = bodyParams(typ.Params)
-	if _, ok := typ.Params.Lookup("charset"); !ok && b.Type == "TEXT" {
+	if !slices.ContainsFunc(b.Params, func(p BodyParam) bool { return p.Name == "charset" }) && b.Type == "TEXT" {
 		b.Params = append(b.Params, BodyParam{"charset", "us-ascii"}) // RFC 2046 §4.1.2
 	}
 	b.Encoding = "7BIT"
@@ -53,7 +55,7 @@ func (b *BodyStructure) parse(p *message.Part) {
 	}
 }
 
-// field takes over a field whose name is Content- and name. The first of each counts.
+// field takes over a field whose name is Content- and name. The first of each counts, of Content-Disposition the last.
 func (b *BodyStructure) field(name, value []byte) {
 	set := func(s *string, text string) {
 		if *s == "" {
@@ -74,8 +76,7 @@ func (b *BodyStructure) field(name, value []byte) {
 	case foldEqual(name, "location"):
 		set(&b.Location, fieldText(value))
 	case foldEqual(name, "disposition"):
-		if b.Disposition == "" {
-			d := message.ParseDisposition(value)
+		if d := message.ParseDisposition(value); d.Type != "" {
 			b.Disposition, b.DispParams = noNUL(d.Type), bodyParams(d.Params)
 		}
 	case foldEqual(name, "language"):
@@ -87,15 +88,72 @@ func (b *BodyStructure) field(name, value []byte) {
 	}
 }
 
+// bodyParams takes over parameters, pieces of one (RFC 2231 §3) joined in the place of the first.
 func bodyParams(ps message.Params) []BodyParam {
 	if len(ps) == 0 {
 		return nil
 	}
-	out := make([]BodyParam, len(ps))
-	for i, p := range ps {
-		out[i] = BodyParam{noNUL(p.Name), noNUL(p.Value)}
+	out := make([]BodyParam, 0, len(ps))
+	var pieces map[string][]paramPiece
+	for _, p := range ps {
+		name, piece, ok := cutPiece(p)
+		if !ok {
+			out = append(out, BodyParam{noNUL(p.Name), noNUL(p.Value)})
+			continue
+		}
+		if pieces == nil {
+			pieces = make(map[string][]paramPiece)
+		}
+		if pieces[name] == nil {
+			piece.at = len(out)
+			out = append(out, BodyParam{})
+		}
+		pieces[name] = append(pieces[name], piece)
+	}
+	for name, list := range pieces {
+		out[list[0].at] = joinPieces(name, list)
 	}
 	return out
+}
+
+type paramPiece struct {
+	number  int
+	encoded bool
+	value   string
+	at      int // of the first one, in the list
+}
+
+// cutPiece reads a name like title*1 or title*1*.
+func cutPiece(p message.Param) (name string, piece paramPiece, ok bool) {
+	name, rest, ok := strings.Cut(p.Name, "*")
+	if !ok || rest == "" {
+		return "", paramPiece{}, false
+	}
+	rest, encoded := strings.CutSuffix(rest, "*")
+	n, err := strconv.ParseUint(rest, 10, 31)
+	return name, paramPiece{number: int(n), encoded: encoded, value: p.Value}, err == nil
+}
+
+// joinPieces joins the pieces that follow on each other.
+func joinPieces(name string, pieces []paramPiece) BodyParam {
+	slices.SortStableFunc(pieces, func(a, b paramPiece) int { return cmp.Compare(a.number, b.number) })
+	end := 1
+	for end < len(pieces) && pieces[end].number == pieces[end-1].number+1 {
+		end++
+	}
+	pieces = pieces[:end]
+	encoded := slices.ContainsFunc(pieces, func(p paramPiece) bool { return p.encoded })
+	var value strings.Builder
+	for _, p := range pieces {
+		if encoded && !p.encoded {
+			p.value = strings.ReplaceAll(p.value, "%", "%25")
+		}
+		value.WriteString(p.value)
+	}
+	if encoded {
+		name += "*"
+	}
+	return BodyParam{noNUL(name), noNUL(value.String())}
 }
 
 func noNUL(s string) string { return strings.ReplaceAll(s, "\x00", "") }

@@ -2,7 +2,6 @@ package imap
 
 import (
 	"bytes"
-	"strings"
 
 	"github.com/mailbricks/mailbricks/smtp/message"
 )
@@ -83,12 +82,20 @@ func (e *Envelope) field(name []byte) (text *string, list *[]Address) {
 	return nil, nil
 }
 
-// fieldText unfolds a field's value.
+// fieldText unfolds a field's value: a line break with the white space around it is one space, as clients know it from
+// other servers.
 func fieldText(value []byte) string {
 	if bytes.IndexByte(value, '\n') < 0 && bytes.IndexByte(value, 0) < 0 {
 		return string(bytes.Trim(value, " \t\r"))
 	}
-	return strings.ReplaceAll(string(message.AppendUnfolded(nil, value)), "\x00", "")
+	out := make([]byte, 0, len(value))
+	for line := range bytes.Lines(value) {
+		if line = bytes.Trim(line, " \t\r\n"); len(line) > 0 {
+			out = append(append(out, line...), ' ')
+		}
+	}
+	out = bytes.ReplaceAll(out, []byte{0}, nil)
+	return string(bytes.Trim(out, " \t\r"))
 }
 
 // AppendEnvelope appends e as FETCH gives it; nil is an empty one.

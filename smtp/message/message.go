@@ -42,8 +42,8 @@ const (
 type Part struct {
 	Start, BodyStart, End int
 	Kind                  Kind
-	// Synthetic marks the text/plain part without a header that stands for the whole body of a multipart in which
-	// no part was found, or for the message in a message/rfc822 whose header a boundary has cut.
+	// Synthetic marks the empty text/plain part without a header that stands in a multipart in which no part was
+	// found, or for the message in a message/rfc822 whose header a boundary has cut.
 	Synthetic bool
 	// Depth is 0 for the message itself.
 	Depth int

@@ -9,7 +9,8 @@ import "bytes"
 //   - A boundary is looked for at the beginning of lines. What follows it in the line does not matter; of several
 //     that fit, the longest counts, and of equal ones the innermost (RFC 2046 §5.1.1).
 //   - A multipart whose end boundary is missing ends with what is around it.
-//   - A multipart in which no boundary is found, or that names none, gets one Synthetic part.
+//   - A multipart in which no boundary is found, or that names none, is all preamble, "to be ignored" (RFC 2046
+//     §5.1.1). It gets one Synthetic part, which is empty: what filters and mail stores take it for.
 //   - message/rfc822 is gone into whatever its Content-Transfer-Encoding; RFC 2046 §5.2.1 allows none.
 func Parse(raw []byte) *Message {
 	m := &Message{Raw: raw, Parts: make([]Part, 0, 4), fields: make([]Field, 0, 24)}
@@ -68,8 +69,12 @@ func (p *parser) entity(parent, depth int, digest bool) hit {
 	part = &p.m.Parts[self]
 	part.End = max(part.BodyStart, h.at)
 	if part.Kind != Leaf && len(p.m.Parts) == self+1 {
+		start := part.BodyStart
+		if part.Kind == Multipart {
+			start = part.End
+		}
 		p.m.Parts = append(p.m.Parts, Part{
-			Start: part.BodyStart, BodyStart: part.BodyStart, End: part.End, Synthetic: true,
+			Start: start, BodyStart: start, End: part.End, Synthetic: true,
 			Depth: depth + 1, Index: self + 1, Parent: self, field: len(p.m.fields), next: self + 2,
 		})
 	}
