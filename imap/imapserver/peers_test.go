@@ -288,6 +288,90 @@ func TestMbsync(t *testing.T) {
 	}
 }
 
+// TestFetchmail takes a mailbox away: every message is fetched, then deleted.
+func TestFetchmail(t *testing.T) {
+	addr, ca, a := peerServer(t, false)
+	all := slices.DeleteFunc(letters(t), func(l string) bool {
+		name, _, ok := strings.Cut(l, ":")
+		return !ok || strings.Contains(name, " ") || !strings.Contains(l, "\r\n\r\n") || !strings.HasSuffix(l, "\r\n") // it leaves those
+	})
+	fill(t, a, all)
+	got, want := suites.Fetchmail(t, "imap", addr, ca, "alice", "secret"), make([]string, len(all))
+	for i, l := range all {
+		want[i] = strings.ReplaceAll(l, "\r\n", "\n")
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if len(got) < 40 || !slices.Equal(got, want) {
+		t.Errorf("%d messages fetched, %d are there, or they differ", len(got), len(want))
+	}
+	if left := stored(t, a, "INBOX"); len(left) != 0 {
+		t.Errorf("%d messages are left", len(left))
+	}
+}
+
+// TestImapflow has a client use STARTTLS, COMPRESS, CONDSTORE, QRESYNC and IDLE.
+func TestImapflow(t *testing.T) {
+	program := suites.Node(t, "testdata/imapflow")
+	addr, ca, a := peerServer(t, false)
+	all := letters(t)
+	fill(t, a, all)
+	_, port, _ := net.SplitHostPort(addr)
+	cmd := exec.CommandContext(t.Context(), program, "testdata/imapflow/peer.mjs", port, ca)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen, messages := map[string]string{}, 0
+	for lines := json.NewDecoder(out); ; {
+		var line struct {
+			Kind  string
+			Value json.RawMessage
+		}
+		if lines.Decode(&line) != nil {
+			break
+		}
+		switch line.Kind {
+		case "message":
+			var m struct {
+				UID    int
+				Source []byte
+				ModSeq int
+			}
+			if err := json.Unmarshal(line.Value, &m); err != nil || m.UID != messages+1 || m.ModSeq == 0 || string(m.Source) != all[messages] {
+				t.Errorf("message %d: %.300s, %v", messages+1, line.Value, err)
+			}
+			messages++
+		case "idle":
+			fill(t, a, []string{"Subject: news\r\n\r\n"})
+		default:
+			seen[line.Kind] = string(line.Value)
+		}
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Fatalf("%v: %s", err, stderr.String())
+	}
+	if messages != len(all) || messages < 40 {
+		t.Errorf("%d messages of %d", messages, len(all))
+	}
+	for kind, want := range map[string]string{"compressed": "true", "flagged": "true", "deleted": "true", "found": "[1,3]",
+		"appended": fmt.Sprint(len(all) + 1), "changed": fmt.Sprintf("[1,3,%d]", len(all)+1), "gone": "[2]", "news": "1"} {
+		if seen[kind] != want {
+			t.Errorf("%s: got %s, want %s", kind, seen[kind], want)
+		}
+	}
+	for _, want := range []string{"CONDSTORE", "QRESYNC"} {
+		if !strings.Contains(seen["enabled"], want) {
+			t.Errorf("%s is not enabled: %s", want, seen["enabled"])
+		}
+	}
+}
+
 // TestNeomutt opens a mailbox in a reader of mail, with CONDSTORE and QRESYNC, reads the last message and flags it; a second
 // run finds its cache right.
 func TestNeomutt(t *testing.T) {

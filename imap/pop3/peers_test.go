@@ -237,6 +237,29 @@ func TestMpop(t *testing.T) {
 	}
 }
 
+// TestFetchmail takes a mailbox away: every message is fetched, then deleted.
+func TestFetchmail(t *testing.T) {
+	all := slices.DeleteFunc(letters(t), func(l string) bool {
+		name, _, ok := strings.Cut(l, ":")
+		return !ok || strings.Contains(name, " ") || !strings.Contains(l, "\r\n\r\n") // it leaves those
+	})
+	m := newMemory(all...)
+	s := newServer(m)
+	s.TLS, s.AllowPlaintextAuth = serverTLS(t), false
+	got, want := suites.Fetchmail(t, "pop3", listen(t, s, false), certificateFile(t), "bob", "s p"), make([]string, len(all))
+	for i, l := range all {
+		want[i] = strings.ReplaceAll(l, "\r\n", "\n")
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if len(got) < 40 || !slices.Equal(got, want) {
+		t.Errorf("%d messages fetched, %d are there, or they differ", len(got), len(want))
+	}
+	if len(m.messages) != 0 {
+		t.Errorf("%d messages are left", len(m.messages))
+	}
+}
+
 // TestDovecot has the Client read from a real server, over STLS.
 func TestDovecot(t *testing.T) {
 	d := suites.Dovecot(t)

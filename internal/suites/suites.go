@@ -38,6 +38,16 @@ func Program(t testing.TB, program, debian string) string {
 	return ""
 }
 
+// Node returns the path of Node.js for a peer whose package.json is in dir, or skips with the command that fetches its
+// packages.
+func Node(t testing.TB, dir string) string {
+	t.Helper()
+	if _, err := os.Stat(filepath.Join(dir, "node_modules")); err != nil {
+		missing(t, "the packages of "+dir+" are absent: npm ci --prefix "+dir)
+	}
+	return Program(t, "node", "nodejs")
+}
+
 func missing(t testing.TB, why string) {
 	t.Helper()
 	if os.Getenv("MAILBRICKS_PEERS") == "required" {

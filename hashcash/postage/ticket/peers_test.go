@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/internal/suites"
@@ -25,15 +24,8 @@ type peer struct {
 
 func newPeer(t *testing.T) *peer {
 	t.Helper()
-	node := suites.Program(t, "node", "nodejs")
-	dir := filepath.Join("testdata", "privacypass")
-	if _, err := os.Stat(filepath.Join(dir, "node_modules", "@cloudflare", "privacypass-ts")); err != nil {
-		const why = "privacypass-ts is missing: npm ci --prefix hashcash/postage/ticket/testdata/privacypass"
-		if os.Getenv("MAILBRICKS_PEERS") == "required" {
-			t.Fatal(why)
-		}
-		t.Skip(why)
-	}
+	const dir = "testdata/privacypass"
+	node := suites.Node(t, dir)
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, node, "peer.mjs")
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
