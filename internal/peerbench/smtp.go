@@ -71,7 +71,11 @@ func serve(name string) error {
 	if err != nil {
 		return err
 	}
-	go func() { _ = smtpServers[name](ln) }()
+	run := smtpServers[name]
+	if run == nil {
+		run = imapServers[name]
+	}
+	go func() { _ = run(ln) }()
 	fmt.Println(ln.Addr())
 	in := bufio.NewReader(os.Stdin)
 	for {
