@@ -1,16 +1,10 @@
 package imap
 
 import (
-	"bytes"
-	"io"
-	"mime"
 	"net/mail"
 	"slices"
 	"strings"
 	"time"
-
-	"golang.org/x/text/encoding/htmlindex"
-	"golang.org/x/text/encoding/ianaindex"
 
 	"github.com/mailbricks/mailbricks/smtp/message"
 )
@@ -50,59 +44,104 @@ func (c *SearchCriteria) Fields() Fields {
 	return f
 }
 
-// Match reports whether a message matches. m has the Fields of c; text is asked for what the fields do not tell, last.
-// Text is compared as it reads: without content-transfer-encoding and encoded words, in Unicode, without regard to case.
-// What cannot be decoded does not match. The error is one of text.
+// Match is Matcher.Match for one message.
 func (c *SearchCriteria) Match(m *Message, text SearchText) (bool, error) {
-	s := searching{m: m, text: text}
-	return s.match(c)
+	return c.Matcher().Match(m, text)
 }
 
-// A searching is one message under test.
-type searching struct {
-	m      *Message
-	text   SearchText
-	header [][]byte // decoded and folded to lower case, one a field
-	body   [][]byte // the same, one a part
-	loaded bool     // body
+// Matcher returns a Matcher of c, which must not be changed any more.
+func (c *SearchCriteria) Matcher() *Matcher {
+	return &Matcher{c: compile(c)}
 }
 
-func (s *searching) match(c *SearchCriteria) (bool, error) {
-	if !c.matchFields(s.m) {
-		return false, nil
+// A Matcher tests one message after another. It keeps its memory from one to the next: about as much as the largest
+// message tested, so that one belongs to one search. It is not safe for concurrent use.
+type Matcher struct {
+	c    criteria
+	m    *Message
+	text SearchText
+	read messageText
+}
+
+// criteria are SearchCriteria ready to be tested.
+type criteria struct {
+	*SearchCriteria
+	header, body, text []needle
+	not                []criteria
+	or                 [][2]criteria
+}
+
+func compile(c *SearchCriteria) criteria {
+	out := criteria{SearchCriteria: c}
+	for i := range c.Header {
+		out.header = append(out.header, newNeedle(c.Header[i].Value))
+	}
+	for _, t := range c.Body {
+		out.body = append(out.body, newNeedle(t))
+	}
+	for _, t := range c.Text {
+		out.text = append(out.text, newNeedle(t))
 	}
 	for i := range c.Not {
-		if ok, err := s.match(&c.Not[i]); ok || err != nil {
+		out.not = append(out.not, compile(&c.Not[i]))
+	}
+	for i := range c.Or {
+		out.or = append(out.or, [2]criteria{compile(&c.Or[i][0]), compile(&c.Or[i][1])})
+	}
+	return out
+}
+
+// Match reports whether a message matches. m has the Fields of the criteria; text is asked for what the fields do not
+// tell, last. Text is compared as it reads: without content-transfer-encoding and encoded words, in Unicode, without
+// regard to case. What cannot be decoded does not match. The error is one of text.
+func (t *Matcher) Match(m *Message, text SearchText) (bool, error) {
+	t.m, t.text = m, text
+	ok, err := t.match(&t.c)
+	t.m, t.text = nil, nil
+	t.read.reset()
+	return ok, err
+}
+
+func (t *Matcher) match(c *criteria) (bool, error) {
+	if !c.matchFields(t.m) {
+		return false, nil
+	}
+	for i := range c.not {
+		if ok, err := t.match(&c.not[i]); ok || err != nil {
 			return false, err
 		}
 	}
-	for i := range c.Or {
-		ok, err := s.match(&c.Or[i][0])
+	for i := range c.or {
+		ok, err := t.match(&c.or[i][0])
 		if !ok && err == nil {
-			ok, err = s.match(&c.Or[i][1])
+			ok, err = t.match(&c.or[i][1])
 		}
 		if !ok || err != nil {
 			return false, err
 		}
 	}
-	for i := range c.Header {
-		if ok, err := s.matchHeader(&c.Header[i]); !ok || err != nil {
+	for i := range c.header {
+		if ok, err := t.matchHeader(&c.Header[i], &c.header[i]); !ok || err != nil {
 			return false, err
 		}
 	}
-	if len(c.Body)+len(c.Text) == 0 {
+	if len(c.body)+len(c.text) == 0 {
 		return true, nil
 	}
-	if err := s.load(); err != nil {
-		return false, err
+	if !t.read.done {
+		m, err := t.text.Message()
+		if err != nil {
+			return false, err
+		}
+		t.read.decode(m)
 	}
-	for _, want := range c.Body {
-		if !containsFold(s.body, want) {
+	for i := range c.body {
+		if !t.read.body.contains(&c.body[i]) {
 			return false, nil
 		}
 	}
-	for _, want := range c.Text {
-		if !containsFold(s.header, want) && !containsFold(s.body, want) {
+	for i := range c.text {
+		if !t.read.header.contains(&c.text[i]) && !t.read.body.contains(&c.text[i]) {
 			return false, nil
 		}
 	}
@@ -173,8 +212,8 @@ func (h *HeaderCriterion) inEnvelope() bool {
 	return false
 }
 
-func (s *searching) matchHeader(h *HeaderCriterion) (bool, error) {
-	if e := s.m.Envelope; e != nil && h.inEnvelope() {
+func (t *Matcher) matchHeader(h *HeaderCriterion, want *needle) (bool, error) {
+	if e := t.m.Envelope; e != nil && h.inEnvelope() {
 		var text []byte
 		switch strings.ToLower(h.Name) {
 		case "subject":
@@ -188,14 +227,14 @@ func (s *searching) matchHeader(h *HeaderCriterion) (bool, error) {
 		case "bcc":
 			text = addressText(e.Bcc)
 		}
-		return containsFold([][]byte{bytes.ToLower(text)}, h.Value), nil
+		return want.in(text), nil
 	}
-	m, err := s.text.Header()
+	m, err := t.text.Header()
 	if err != nil {
 		return false, err
 	}
 	for v := range m.Root().Values(h.Name) {
-		if h.Value == "" || containsFold([][]byte{bytes.ToLower([]byte(decodeWords(string(message.AppendUnfolded(nil, v)))))}, h.Value) {
+		if h.Value == "" || want.in([]byte(decodeWords(string(message.AppendUnfolded(nil, v))))) {
 			return true, nil
 		}
 	}
@@ -215,128 +254,4 @@ func addressText(list []Address) []byte {
 		b = append(append(append(append(append(b, '<'), a.Mailbox...), '@'), a.Host...), '>')
 	}
 	return b
-}
-
-// load decodes header and body: the fields of every part and message within, and the text of every text part.
-func (s *searching) load() error {
-	if s.loaded {
-		return nil
-	}
-	m, err := s.text.Message()
-	if err != nil {
-		return err
-	}
-	s.loaded = true
-	for i := range m.Parts {
-		p := &m.Parts[i]
-		dst := &s.body
-		if i == 0 {
-			dst = &s.header
-		}
-		for _, f := range p.Fields() {
-			*dst = append(*dst, bytes.ToLower([]byte(decodeWords(string(message.AppendUnfolded(nil, f.Bytes(m.Raw)))))))
-		}
-		if p.Kind != message.Leaf {
-			continue
-		}
-		typ := p.ContentType()
-		if typ.Type != "text" {
-			continue
-		}
-		text, err := DecodeTransfer(p)
-		if err != nil {
-			continue
-		}
-		charset, _ := typ.Params.Lookup("charset")
-		s.body = append(s.body, bytes.ToLower(toUTF8(charset.Value, text)))
-	}
-	return nil
-}
-
-// containsFold reports whether want, in any case, is in one of texts, which are in lower case.
-func containsFold(texts [][]byte, want string) bool {
-	w := []byte(strings.ToLower(want))
-	for _, t := range texts {
-		if bytes.Contains(t, w) {
-			return true
-		}
-	}
-	return len(w) == 0
-}
-
-// maxEncodedWord is how long an encoded word is at most. RFC 2047 §2 has 75; many writers go beyond.
-const maxEncodedWord = 1000
-
-// decodeWords decodes encoded words (RFC 2047) of known charsets and leaves everything else as it is, in linear time.
-func decodeWords(s string) string {
-	if !strings.Contains(s, "=?") {
-		return s
-	}
-	d := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
-		b, err := io.ReadAll(r)
-		return bytes.NewReader(toUTF8(charset, b)), err
-	}}
-	var out strings.Builder
-	after := false // an encoded word: white space between two of them goes
-	for s != "" {
-		i := strings.Index(s, "=?")
-		if i < 0 {
-			break
-		}
-		n := encodedWord(s[i:])
-		word, err := "", error(nil)
-		if n > 0 {
-			word, err = d.Decode(s[i : i+n])
-		}
-		if n == 0 || err != nil {
-			out.WriteString(s[:i+2])
-			s, after = s[i+2:], false
-			continue
-		}
-		if !after || strings.Trim(s[:i], " \t\r\n") != "" {
-			out.WriteString(s[:i])
-		}
-		out.WriteString(word)
-		s, after = s[i+n:], true
-	}
-	out.WriteString(s)
-	return out.String()
-}
-
-// encodedWord returns the length of what looks like an encoded word at the beginning of s, 0 if nothing does.
-func encodedWord(s string) int {
-	s = s[:min(len(s), maxEncodedWord)]
-	at := 2
-	for range 2 { // behind the charset and the encoding
-		i := strings.IndexAny(s[at:], "? ")
-		if i <= 0 || s[at+i] == ' ' {
-			return 0
-		}
-		at += i + 1
-	}
-	end := strings.Index(s[at:], "?=")
-	if end < 0 {
-		return 0
-	}
-	return at + end + 2
-}
-
-// toUTF8 returns b as UTF-8, or as it is where the charset is unknown.
-func toUTF8(charset string, b []byte) []byte {
-	switch strings.ToLower(charset) {
-	case "", "utf-8", "us-ascii":
-		return b
-	}
-	enc, err := htmlindex.Get(charset)
-	if err != nil {
-		enc, err = ianaindex.MIME.Encoding(charset)
-	}
-	if err != nil || enc == nil {
-		return b
-	}
-	out, err := enc.NewDecoder().Bytes(b)
-	if err != nil {
-		return b
-	}
-	return out
 }

@@ -3,8 +3,10 @@ package imap
 import (
 	"bytes"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
-	"io"
+	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/smtp/message"
@@ -17,48 +19,101 @@ var ErrUnknownEncoding = errors.New("imap: unknown content-transfer-encoding")
 // have it. Octets that are not of the encoding are left out in base64, and kept in quoted-printable. A multipart and a
 // message have none. The result may share the part's memory. The error is ErrUnknownEncoding.
 func DecodeTransfer(p *message.Part) ([]byte, error) {
+	var buf []byte
+	return appendDecoded(&buf, p)
+}
+
+// appendDecoded is DecodeTransfer in the memory behind buf, which grows by the result unless that is the part's.
+func appendDecoded(buf *[]byte, p *message.Part) ([]byte, error) {
 	if p.Kind != message.Leaf {
 		return p.Body(), nil
 	}
 	v, _ := p.Get("Content-Transfer-Encoding")
+	start := len(*buf)
 	switch strings.ToLower(message.ParseDisposition(v).Type) {
 	case "", "7bit", "8bit", "binary":
 		return p.Body(), nil
 	case "base64":
-		out, _ := io.ReadAll(base64.NewDecoder(base64.StdEncoding, &base64Text{r: bytes.NewReader(p.Body())}))
-		return out, nil
+		*buf = appendBase64(*buf, p.Body())
 	case "quoted-printable":
-		return quotedPrintable(p.Body()), nil
+		*buf = appendQuotedPrintable(*buf, p.Body())
+	default:
+		return nil, ErrUnknownEncoding
 	}
-	return nil, ErrUnknownEncoding
+	return (*buf)[start:len(*buf):len(*buf)], nil
 }
 
-// quotedPrintable decodes quoted-printable (RFC 2045 §6.7). An "=" that begins nothing stays.
-func quotedPrintable(text []byte) []byte {
-	out := make([]byte, 0, len(text))
-	for line := range bytes.Lines(text) {
-		end := line
-		line = bytes.TrimRight(line, " \t\r\n") // white space at the end was added on the way
-		end = end[len(line):]
-		for i := 0; i < len(line); i++ {
-			if line[i] == '=' && i+2 < len(line) {
-				if b, ok := hexOctet(line[i+1], line[i+2]); ok {
-					out = append(out, b)
-					i += 2
-					continue
-				}
-			}
-			if line[i] == '=' && i == len(line)-1 { // a soft line break
-				end = nil
+// appendQuotedPrintable decodes quoted-printable (RFC 2045 §6.7). An "=" that begins nothing stays; white space at the
+// end of a line was added on the way and goes.
+func appendQuotedPrintable(dst, text []byte) []byte {
+	dst = slices.Grow(dst, len(text))
+	out, n := dst[:cap(dst)], len(dst)
+	line, i := 0, 0 // where the line begins, behind its last "="; where we are
+	for {
+		for ; i+8 <= len(text); i, n = i+8, n+8 { // up to the next "=" or LF
+			x := binary.LittleEndian.Uint64(text[i:])
+			binary.LittleEndian.PutUint64(out[n:], x)
+			if hit := zeroOctets(x^octets*'=') | zeroOctets(x^octets*'\n'); hit != 0 {
+				k := bits.TrailingZeros64(hit) / 8
+				i, n = i+k, n+k
 				break
 			}
-			out = append(out, line[i])
 		}
-		if i := bytes.IndexAny(end, "\r\n"); i >= 0 {
-			out = append(out, end[i:]...)
+		for ; i < len(text) && text[i] != '=' && text[i] != '\n'; i, n = i+1, n+1 {
+			out[n] = text[i]
+		}
+		switch {
+		case i == len(text):
+			return out[:trimLine(out, n, text[line:])]
+		case text[i] == '\n':
+			n = trimLine(out, n, text[line:i])
+			out[n] = '\n'
+			i, n = i+1, n+1
+		default:
+			skip, octet, ok := escaped(text[i:])
+			if ok {
+				out[n] = octet
+				n++
+			}
+			i += skip
+		}
+		line = i
+	}
+}
+
+// escaped reads what begins with "=" and returns its length and the octet it stands for, none for a soft line break.
+func escaped(text []byte) (length int, octet byte, ok bool) {
+	if len(text) > 2 {
+		if b, ok := hexOctet(text[1], text[2]); ok {
+			return 3, b, true
 		}
 	}
-	return out
+	for length = 1; length < len(text) && (text[length] == ' ' || text[length] == '\t' || text[length] == '\r'); length++ {
+	}
+	switch {
+	case length == len(text):
+		return length, 0, false
+	case text[length] == '\n':
+		return length + 1, 0, false
+	}
+	return 1, '=', true
+}
+
+// trimLine takes the white space at the end of line, whose copy ends at out[n], away up to a CR, and returns the new end.
+func trimLine(out []byte, n int, line []byte) int {
+	end := len(line)
+	for end > 0 && (line[end-1] == ' ' || line[end-1] == '\t' || line[end-1] == '\r') {
+		end--
+	}
+	space := line[end:]
+	if len(space) == 0 || space[0] == '\r' {
+		return n
+	}
+	n -= len(space)
+	if cr := bytes.IndexByte(space, '\r'); cr >= 0 {
+		n += copy(out[n:], space[cr:])
+	}
+	return n
 }
 
 func hexOctet(a, b byte) (byte, bool) {
@@ -78,21 +133,15 @@ func hexDigit(c byte) int {
 	return -1
 }
 
-// base64Text leaves out what is not base64 (RFC 2045 §6.8).
-type base64Text struct{ r *bytes.Reader }
-
-func (b *base64Text) Read(p []byte) (int, error) {
-	for {
-		n, err := b.r.Read(p)
-		kept := 0
-		for _, c := range p[:n] {
-			if 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/' || c == '=' {
-				p[kept] = c
-				kept++
-			}
-		}
-		if kept > 0 || err != nil {
-			return kept, err
+// appendBase64 decodes base64 up to where it ends or breaks off, without what is not base64 (RFC 2045 §6.8).
+func appendBase64(dst, text []byte) []byte {
+	start := len(dst)
+	dst = slices.Grow(dst, len(text))
+	for _, c := range text {
+		if 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '+' || c == '/' || c == '=' {
+			dst = append(dst, c)
 		}
 	}
+	n, _ := base64.StdEncoding.Decode(dst[start:], dst[start:])
+	return dst[:start+n]
 }

@@ -149,7 +149,8 @@ func (c *session) receive(in *incoming, name string, nameErr error) error {
 	if err != nil {
 		return err
 	}
-	if _, err := io.Copy(in.spool, r); err != nil {
+	in.spool.Grow(lit.Size)
+	if _, err := in.spool.ReadFrom(r); err != nil {
 		return err
 	}
 	if wrapped {

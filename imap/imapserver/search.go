@@ -17,6 +17,7 @@ type searching struct {
 	save                 bool
 	partial              *imap.PartialRange // RFC 9394
 	c                    imap.SearchCriteria
+	matcher              *imap.Matcher // of c
 	found                imap.UIDSet
 	sort                 []imap.SortKey // of SORT
 	sorted               []sorted       // what SORT found
@@ -219,6 +220,7 @@ func (c *session) runSearch(s *searching) error {
 		c.condstore = true
 		want |= imap.FieldModSeq
 	}
+	s.matcher = s.c.Matcher()
 	seq := 0
 	for m, err := range v.Mailbox.Messages(c.ctx, uids, want) {
 		if err != nil {
@@ -244,7 +246,7 @@ func (c *session) test(s *searching, m *imap.Message, seq int, exact bool) error
 	t := searchText{c: c, uid: m.UID}
 	defer t.close()
 	if !exact {
-		if ok, err := s.c.Match(m, &t); !ok || err != nil {
+		if ok, err := s.matcher.Match(m, &t); !ok || err != nil {
 			return err
 		}
 	}

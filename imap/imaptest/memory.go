@@ -220,10 +220,12 @@ func (b *box) Status(context.Context) (imap.MailboxStatus, error) {
 func (b *box) pick(uids imap.UIDSet) []*msg {
 	var out []*msg
 	for _, r := range uids {
-		i, _ := b.index(r.First)
-		for ; i < len(b.msgs) && b.msgs[i].uid <= r.Last; i++ {
-			out = append(out, b.msgs[i])
+		first, _ := b.index(r.First)
+		end, last := b.index(r.Last)
+		if last {
+			end++
 		}
+		out = append(out, b.msgs[first:max(first, end)]...)
 	}
 	return out
 }
@@ -364,10 +366,12 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 		if a.b.MaxMessage > 0 {
 			r = io.LimitReader(r, a.b.MaxMessage+1)
 		}
-		raw, err := io.ReadAll(r)
-		if err != nil {
+		var buf bytes.Buffer
+		buf.Grow(int(min(m.Size, 1<<20)) + bytes.MinRead) // no more on a promise
+		if _, err := buf.ReadFrom(r); err != nil {
 			return imap.Appended{}, err
 		}
+		raw := buf.Bytes()
 		if a.b.MaxMessage > 0 && int64(len(raw)) > a.b.MaxMessage {
 			return imap.Appended{}, imap.ErrTooBig
 		}
@@ -387,6 +391,7 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 		return imap.Appended{}, err
 	}
 	out := imap.Appended{UIDValidity: b.validity}
+	var fresh []*msg
 	for i, m := range msgs {
 		a.emails++
 		c := &content{id: "M" + strconv.Itoa(a.emails), raw: raws[i]}
@@ -394,18 +399,26 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 		if internal.IsZero() {
 			internal = time.Now()
 		}
-		x := &msg{flags: applyFlags(nil, imap.FlagChange{Flags: m.Flags}), internal: internal.Truncate(time.Second), content: c}
-		out.UIDs, out.EmailIDs = append(out.UIDs, b.add(x, a.modseq+1)), append(out.EmailIDs, c.id)
+		fresh = append(fresh, &msg{flags: applyFlags(nil, imap.FlagChange{Flags: m.Flags}), internal: internal.Truncate(time.Second), content: c})
+		out.EmailIDs = append(out.EmailIDs, c.id)
 	}
+	out.UIDs = b.add(fresh)
 	out.ModSeq = b.touch()
 	return out, nil
 }
 
-// add puts a copy of m into the mailbox under a new UID.
-func (b *box) add(m *msg, modseq imap.ModSeq) imap.UID {
-	c := *m
-	c.uid, c.modseq, c.created, c.saved = b.next, modseq, modseq, time.Now().Truncate(time.Second)
-	b.next++
-	b.msgs = append(b.msgs, &c)
-	return c.uid
+// add puts copies of messages into the mailbox under new UIDs. touch comes behind it.
+func (b *box) add(msgs []*msg) []imap.UID {
+	uids, copies := make([]imap.UID, len(msgs)), make([]msg, len(msgs))
+	modseq, now := b.a.modseq+1, time.Now().Truncate(time.Second)
+	b.msgs = slices.Grow(b.msgs, len(msgs))
+	for i, m := range msgs {
+		c := &copies[i]
+		*c = *m
+		c.uid, c.modseq, c.created, c.saved = b.next, modseq, modseq, now
+		uids[i] = b.next
+		b.next++
+		b.msgs = append(b.msgs, c)
+	}
+	return uids
 }

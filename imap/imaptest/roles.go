@@ -255,8 +255,10 @@ func (a *account) between(from string, uids imap.UIDSet, to string, move bool) (
 
 func (a *account) transfer(src *box, uids imap.UIDSet, dst *box, move bool) imap.Copied {
 	out := imap.Copied{UIDValidity: dst.validity}
-	for _, m := range src.pick(uids) {
-		out.From, out.To = append(out.From, m.uid), append(out.To, dst.add(m, a.modseq+1))
+	msgs := src.pick(uids)
+	out.From, out.To = make([]imap.UID, len(msgs)), dst.add(msgs)
+	for i, m := range msgs {
+		out.From[i] = m.uid
 	}
 	if len(out.From) > 0 {
 		dst.touch()
@@ -278,8 +280,9 @@ func (a *account) Search(_ context.Context, mailbox string, c *imap.SearchCriter
 	msgs := slices.Clone(b.msgs)
 	a.mu.Unlock()
 	var found imap.UIDSet
+	want, matcher := c.Fields(), c.Matcher()
 	for _, m := range msgs {
-		ok, err := c.Match(m.message(c.Fields()), m.content)
+		ok, err := matcher.Match(m.message(want), m.content)
 		if err != nil {
 			return nil, false, err
 		}

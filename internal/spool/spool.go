@@ -13,6 +13,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"slices"
 )
 
 // Defaults of Options.
@@ -37,6 +38,9 @@ type TooLargeError struct{ Max int64 }
 
 // Error returns the limit.
 func (e *TooLargeError) Error() string { return fmt.Sprintf("spool: more than %d bytes", e.Max) }
+
+// minRead is the room that ReadFrom reads into at least, while the memory lasts.
+const minRead = 512
 
 var errClosed = errors.New("spool: closed")
 
@@ -100,6 +104,38 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	b.size += int64(n)
 	b.err = err
 	return n, err
+}
+
+// Grow makes room for n more bytes in memory, unless they are not to be there.
+func (b *Buffer) Grow(n int64) {
+	if b.file == nil && n > 0 && b.size+n <= int64(b.memory) {
+		b.mem = slices.Grow(b.mem, int(n)+1) // one more, so that the end is seen without growing
+	}
+}
+
+// ReadFrom implements io.ReaderFrom: it appends what r has, with the errors of Write and those of r.
+func (b *Buffer) ReadFrom(r io.Reader) (n int64, err error) {
+	for b.err == nil && b.file == nil && len(b.mem) < b.memory {
+		if len(b.mem) == cap(b.mem) {
+			b.mem = slices.Grow(b.mem, minRead)
+		}
+		free := b.mem[len(b.mem):min(cap(b.mem), b.memory)]
+		m, err := r.Read(free)
+		n += int64(m)
+		if _, err := b.Write(free[:m]); err != nil { // in place
+			return n, err
+		}
+		if err == io.EOF {
+			return n, nil
+		} else if err != nil {
+			return n, err
+		}
+	}
+	if b.err != nil {
+		return n, b.err
+	}
+	m, err := io.Copy(struct{ io.Writer }{b}, r)
+	return n + m, err
 }
 
 // toFile moves what is in memory into a new temporary file.

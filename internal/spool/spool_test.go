@@ -24,7 +24,17 @@ func TestRoundTrip(t *testing.T) {
 			b := New(Options{Memory: memory, Dir: dir})
 			for rest := want; len(rest) > 0; {
 				n := min(len(rest), 1+rnd.IntN(70))
-				if _, err := b.Write(rest[:n]); err != nil {
+				var err error
+				switch rnd.IntN(3) {
+				case 0:
+					b.Grow(int64(n))
+					fallthrough
+				case 1:
+					_, err = b.ReadFrom(iotest.HalfReader(bytes.NewReader(rest[:n])))
+				case 2:
+					_, err = b.Write(rest[:n])
+				}
+				if err != nil {
 					t.Fatal(err)
 				}
 				rest = rest[n:]
