@@ -216,7 +216,8 @@ func (b *box) remove(uids imap.UIDSet) {
 	}
 	if n := len(b.expunged) - most; n > 0 {
 		b.horizon = b.expunged[n-1].modseq
-		b.expunged = slices.Clone(b.expunged[n:])
+		clear(b.expunged[:n]) // append moves the rest once in a while
+		b.expunged = b.expunged[n:]
 	}
 }
 
