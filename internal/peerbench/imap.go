@@ -17,6 +17,8 @@ import (
 	goimapserver "github.com/emersion/go-imap/v2/imapserver"
 	"github.com/emersion/go-imap/v2/imapserver/imapmemserver"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap/imapserver"
 	"github.com/mailbricks/mailbricks/imap/imaptest"
@@ -71,6 +73,10 @@ type imapJob struct {
 	// open is what is done before: a command, or none.
 	open string
 	run  func(c *imapConn, n int) error
+	// conns is how many connections do it at once, 0 for one.
+	conns int
+	// wall: wall clock time counts, for what waits for the disk.
+	wall bool
 }
 
 func imapJobs() []imapJob {
@@ -80,25 +86,25 @@ func imapJobs() []imapJob {
 	}
 	sign := func(n int) string { return [...]string{"+", "-"}[n%2] }
 	return []imapJob{
-		{"append 4 KiB", "CREATE Drop", func(c *imapConn, _ int) error { return c.append("Drop", letter) }},
-		{"noop", "", func(c *imapConn, _ int) error { return c.ask(0, "NOOP") }},
-		{"fetch 500 flags", "SELECT INBOX", fetch("FLAGS")},
-		{"fetch 500 envelope bodystructure", "SELECT INBOX", fetch("(ENVELOPE BODYSTRUCTURE)")},
-		{"fetch 500 header fields", "SELECT INBOX", fetch("BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]")},
-		{"fetch 500 bodies", "SELECT INBOX", fetch("BODY.PEEK[]")},
-		{"fetch one body", "SELECT INBOX", func(c *imapConn, n int) error { return c.ask(1, "FETCH %d BODY.PEEK[]", 1+n%imapMessages) }},
-		{"search text in 500", "SELECT INBOX", func(c *imapConn, _ int) error { return c.ask(1, "SEARCH TEXT nowhere") }},
-		{"search subject in 500", "SELECT INBOX", func(c *imapConn, _ int) error { return c.ask(1, "SEARCH SUBJECT nowhere") }},
-		{"store one flag", "SELECT One", func(c *imapConn, n int) error {
+		{name: "append 4 KiB", run: func(c *imapConn, _ int) error { return c.append("Drop", letter) }},
+		{name: "noop", run: func(c *imapConn, _ int) error { return c.ask(0, "NOOP") }},
+		{name: "fetch 500 flags", open: "SELECT INBOX", run: fetch("FLAGS")},
+		{name: "fetch 500 envelope bodystructure", open: "SELECT INBOX", run: fetch("(ENVELOPE BODYSTRUCTURE)")},
+		{name: "fetch 500 header fields", open: "SELECT INBOX", run: fetch("BODY.PEEK[HEADER.FIELDS (FROM TO SUBJECT DATE)]")},
+		{name: "fetch 500 bodies", open: "SELECT INBOX", run: fetch("BODY.PEEK[]")},
+		{name: "fetch one body", open: "SELECT INBOX", run: func(c *imapConn, n int) error { return c.ask(1, "FETCH %d BODY.PEEK[]", 1+n%imapMessages) }},
+		{name: "search text in 500", open: "SELECT INBOX", run: func(c *imapConn, _ int) error { return c.ask(1, "SEARCH TEXT nowhere") }},
+		{name: "search subject in 500", open: "SELECT INBOX", run: func(c *imapConn, _ int) error { return c.ask(1, "SEARCH SUBJECT nowhere") }},
+		{name: "store one flag", open: "SELECT One", run: func(c *imapConn, n int) error {
 			return c.ask(1, "STORE %d %sFLAGS (\\Flagged)", 1+n/2%imapMessages, sign(n))
 		}},
-		{"store 500 flags", "SELECT All", func(c *imapConn, n int) error {
+		{name: "store 500 flags", open: "SELECT All", run: func(c *imapConn, n int) error {
 			return c.ask(imapMessages, "STORE 1:%d %sFLAGS (\\Answered)", imapMessages, sign(n))
 		}},
-		{"copy 500", "SELECT INBOX", func(c *imapConn, _ int) error {
+		{name: "copy 500", open: "SELECT INBOX", run: func(c *imapConn, _ int) error {
 			return errors.Join(c.ask(0, "CREATE Copy"), c.ask(-1, "COPY 1:%d Copy", imapMessages), c.ask(0, "DELETE Copy"))
 		}},
-		{"expunge", "CREATE Bin", func(c *imapConn, _ int) error {
+		{name: "expunge", open: "CREATE Bin", run: func(c *imapConn, _ int) error {
 			return errors.Join(c.append("Bin", letter), c.ask(-1, "SELECT Bin"), c.ask(1, "STORE 1 +FLAGS (\\Deleted)"), c.ask(-1, "EXPUNGE"))
 		}},
 	}
@@ -106,83 +112,128 @@ func imapJobs() []imapJob {
 
 // imapRows ask servers with all in memory.
 func imapRows() ([]row, error) {
-	peers := []*imapPeer{{title: "mailbricks", server: "mailbricks imap"}, {title: version("go-imap", "github.com/emersion/go-imap/v2"), server: "go-imap"}}
+	peers := []*imapPeer{
+		{title: "mailbricks", open: imapChild("mailbricks imap")},
+		{title: version("go-imap", "github.com/emersion/go-imap/v2"), open: imapChild("go-imap")},
+	}
+	return imapRowsOf("imap server ", imapJobs(), peers), nil
+}
+
+func imapRowsOf(prefix string, jobs []imapJob, peers []*imapPeer) []row {
 	var rows []row
-	for _, j := range imapJobs() {
-		r := row{name: "imap server " + j.name}
+	for _, j := range jobs {
+		r := row{name: prefix + j.name}
 		for _, p := range peers {
 			r.impls = append(r.impls, p.impl(j))
 		}
 		rows = append(rows, r)
 	}
-	return rows, nil
+	return rows
+}
+
+// An imapServer is a running server.
+type imapServer struct {
+	addr, user, password string
+	// used is what it has used so far; mallocs and size only of a child.
+	used func() (cpu time.Duration, mallocs, size uint64, err error)
+	stop func()
+}
+
+// imapChild starts one of imapServers.
+func imapChild(name string) func() (*imapServer, error) {
+	return func() (*imapServer, error) {
+		c, err := startChild(name)
+		if err != nil {
+			return nil, err
+		}
+		return &imapServer{addr: c.addr, user: imapUser, password: imapPassword, used: c.used, stop: c.stop}, nil
+	}
 }
 
 // An imapPeer is a server that all rows share.
 type imapPeer struct {
-	title, server string
-	once          sync.Once
-	child         *child
-	err           error
+	title   string
+	program bool
+	open    func() (*imapServer, error)
+
+	once   sync.Once
+	server *imapServer
+	err    error
 }
 
 func (p *imapPeer) start() error {
 	p.once.Do(func() {
-		if p.child, p.err = startChild(p.server); p.err == nil {
-			p.err = fillMailbox(p.child.addr)
+		if p.server, p.err = p.open(); p.err == nil {
+			p.err = p.server.fill()
 		}
 	})
 	return p.err
 }
 
 func (p *imapPeer) impl(j imapJob) impl {
+	began := time.Now()
 	return impl{
-		name: p.title,
+		name:    p.title,
+		program: p.program,
 		start: func() (func() error, error) {
 			if err := p.start(); err != nil {
 				return nil, err
 			}
-			return j.start(p.child.addr)
+			return j.start(p.server)
 		},
 		cpu: func() (time.Duration, error) {
-			cpu, _, _, err := p.child.used()
+			if j.wall {
+				return time.Since(began), nil
+			}
+			cpu, _, _, err := p.server.used()
 			return cpu, err
 		},
 		memory: func() (mallocs, size uint64, err error) {
-			_, mallocs, size, err = p.child.used()
+			_, mallocs, size, err = p.server.used()
 			return mallocs, size, err
 		},
 		stop: func() {
-			if p.child != nil {
-				p.child.stop()
-				p.child = nil
+			if p.server != nil {
+				p.server.stop()
+				p.server = nil
 			}
 		},
 	}
 }
 
-// start logs in and returns the job as an operation.
-func (j imapJob) start(addr string) (func() error, error) {
-	c, err := dialIMAP(addr)
-	if err != nil {
-		return nil, err
-	}
-	if j.open != "" {
-		if err := c.ask(-1, "%s", j.open); err != nil {
+// start logs in and returns the job as an operation, done by all its connections at once.
+func (j imapJob) start(s *imapServer) (func() error, error) {
+	conns := make([]*imapConn, max(1, j.conns))
+	for i := range conns {
+		c, err := s.dial()
+		if err != nil {
 			return nil, err
 		}
+		if j.open != "" {
+			if err := c.ask(-1, "%s", j.open); err != nil {
+				return nil, err
+			}
+		}
+		conns[i] = c
 	}
 	n := 0
 	return func() error {
 		n++
-		return j.run(c, n-1)
+		if len(conns) == 1 {
+			return j.run(conns[0], n-1)
+		}
+		var g errgroup.Group
+		for _, c := range conns {
+			g.Go(func() error { return j.run(c, n-1) })
+		}
+		return g.Wait()
 	}, nil
 }
 
-// fillMailbox puts the messages that all jobs read into the INBOX, and copies where flags are changed: nobody else is to
-// be told of that.
-func fillMailbox(addr string) error {
-	c, err := dialIMAP(addr)
+// fill puts the messages that all jobs read into the INBOX, and copies where flags are changed: nobody else is to be told
+// of that.
+func (s *imapServer) fill() error {
+	c, err := s.dial()
 	if err != nil {
 		return err
 	}
@@ -192,7 +243,7 @@ func fillMailbox(addr string) error {
 			return err
 		}
 	}
-	err = errors.Join(c.ask(0, "CREATE One"), c.ask(0, "CREATE All"), c.ask(-1, "SELECT INBOX"))
+	err = errors.Join(c.ask(0, "CREATE One"), c.ask(0, "CREATE All"), c.ask(0, "CREATE Drop"), c.ask(-1, "SELECT INBOX"))
 	return errors.Join(err, c.ask(-1, "COPY 1:%d One", imapMessages), c.ask(-1, "COPY 1:%d All", imapMessages))
 }
 
@@ -204,8 +255,8 @@ type imapConn struct {
 	tag int
 }
 
-func dialIMAP(addr string) (*imapConn, error) {
-	conn, err := net.Dial("tcp", addr)
+func (s *imapServer) dial() (*imapConn, error) {
+	conn, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +264,7 @@ func dialIMAP(addr string) (*imapConn, error) {
 	if _, _, err := c.line(); err != nil {
 		return nil, err
 	}
-	return c, c.ask(-1, "LOGIN %s %s", imapUser, imapPassword)
+	return c, c.ask(-1, "LOGIN %q %q", s.user, s.password)
 }
 
 // ask sends a command and reads up to its OK. untagged is how many untagged responses are wanted, -1 for any number.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -77,5 +76,5 @@ func await(addr string) error {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
-	return errors.New("smtp-sink does not listen")
+	return fmt.Errorf("nobody listens on %s", addr)
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -25,8 +26,11 @@ type DovecotServer struct {
 	User, Password string
 	Roots          *x509.CertPool // vouch for the certificate
 
+	dir   string
 	inbox string // a Maildir
 	owner owner
+	cmd   *exec.Cmd
+	ended chan error
 }
 
 type owner struct{ uid, gid int }
@@ -62,84 +66,131 @@ func (o owner) give(name string) error {
 	return os.Chown(name, o.uid, o.gid)
 }
 
-// Dovecot starts the Debian packages dovecot-imapd and dovecot-pop3d with a configuration in a temporary folder, and
-// stops it when the test ends. It skips where they are absent.
+// Dovecot starts a Dovecot and stops it when the test ends. It skips where the Debian packages dovecot-imapd and
+// dovecot-pop3d are absent.
 func Dovecot(t testing.TB) *DovecotServer {
 	t.Helper()
-	program := Program(t, "dovecot", "dovecot-imapd and dovecot-pop3d")
+	Program(t, "dovecot", "dovecot-imapd and dovecot-pop3d")
 	for _, p := range []string{"imap", "pop3"} {
 		if _, err := os.Stat("/usr/lib/dovecot/" + p); err != nil {
 			missing(t, p+" of Dovecot is absent: install the Debian package dovecot-"+p+"d")
 		}
 	}
-	dir, err := os.MkdirTemp("", "dovecot") // not t.TempDir: the paths of Unix sockets are short
+	s, err := StartDovecot(DovecotOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	s := &DovecotServer{IMAP: freeAddr(t), POP3: freeAddr(t), User: "bob", Password: "s p", Roots: x509.NewCertPool()}
-	writeCertificate(t, dir, s.Roots)
-	config := filepath.Join(dir, "dovecot.conf")
-	if err := os.WriteFile(config, []byte(dovecotConfig(t, dir, s)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.CommandContext(t.Context(), program, "-F", "-c", config)
-	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
-	cmd.WaitDelay = 10 * time.Second
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		<-ended
-	})
-	for deadline := time.Now().Add(20 * time.Second); ; {
-		if listens(s.POP3) && listens(s.IMAP) {
-			return s
-		}
-		select {
-		case err := <-ended:
-			ended <- err
-			log, _ := os.ReadFile(filepath.Join(dir, "log"))
-			t.Fatalf("dovecot ended: %v\n%s", err, log)
-		case <-time.After(20 * time.Millisecond):
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("dovecot does not listen")
-		}
-	}
+	t.Cleanup(s.Close)
+	return s
 }
 
-// dovecotConfig is the least that Dovecot 2.3 needs to run from a folder of its own.
-func dovecotConfig(t testing.TB, dir string, s *DovecotServer) string {
-	t.Helper()
+// DovecotOptions say what is not as tests want it.
+type DovecotOptions struct {
+	Sync      bool // with fsync, as Dovecot does by itself
+	Plaintext bool // LOGIN without TLS
+}
+
+// StartDovecot starts a Dovecot with a configuration in a temporary folder.
+func StartDovecot(o DovecotOptions) (*DovecotServer, error) {
+	program, err := find("dovecot")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "dovecot") // short: it is the beginning of the paths of Unix sockets
+	if err != nil {
+		return nil, err
+	}
+	s := &DovecotServer{User: "bob", Password: "s p", Roots: x509.NewCertPool(), dir: dir}
+	err = s.start(program, o)
+	if err == nil {
+		err = s.await()
+	}
+	if err != nil {
+		log, _ := os.ReadFile(filepath.Join(dir, "log"))
+		s.Close()
+		return nil, fmt.Errorf("dovecot: %w\n%s", err, log)
+	}
+	return s, nil
+}
+
+func (s *DovecotServer) start(program string, o DovecotOptions) error {
+	if err := freeAddrs(&s.IMAP, &s.POP3); err != nil {
+		return err
+	}
+	text, err := s.config(o)
+	if err != nil {
+		return err
+	}
+	config := filepath.Join(s.dir, "dovecot.conf")
+	if err := errors.Join(os.WriteFile(config, []byte(text), 0o600), writeCertificate(s.dir, s.Roots)); err != nil {
+		return err
+	}
+	s.cmd = exec.Command(program, "-F", "-c", config)
+	return s.cmd.Start()
+}
+
+// await returns when both ports are open.
+func (s *DovecotServer) await() error {
+	s.ended = make(chan error, 1)
+	go func() { s.ended <- s.cmd.Wait() }()
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); {
+		if listens(s.POP3) && listens(s.IMAP) {
+			return nil
+		}
+		select {
+		case err := <-s.ended:
+			s.ended <- err
+			return fmt.Errorf("it ended: %w", err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	return errors.New("it does not listen")
+}
+
+// Process returns the id of the master process, whose children do the work.
+func (s *DovecotServer) Process() int { return s.cmd.Process.Pid }
+
+// Close stops it and removes its mail.
+func (s *DovecotServer) Close() {
+	if s.ended != nil {
+		_ = s.cmd.Process.Signal(syscall.SIGTERM)
+		select {
+		case <-s.ended:
+		case <-time.After(10 * time.Second):
+			_ = s.cmd.Process.Kill()
+			<-s.ended
+		}
+	}
+	_ = os.RemoveAll(s.dir)
+}
+
+// config is the least that Dovecot 2.3 needs to run from a folder of its own.
+func (s *DovecotServer) config(o DovecotOptions) (string, error) {
+	dir := s.dir
 	internal, login, mailUser := "dovecot", "dovenull", "nobody"
 	if me, err := user.Current(); err == nil && me.Uid != "0" {
 		internal, login, mailUser = me.Username, me.Username, me.Username
 	}
 	home := filepath.Join(dir, "mail")
-	if err := os.Mkdir(home, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	owner, err := user.Lookup(mailUser)
 	if err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	if _, err := fmt.Sscan(owner.Uid+" "+owner.Gid, &s.owner.uid, &s.owner.gid); err != nil {
-		t.Fatal(err)
+		return "", err
 	}
 	s.inbox = filepath.Join(home, s.User)
-	if err := s.owner.give(home); err != nil {
-		t.Fatal(err)
+	err = errors.Join(os.Mkdir(home, 0o700), s.owner.give(home), os.Chmod(dir, 0o755),
+		os.WriteFile(filepath.Join(dir, "passwd"), []byte(s.User+":{PLAIN}"+s.Password+"\n"), 0o644))
+	if err != nil {
+		return "", err
 	}
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
+	fsync, tlsOnly := "never", "yes"
+	if o.Sync {
+		fsync = "optimized"
 	}
-	passwd := filepath.Join(dir, "passwd")
-	if err := os.WriteFile(passwd, []byte(s.User+":{PLAIN}"+s.Password+"\n"), 0o644); err != nil {
-		t.Fatal(err)
+	if o.Plaintext {
+		tlsOnly = "no"
 	}
 	_, imapPort, _ := net.SplitHostPort(s.IMAP)
 	_, pop3Port, _ := net.SplitHostPort(s.POP3)
@@ -150,7 +201,7 @@ listen = 127.0.0.1
 ssl = yes
 ssl_cert = <%[1]s/cert.pem
 ssl_key = <%[1]s/key.pem
-disable_plaintext_auth = yes
+disable_plaintext_auth = %[9]s
 login_trusted_networks =
 auth_mechanisms = plain login
 auth_failure_delay = 0
@@ -162,7 +213,8 @@ first_valid_gid = 1
 mail_location = maildir:%[1]s/mail/%%u
 mail_uid = %[4]s
 mail_gid = %[5]s
-mail_fsync = never
+mail_fsync = %[8]s
+mail_max_userip_connections = 100
 passdb {
   driver = passwd-file
   args = %[1]s/passwd
@@ -199,7 +251,20 @@ service anvil {
 service stats {
   chroot =
 }
-`, dir, internal, login, owner.Uid, owner.Gid, imapPort, pop3Port)
+`, dir, internal, login, owner.Uid, owner.Gid, imapPort, pop3Port, fsync, tlsOnly), nil
+}
+
+// freeAddrs sets addresses that nobody listens on.
+func freeAddrs(addrs ...*string) error {
+	for _, addr := range addrs {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return err
+		}
+		defer ln.Close() // all are taken before one is given back
+		*addr = ln.Addr().String()
+	}
+	return nil
 }
 
 func listens(addr string) bool {
@@ -211,22 +276,11 @@ func listens(addr string) bool {
 	return true
 }
 
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
-}
-
 // writeCertificate writes cert.pem and key.pem and adds the certificate to roots.
-func writeCertificate(t testing.TB, dir string, roots *x509.CertPool) {
-	t.Helper()
+func writeCertificate(dir string, roots *x509.CertPool) error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "localhost"},
 		DNSNames: []string{"localhost"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, NotBefore: time.Unix(0, 0),
@@ -234,22 +288,18 @@ func writeCertificate(t testing.TB, dir string, roots *x509.CertPool) {
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	cert, err := x509.ParseCertificate(der)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	roots.AddCert(cert)
 	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "PRIVATE KEY", Bytes: pkcs8},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(dir, "cert.pem"), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600),
+		os.WriteFile(filepath.Join(dir, "key.pem"), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), 0o600))
 }

@@ -29,13 +29,21 @@ func Dir(t testing.TB, name string) string {
 // Program returns the path of a peer's program, or skips with the name of the Debian package that has it.
 func Program(t testing.TB, program, debian string) string {
 	t.Helper()
-	for _, name := range []string{program, "/usr/sbin/" + program, "/usr/bin/" + program} {
+	p, err := find(program)
+	if err != nil {
+		missing(t, program+" is absent: install the Debian package "+debian)
+	}
+	return p
+}
+
+// find also looks where only root does.
+func find(program string) (string, error) {
+	for _, name := range []string{"/usr/sbin/" + program, "/usr/bin/" + program} {
 		if p, err := exec.LookPath(name); err == nil {
-			return p
+			return p, nil
 		}
 	}
-	missing(t, program+" is absent: install the Debian package "+debian)
-	return ""
+	return exec.LookPath(program)
 }
 
 // Node returns the path of Node.js for a peer whose package.json is in dir, or skips with the command that fetches its
