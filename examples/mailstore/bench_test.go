@@ -88,3 +88,34 @@ func BenchmarkMessages(b *testing.B) {
 		}
 	})
 }
+
+// BenchmarkMailbox reads 500 messages of 4 KiB, one after another.
+func BenchmarkMailbox(b *testing.B) {
+	s := openDir(b, b.TempDir(), Options{})
+	a := user(b, s, "alice")
+	const n = 500
+	var bodies []string
+	for i := range n {
+		bodies = append(bodies, letter(fmt.Sprint(i), fmt.Sprint("letter ", i), strings.Repeat("The quick brown fox jumps over the lazy dog, once more.\r\n", 4096/57)))
+	}
+	add(b, a, "INBOX", bodies...)
+	m := box(b, a, "INBOX")
+	b.Run("bodies", func(b *testing.B) {
+		for b.Loop() {
+			for u := range n {
+				read(b, m, imap.UID(u+1))
+			}
+		}
+	})
+	b.Run("store", func(b *testing.B) {
+		for i := range 2 * b.N {
+			c := imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagAnswered}}
+			if i%2 == 1 {
+				c.Op = imap.FlagsRemove
+			}
+			if done, err := a.Flagger.StoreFlags(b.Context(), "INBOX", imap.AllUIDs(), c, 1<<62); err != nil || done.Changed.Len() != n {
+				b.Fatal(done, err)
+			}
+		}
+	})
+}

@@ -72,6 +72,8 @@ func (t *tx) put(b *boxRow, m *msgRow) error {
 	b.uidnext++ // 0 after the last one
 	b.count(1, m.flagSet, m.size)
 	t.touch(b, m.modseq)
+	added := *m
+	b.change(&added)
 	return t.exec(`INSERT INTO message (mailbox, `+msgColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		b.id, m.uid, m.modseq, m.created, m.bits, m.keywords, m.internal, m.saved, m.size, m.email, m.thread)
 }

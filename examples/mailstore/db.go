@@ -27,8 +27,9 @@ type db struct {
 	ops       chan *op
 	closing   chan struct{}
 	closed    chan struct{}
-	committed func(*tx) // called after each commit, before its operations are answered
-	failed    error     // once set, nothing is written any more; used by the writing goroutine only
+	committed func(*tx)                  // called after each commit, before its operations are answered
+	current   func(mailbox int64) *index // what is committed, nil if that is not at hand
+	failed    error                      // once set, nothing is written any more; used by the writing goroutine only
 }
 
 // An op is one operation. run may be called again after a rollback: it sets its results anew each time.
@@ -92,8 +93,8 @@ func (d *db) connect() (*conn, error) {
 }
 
 // start begins to write. Nothing must be written before.
-func (d *db) start(committed func(*tx)) {
-	d.committed = committed
+func (d *db) start(s *Store) {
+	d.committed, d.current = s.committed, s.current
 	go d.loop()
 }
 

@@ -140,38 +140,52 @@ func (a *account) StoreFlags(ctx context.Context, mailbox string, uids imap.UIDS
 		if err != nil {
 			return err
 		}
-		for _, m := range msgs {
-			if m.modseq > unchangedSince {
+		for i := 0; i < len(msgs); {
+			m, f := &msgs[i], msgs[i].flagSet.apply(c)
+			n := 1
+			switch {
+			case m.modseq > unchangedSince:
 				out.Modified.Add(m.uid, m.uid)
-				continue
+			case f != m.flagSet:
+				for i+n < len(msgs) && msgs[i+n].adjacent && msgs[i+n].modseq <= unchangedSince && msgs[i+n].flagSet == m.flagSet {
+					n++
+				}
+				if out.ModSeq == 0 {
+					out.ModSeq = t.next(row)
+				}
+				if err := t.setFlags(b, msgs[i:i+n], f, out.ModSeq); err != nil {
+					return err
+				}
+				for _, m := range msgs[i : i+n] {
+					out.Changed.Add(m.uid, m.uid)
+				}
 			}
-			f := m.flagSet.apply(c)
-			if f == m.flagSet {
-				continue
-			}
-			if out.ModSeq == 0 {
-				out.ModSeq = t.next(row)
-			}
-			if err := t.setFlags(b, &m, f, out.ModSeq); err != nil {
-				return err
-			}
-			out.Changed.Add(m.uid, m.uid)
+			i += n
 		}
 		return nil
 	})
 	return out, err
 }
 
-// setFlags gives a message other flags.
-func (t *tx) setFlags(b *boxRow, x *msgRow, f flagSet, m modSeq) error {
-	b.count(-1, x.flagSet, x.size)
-	b.count(1, f, x.size)
+// setFlags gives messages other flags. There are no others between them.
+func (t *tx) setFlags(b *boxRow, msgs []msgRow, f flagSet, m modSeq) error {
 	t.touch(b, m)
-	if err := t.exec(`UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE mailbox = ? AND uid = ?`, f.bits, f.keywords, m, b.id, x.uid); err != nil {
+	if err := t.exec(`UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE mailbox = ? AND uid BETWEEN ? AND ?`, f.bits, f.keywords, m,
+		b.id, msgs[0].uid, msgs[len(msgs)-1].uid); err != nil {
 		return err
 	}
-	if x.bits&^f.bits&bitDeleted != 0 {
-		return t.undelete(x.email, m)
+	for i := range msgs {
+		x := &msgs[i]
+		b.count(-1, x.flagSet, x.size)
+		b.count(1, f, x.size)
+		changed := *x
+		changed.flagSet, changed.modseq = f, m
+		b.change(&changed)
+		if x.bits&^f.bits&bitDeleted != 0 {
+			if err := t.undelete(x.email, m); err != nil {
+				return err
+			}
+		}
 	}
 	return nil
 }
@@ -209,6 +223,8 @@ type msgRow struct {
 	flagSet
 	internal, saved, size int64
 	email, thread         int64
+
+	adjacent bool // in a list: no message of the mailbox lies between this one and the one before it
 }
 
 const msgColumns = `uid, modseq, created, flags, keywords, internal, saved, size, email, thread`
@@ -220,13 +236,19 @@ func (m *msgRow) fields() []any {
 // messages reads the messages of a set for which pick (if any) is true, by ascending UID.
 func (t *tx) messages(box int64, set imap.UIDSet, pick func(*msgRow) bool) ([]msgRow, error) {
 	var out []msgRow
+	if b := t.boxes[box]; b != nil && !b.dirty {
+		if x := t.db.current(box); x != nil { // what a query would tell
+			return x.messages(set, pick), nil
+		}
+	}
 	for span, in := range spans(set) {
+		adjacent := false
 		err := t.rows(func(r *sql.Rows) error {
-			var m msgRow
+			m := msgRow{adjacent: adjacent}
 			if err := r.Scan(m.fields()...); err != nil {
 				return err
 			}
-			if in(m.uid) && (pick == nil || pick(&m)) {
+			if adjacent = in(m.uid) && (pick == nil || pick(&m)); adjacent {
 				out = append(out, m)
 			}
 			return nil
@@ -246,6 +268,7 @@ func (t *tx) remove(a *accountRow, b *boxRow, m modSeq, msgs []msgRow, maxExpung
 	t.touch(b, m)
 	for _, x := range msgs {
 		b.count(-1, x.flagSet, x.size)
+		b.lose(x.uid)
 		if err := t.exec(`DELETE FROM message WHERE mailbox = ? AND uid = ?`, b.id, x.uid); err != nil {
 			return err
 		}

@@ -237,7 +237,7 @@ func (s *emailSet) place(e *emailRow, boxes []*boxRow, f flagSet, flagged bool) 
 		if !slices.Contains(boxes, b) {
 			err = s.t.remove(s.row, b, s.modseq(), []msgRow{c.msgRow}, s.a.s.o.MaxExpunged)
 		} else if flagged && (c.bits != f.bits || !c.sameKeywords(f)) {
-			err = s.t.setFlags(b, &c.msgRow, f, s.modseq())
+			err = s.t.setFlags(b, []msgRow{c.msgRow}, f, s.modseq())
 		}
 		if err != nil {
 			return err

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/examples/mailstore/objects"
-	"github.com/mailbricks/mailbricks/examples/mailstore/record"
 	"github.com/mailbricks/mailbricks/imap"
 )
 
@@ -39,94 +38,42 @@ func (m *mailbox) Status(ctx context.Context) (imap.MailboxStatus, error) {
 		Messages: int(b.messages), Unseen: int(b.unseen), Deleted: int(b.deleted), Size: b.size}, nil
 }
 
-// exists returns imap.ErrNonexistent once the mailbox has been deleted.
-func (m *mailbox) exists(c *conn) error {
-	var one int
-	return noBox(c.row([]any{&one}, `SELECT 1 FROM mailbox WHERE id = ?`, m.id), mailboxID(m.id))
-}
-
 // Messages yields the messages of a set.
 func (m *mailbox) Messages(ctx context.Context, uids imap.UIDSet, want imap.Fields) iter.Seq2[*imap.Message, error] {
 	return func(yield func(*imap.Message, error) bool) {
-		if err := m.a.s.db.read(ctx, m.exists); err != nil {
+		x, err := m.a.s.index(ctx, m.id)
+		if err != nil {
 			yield(nil, err)
 			return
 		}
-		for span, in := range spans(uids) {
-			for span.First != 0 && span.First <= span.Last {
-				page, next, err := m.page(ctx, span, want, in)
-				for _, x := range page {
-					if !yield(x, nil) {
-						return
+		x.pages(uids, func(page []*msgRow) bool {
+			var all []*details
+			if want&(imap.FieldEnvelope|imap.FieldStructure) != 0 {
+				if all, err = m.a.s.details(ctx, page); err != nil {
+					yield(nil, err)
+					return false
+				}
+			}
+			for i, r := range page {
+				out := r.message(want)
+				if all != nil {
+					if all[i] == nil {
+						continue
+					}
+					if want&imap.FieldEnvelope != 0 {
+						out.Envelope = all[i].envelope
+					}
+					if want&imap.FieldStructure != 0 {
+						out.Structure = all[i].structure
 					}
 				}
-				if err != nil {
-					yield(nil, err)
-					return
+				if !yield(out, nil) {
+					return false
 				}
-				span.First = next
 			}
-		}
+			return true
+		})
 	}
-}
-
-// page reads the first messages of a span, and returns where to go on, 0 at the end.
-func (m *mailbox) page(ctx context.Context, span imap.UIDRange, want imap.Fields, in func(imap.UID) bool) ([]*imap.Message, imap.UID, error) {
-	var out []*imap.Message
-	var next imap.UID
-	rows := 0
-	err := m.a.s.db.read(ctx, func(c *conn) error {
-		scan, query := scanMessage, `SELECT `+msgColumns+` FROM message WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?`
-		if want&(imap.FieldEnvelope|imap.FieldStructure) != 0 {
-			scan, query = scanCached, `SELECT m.uid, m.modseq, m.created, m.flags, m.keywords, m.internal, m.saved, m.size, m.email, m.thread,
-				e.envelope, e.structure FROM message m JOIN email e ON e.id = m.email
-				WHERE m.mailbox = ? AND m.uid BETWEEN ? AND ? ORDER BY m.uid LIMIT ?`
-		}
-		return c.rows(func(r *sql.Rows) error {
-			rows++
-			x, err := scan(r, want)
-			if err != nil {
-				return err
-			}
-			next = x.UID + 1 // 0 after MaxUID
-			if in(x.UID) {
-				out = append(out, x)
-			}
-			return nil
-		}, query, m.id, span.First, span.Last, pageSize)
-	})
-	if rows < pageSize {
-		next = 0
-	}
-	return out, next, err
-}
-
-func scanMessage(r *sql.Rows, want imap.Fields) (*imap.Message, error) {
-	var m msgRow
-	if err := r.Scan(m.fields()...); err != nil {
-		return nil, err
-	}
-	return m.message(want), nil
-}
-
-func scanCached(r *sql.Rows, want imap.Fields) (*imap.Message, error) {
-	var m msgRow
-	var envelope, structure sql.RawBytes
-	if err := r.Scan(append(m.fields(), &envelope, &structure)...); err != nil {
-		return nil, err
-	}
-	x := m.message(want)
-	var err error
-	if want&imap.FieldEnvelope != 0 {
-		x.Envelope, err = record.ParseEnvelope(envelope)
-	}
-	if err == nil && want&imap.FieldStructure != 0 {
-		x.Structure, err = record.ParseStructure(structure)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("mailstore: email %s: %w", emailID(m.email), err)
-	}
-	return x, nil
 }
 
 func (m *msgRow) message(want imap.Fields) *imap.Message {
@@ -201,14 +148,28 @@ func (m *mailbox) changes(ctx context.Context, since modSeq) ([]change, error) {
 
 // Body opens the bytes of a message.
 func (m *mailbox) Body(ctx context.Context, uid imap.UID) (imap.Body, error) {
-	return m.a.s.body(ctx, func(c *conn, dest []any) error {
-		err := c.row(dest, `SELECT b.hash, b.size, b.data IS NULL, b.data FROM message m JOIN email e ON e.id = m.email JOIN blob b ON b.id = e.blob
-			WHERE m.mailbox = ? AND m.uid = ?`, m.id, uid)
+	x, err := m.a.s.index(ctx, m.id)
+	if err != nil {
+		return nil, err
+	}
+	r := x.get(uid)
+	if r == nil {
+		return nil, fmt.Errorf("mailstore: message %d: %w", uid, imap.ErrNonexistent)
+	}
+	if data, ok := m.a.s.cache.get(cachedBytes, r.email).([]byte); ok {
+		return inlineBody{bytes.NewReader(data), data}, nil
+	}
+	body, err := m.a.s.body(ctx, func(c *conn, dest []any) error {
+		err := c.row(dest, `SELECT b.hash, b.size, b.data IS NULL, b.data FROM email e JOIN blob b ON b.id = e.blob WHERE e.id = ?`, r.email)
 		if errors.Is(err, sql.ErrNoRows) {
 			return fmt.Errorf("mailstore: message %d: %w", uid, imap.ErrNonexistent)
 		}
 		return err
 	})
+	if inline, ok := body.(inlineBody); ok && err == nil {
+		m.a.s.cache.put(cachedBytes, r.email, inline.data, int64(cap(inline.data))+100)
+	}
+	return body, err
 }
 
 // body opens the bytes that find selects as hash, size, whether they are a file, and data.
@@ -222,7 +183,7 @@ func (s *Store) body(ctx context.Context, find func(*conn, []any) error) (imap.B
 			return err
 		}
 		if !file {
-			body = inlineBody{bytes.NewReader(data)}
+			body = inlineBody{bytes.NewReader(data), data}
 			return nil
 		}
 		// The connection is still held, but the row may be deleted by now, and its file removed: then it has gone.
@@ -238,7 +199,10 @@ func (s *Store) body(ctx context.Context, find func(*conn, []any) error) (imap.B
 	return body, err
 }
 
-type inlineBody struct{ *bytes.Reader }
+type inlineBody struct {
+	*bytes.Reader
+	data []byte
+}
 
 func (inlineBody) Close() error { return nil }
 

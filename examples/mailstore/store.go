@@ -45,6 +45,9 @@ type Options struct {
 	MaxExpunged int
 	// Readers is the number of connections that read at once, default 4 for each processor, 16 at most.
 	Readers int
+	// Cache is about how many octets of memory are for what is read again: the lists of messages (160 octets each) of
+	// mailboxes, envelopes, short messages. Default 64 MiB. One list is always kept, however long.
+	Cache int64
 	// Now is the clock of dates; default time.Now.
 	Now func() time.Time
 	// Logger receives what nobody is told otherwise: a failing disk, a stray file. nil is silent.
@@ -58,6 +61,8 @@ type Store struct {
 	objects *objects.Dir // nil in memory
 	unlock  func() error // gives the directory back
 	log     *slog.Logger
+	cache   *cache
+	states  sync.Map // mailbox → *boxState
 
 	mu       sync.Mutex
 	accounts map[int64]*account
@@ -90,7 +95,7 @@ func Open(dir string, o Options) (*Store, error) {
 		s.unlock()
 		return nil, err
 	}
-	s.db.start(s.committed)
+	s.db.start(s)
 	return s, nil
 }
 
@@ -102,7 +107,7 @@ func OpenMemory(o Options) (*Store, error) {
 	if s.db, err = openDB("", "OFF", 1); err != nil {
 		return nil, err
 	}
-	s.db.start(s.committed)
+	s.db.start(s)
 	return s, nil
 }
 
@@ -112,10 +117,11 @@ func newStore(o Options) *Store {
 	o.Inline = cmp.Or(o.Inline, 64<<10)
 	o.MaxExpunged = cmp.Or(o.MaxExpunged, 100_000)
 	o.Readers = cmp.Or(o.Readers, min(4*runtime.GOMAXPROCS(0), 16))
+	o.Cache = cmp.Or(o.Cache, 64<<20)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Store{o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), accounts: make(map[int64]*account),
+	s := &Store{o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), accounts: make(map[int64]*account), cache: newCache(o.Cache),
 		unlock: func() error { return nil }}
 	s.close = sync.OnceValue(s.shut)
 	return s
@@ -239,6 +245,7 @@ func (s *Store) account(id int64) *account {
 // committed tells the feeds and removes the files that a transaction left without owner.
 func (s *Store) committed(t *tx) {
 	for n, m := range t.notices {
+		s.changed(n.mailbox, m, t.boxes[n.mailbox])
 		s.mu.Lock()
 		a, ok := s.accounts[n.account]
 		s.mu.Unlock()

@@ -52,6 +52,10 @@ type boxRow struct {
 	deleted      int64
 	size         int64
 	dirty, ended bool
+
+	before  modSeq // modseq when the transaction began
+	changes []*msgRow
+	gone    map[imap.UID]bool
 }
 
 const boxColumns = `id, account, name, special, subscribed, sortorder, uidvalidity, uidnext, created, changed, modseq, horizon, messages, unseen, deleted, size`
@@ -180,6 +184,7 @@ func (t *tx) box(id int64) (*boxRow, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	b.before = b.modseq
 	t.boxes[id] = b
 	return b, nil
 }
@@ -190,4 +195,15 @@ func (t *tx) touch(b *boxRow, m modSeq) {
 	b.modseq = max(b.modseq, m)
 	n := notice{b.account, b.id}
 	t.notices[n] = max(t.notices[n], m)
+}
+
+// change remembers a message that is new or has changed.
+func (b *boxRow) change(m *msgRow) { b.changes = append(b.changes, m) }
+
+// lose remembers a message that has gone.
+func (b *boxRow) lose(u imap.UID) {
+	if b.gone == nil {
+		b.gone = make(map[imap.UID]bool)
+	}
+	b.gone[u] = true
 }
