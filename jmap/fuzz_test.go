@@ -76,6 +76,7 @@ func FuzzPointer(f *testing.F) {
 func FuzzPatch(f *testing.F) {
 	f.Add([]byte(`{"a":{"b":1},"c":[1]}`), []byte(`{"a/b":null,"a/x~0":2,"c":[]}`))
 	f.Add([]byte(`{"a":{"b":1}}`), []byte(`{"a/b":1,"a":{}}`))
+	f.Add([]byte(`[]`), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, object, patch []byte) {
 		var o jmap.Raw
 		var p jmap.Patch

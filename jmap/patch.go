@@ -59,7 +59,11 @@ func (p Patch) Apply(object Raw) (Raw, error) {
 func applyPatch(object Raw, entries []PatchEntry, depth int) (Raw, error) {
 	ms, err := object.members()
 	if err != nil {
-		return nil, invalidPatch(strings.TrimPrefix(entries[0].Path.String(), "/"), "leads into what is no object")
+		path := ""
+		if len(entries) > 0 {
+			path = entries[0].Path.String()
+		}
+		return nil, invalidPatch(strings.TrimPrefix(path, "/"), "leads into what is no object")
 	}
 	at := make(map[string]int, len(ms))
 	for i, m := range ms {

@@ -36,7 +36,7 @@ func imapStoreRows() ([]row, error) {
 			jobs = append(jobs, j)
 		}
 	}
-	peers := []*imapPeer{{title: "mailbricks store", program: true, open: openStore}, {title: "Dovecot", program: true, open: openDovecot}}
+	peers := []*imapPeer{{title: "mailbricks store", program: true, open: openStore}, {title: "Dovecot with mail_fsync=always", program: true, open: openDovecot}}
 	return imapRowsOf("imap store ", jobs, peers), nil
 }
 

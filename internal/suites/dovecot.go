@@ -86,7 +86,7 @@ func Dovecot(t testing.TB) *DovecotServer {
 
 // DovecotOptions say what is not as tests want it.
 type DovecotOptions struct {
-	Sync      bool // with fsync, as Dovecot does by itself
+	Sync      bool // with fsync of everything, not only of messages
 	Plaintext bool // LOGIN without TLS
 }
 
@@ -187,7 +187,7 @@ func (s *DovecotServer) config(o DovecotOptions) (string, error) {
 	}
 	fsync, tlsOnly := "never", "yes"
 	if o.Sync {
-		fsync = "optimized"
+		fsync = "always"
 	}
 	if o.Plaintext {
 		tlsOnly = "no"
