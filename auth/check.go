@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -200,13 +199,12 @@ func (k *Check) Close() error {
 func (c Checker) Check(ctx context.Context, conn Connection, r io.Reader) (*Verdict, error) {
 	k := c.Begin(ctx, conn)
 	defer k.Close()
-	br := bufio.NewReaderSize(r, 16<<10)
-	section, err := header.Read(br, 0)
+	section, body, err := header.Split(r)
 	if err != nil {
 		return nil, fmt.Errorf("auth: read: %w", err)
 	}
 	k.Header(ctx, section)
-	if _, err := br.WriteTo(k); err != nil {
+	if _, err := body.WriteTo(k); err != nil {
 		return nil, fmt.Errorf("auth: read: %w", err)
 	}
 	return k.Verdict(), nil

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"hash/maphash"
+	"slices"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/internal/header"
@@ -23,21 +24,36 @@ type fieldIndex struct {
 func newFieldIndex(section []byte) *fieldIndex {
 	x := &fieldIndex{fields: make([]header.Field, 0, min(bytes.Count(section, []byte("\n")), 64)), seed: maphash.MakeSeed(), buf: make([]byte, 0, 512)}
 	for f := range header.Fields(section) {
+		if len(x.fields) == cap(x.fields) {
+			x.fields = slices.Grow(x.fields, max(16, cap(x.fields)))
+		}
 		x.fields = append(x.fields, f)
 	}
 	x.lowest = make(map[uint64]int32, len(x.fields))
 	links := make([]int32, 2*len(x.fields))
 	x.above, x.unused = links[:len(x.fields)], links[len(x.fields):]
+	var h uint64
+	above := -1 // the field with a name last seen, whose hash is h
 	for i, f := range x.fields {
 		if len(f.Name) == 0 {
 			continue
 		}
-		h := x.hashName(f.Name)
-		x.above[i] = -1
-		if up, ok := x.lowest[h]; ok {
-			x.above[i] = up
+		if above >= 0 && bytes.Equal(f.Name, x.fields[above].Name) { // Received above Received
+			x.above[i] = int32(above)
+		} else {
+			if above >= 0 {
+				x.lowest[h] = int32(above)
+			}
+			h = x.hashName(f.Name)
+			x.above[i] = -1
+			if up, ok := x.lowest[h]; ok {
+				x.above[i] = up
+			}
 		}
-		x.lowest[h] = int32(i)
+		above = i
+	}
+	if above >= 0 {
+		x.lowest[h] = int32(above)
 	}
 	return x
 }

@@ -1,7 +1,6 @@
 package dkim
 
 import (
-	"bufio"
 	"crypto"
 	"encoding/base64"
 	"errors"
@@ -216,8 +215,7 @@ func encodeQP(s string) string {
 // Sign signs a whole message and returns the DKIM-Signature fields, one a signer, to be put on top of it. Lines of r
 // end with CRLF, as for Verifier.Verify.
 func Sign(r io.Reader, signers ...Signer) ([]byte, error) {
-	br := bufio.NewReaderSize(r, readSize)
-	section, err := header.Read(br, 0)
+	section, body, err := header.Split(r)
 	if err != nil {
 		return nil, fmt.Errorf("dkim: read: %w", err)
 	}
@@ -225,8 +223,8 @@ func Sign(r io.Reader, signers ...Signer) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := copyBody(s, br); err != nil {
-		return nil, err
+	if _, err := body.WriteTo(s); err != nil {
+		return nil, fmt.Errorf("dkim: read: %w", err)
 	}
 	return s.Fields()
 }

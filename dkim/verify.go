@@ -1,7 +1,6 @@
 package dkim
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/ed25519"
@@ -43,6 +42,7 @@ type Verification struct {
 	v      Verifier
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+	extra  int // signatures beyond the limit, above those that are checked
 	checks []*check
 	hashes []*sharedHash
 	// mine, if not nil, is a look-up that Results does itself.
@@ -101,15 +101,11 @@ func (v Verifier) begin(ctx context.Context, headerSection []byte, atHand bool) 
 	if len(at) == 0 {
 		return c
 	}
+	c.extra = max(0, len(at)-v.MaxSignatures)
 	keys := map[string]*keyLookup{}
-	c.checks = make([]*check, 0, len(at))
-	for n, i := range at {
+	for _, i := range at[c.extra:] {
 		k := &check{}
 		c.checks = append(c.checks, k)
-		if n < len(at)-v.MaxSignatures {
-			k.end(Neutral, ErrTooMany)
-			continue
-		}
 		var err error
 		if k.res.Signature, err = ParseSignature(string(index.fields[i].Value)); err != nil {
 			k.end(PermError, err)
@@ -196,12 +192,15 @@ func (c *Verification) Results() []Result {
 			h.sum = h.Sum()
 		}
 	}
-	out := make([]Result, len(c.checks))
-	for i, k := range c.checks {
+	out := make([]Result, c.extra, c.extra+len(c.checks))
+	for i := range out {
+		out[i].Value, out[i].Err = Neutral, ErrTooMany
+	}
+	for _, k := range c.checks {
 		if k.key != nil {
 			c.finish(k)
 		}
-		out[i] = k.res
+		out = append(out, k.res)
 	}
 	return out
 }
@@ -306,37 +305,14 @@ func withCRLF(raw []byte) []byte {
 // Verify verifies a whole message: one Result a signature, none for a message without. Lines of r end with CRLF; for
 // a message with LF alone, as in a file, put a CRLFReader in front. The error is r's, or for a header section over 1 MiB.
 func (v Verifier) Verify(ctx context.Context, r io.Reader) ([]Result, error) {
-	rest, ok := r.(interface{ Len() int }) // bytes.Reader, strings.Reader, bytes.Buffer
-	size := readSize
-	if ok {
-		size = min(size, rest.Len()+1)
-	}
-	br := bufio.NewReaderSize(r, size)
-	section, err := header.Read(br, 0)
+	section, body, err := header.Split(r)
 	if err != nil {
 		return nil, fmt.Errorf("dkim: read: %w", err)
 	}
-	c := v.begin(ctx, section, ok && rest.Len() == 0)
+	c := v.begin(ctx, section, body.AtHand())
 	defer c.Close()
-	if err := copyBody(c, br); err != nil {
-		return nil, err
+	if _, err := body.WriteTo(c); err != nil {
+		return nil, fmt.Errorf("dkim: read: %w", err)
 	}
 	return c.Results(), nil
-}
-
-// readSize is how much of a message is read at a time.
-const readSize = 16 << 10
-
-// copyBody writes the rest of r through r's own buffer.
-func copyBody(w io.Writer, r *bufio.Reader) error {
-	for {
-		if _, err := r.Peek(1); err == io.EOF {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("dkim: read: %w", err)
-		}
-		p, _ := r.Peek(r.Buffered()) // what is buffered is there
-		_, _ = w.Write(p)            // never fails
-		_, _ = r.Discard(len(p))
-	}
 }

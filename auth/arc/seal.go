@@ -1,7 +1,6 @@
 package arc
 
 import (
-	"bufio"
 	"bytes"
 	"crypto"
 	"crypto/sha256"
@@ -232,8 +231,7 @@ func writeField(name string, tags []string, b string) []byte {
 
 // Seal seals a whole message: the fields of a set, to be put on top of it. It is Begin, with the body at hand.
 func (s Sealer) Seal(r io.Reader, cv Value, entries ...authres.Appender) ([]byte, error) {
-	br := bufio.NewReaderSize(r, 16<<10)
-	section, err := header.Read(br, 0)
+	section, body, err := header.Split(r)
 	if err != nil {
 		return nil, fmt.Errorf("arc: read: %w", err)
 	}
@@ -241,7 +239,7 @@ func (s Sealer) Seal(r io.Reader, cv Value, entries ...authres.Appender) ([]byte
 	if err != nil {
 		return nil, err
 	}
-	if _, err := io.CopyBuffer(g, struct{ io.Reader }{br}, make([]byte, 16<<10)); err != nil {
+	if _, err := body.WriteTo(g); err != nil {
 		return nil, fmt.Errorf("arc: read: %w", err)
 	}
 	return g.Fields()

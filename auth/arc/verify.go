@@ -1,7 +1,6 @@
 package arc
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"crypto/sha256"
@@ -281,14 +280,13 @@ func sealSum(sets []Set) (sum [sha256.Size]byte) {
 // Verify validates the chain of a whole message. Lines of r end with CRLF; for a message with LF alone, as in a file,
 // put a dkim.NewCRLFReader in front. The error is r's, or for a header section over 1 MiB.
 func (v Verifier) Verify(ctx context.Context, r io.Reader) (*Result, error) {
-	br := bufio.NewReaderSize(r, 16<<10)
-	section, err := header.Read(br, 0)
+	section, body, err := header.Split(r)
 	if err != nil {
 		return nil, fmt.Errorf("arc: read: %w", err)
 	}
 	c := v.Begin(ctx, section, nil)
 	defer c.Close()
-	if _, err := io.CopyBuffer(c, struct{ io.Reader }{br}, make([]byte, 16<<10)); err != nil {
+	if _, err := body.WriteTo(c); err != nil {
 		return nil, fmt.Errorf("arc: read: %w", err)
 	}
 	return c.Result(), nil

@@ -67,7 +67,10 @@ func parseField(raw []byte) Field {
 	if colon <= 0 {
 		return f
 	}
-	name := bytes.TrimRight(raw[:colon], " \t")
+	name := raw[:colon]
+	if name[colon-1] <= ' ' {
+		name = bytes.TrimRight(name, " \t")
+	}
 	for _, c := range name {
 		if c <= ' ' || c >= 0x7f {
 			return f
@@ -93,12 +96,15 @@ func Read(r *bufio.Reader, limit int) ([]byte, error) {
 	if section := buffered(r, limit); section != nil {
 		return section, nil
 	}
-	section := make([]byte, 0, min(limit, 4096))
+	section := make([]byte, 0, min(limit, max(4096, 2*r.Buffered())))
 	start := true
 	for {
 		line, err := r.ReadSlice('\n')
 		if len(section)+len(line) > limit {
 			return nil, fmt.Errorf("%w: over %d octets", ErrTooLong, limit)
+		}
+		if len(section)+len(line) > cap(section) { // twice as much: what append adds to a large one is too little
+			section = append(make([]byte, 0, max(2*cap(section), len(section)+len(line))), section...)
 		}
 		section = append(section, line...)
 		switch {
@@ -120,20 +126,104 @@ func Read(r *bufio.Reader, limit int) ([]byte, error) {
 // buffered returns the header section where all of it is in the buffer of r, and takes it from there; nil where it is not.
 func buffered(r *bufio.Reader, limit int) []byte {
 	b, _ := r.Peek(r.Buffered())
-	end := -1
-	if len(b) > 0 && emptyLine(b) {
-		end = lineEnd(b)
-	} else {
-		for _, empty := range []string{"\n\r\n", "\n\n"} {
-			if i := bytes.Index(b, []byte(empty)); i >= 0 && (end < 0 || i+len(empty) < end) {
-				end = i + len(empty)
-			}
-		}
-	}
+	end := sectionEnd(b)
 	if end < 0 || end > limit {
 		return nil
 	}
 	section := bytes.Clone(b[:end])
 	_, _ = r.Discard(end) // it is there
 	return section
+}
+
+// sectionEnd returns where the header section ends in b, with its empty line, -1 if there is none.
+func sectionEnd(b []byte) int {
+	for at := 0; at < len(b); {
+		if emptyLine(b[at:]) {
+			return at + lineEnd(b[at:])
+		}
+		i := bytes.IndexByte(b[at:], '\n')
+		if i < 0 {
+			break
+		}
+		at += i + 1
+	}
+	return -1
+}
+
+// A Body is what follows a header section.
+type Body struct {
+	r    *bufio.Reader // nil: all is in rest
+	rest []byte
+}
+
+// bodyRead is how much of a message Split and WriteTo read at a time.
+const bodyRead = 16 << 10
+
+// Split reads the header section of a message, as Read does, up to MaxHeader. A message in a *bytes.Reader or
+// *bytes.Buffer is not copied: section is its memory.
+func Split(r io.Reader) (section []byte, body *Body, err error) {
+	if m, ok := inMemory(r); ok {
+		end := sectionEnd(m)
+		if end < 0 {
+			end = len(m)
+		}
+		if end > MaxHeader {
+			return nil, nil, fmt.Errorf("%w: over %d octets", ErrTooLong, MaxHeader)
+		}
+		return m[:end:end], &Body{rest: m[end:]}, nil
+	}
+	size := bodyRead
+	if l, ok := r.(interface{ Len() int }); ok { // strings.Reader
+		size = min(size, l.Len()+1)
+	}
+	br := bufio.NewReaderSize(r, size)
+	section, err = Read(br, 0)
+	return section, &Body{r: br}, err
+}
+
+// inMemory takes all of a reader that has it in memory.
+func inMemory(r io.Reader) ([]byte, bool) {
+	var m memory
+	switch r := r.(type) {
+	case *bytes.Reader:
+		_, _ = r.WriteTo(&m) // in one piece
+	case *bytes.Buffer:
+		_, _ = r.WriteTo(&m)
+	default:
+		return nil, false
+	}
+	return m, true
+}
+
+// memory keeps the one piece that is written to it.
+type memory []byte
+
+func (m *memory) Write(p []byte) (int, error) {
+	*m = p
+	return len(p), nil
+}
+
+// AtHand reports whether the body can be had without waiting for anybody.
+func (b *Body) AtHand() bool { return b.r == nil }
+
+// WriteTo writes the body to w, through the one buffer that was there for the header. The error is w's or the reader's.
+func (b *Body) WriteTo(w io.Writer) (int64, error) {
+	if b.r == nil {
+		n, err := w.Write(b.rest)
+		return int64(n), err
+	}
+	for n := int64(0); ; {
+		if _, err := b.r.Peek(1); err == io.EOF {
+			return n, nil
+		} else if err != nil {
+			return n, err
+		}
+		p, _ := b.r.Peek(b.r.Buffered()) // it is there
+		m, err := w.Write(p)
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+		_, _ = b.r.Discard(m)
+	}
 }

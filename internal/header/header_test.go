@@ -65,6 +65,17 @@ func TestRead(t *testing.T) {
 				t.Errorf("%q: %q, %q, %v", tt.in, h, body, err)
 			}
 		}
+		for _, r := range []io.Reader{strings.NewReader(tt.in), bytes.NewReader([]byte(tt.in)), bytes.NewBufferString(tt.in), iotest.OneByteReader(strings.NewReader(tt.in))} {
+			h, rest, err := Split(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var body strings.Builder
+			n, err := rest.WriteTo(&body)
+			if err != nil || string(h) != tt.header || body.String() != tt.body || n != int64(len(tt.body)) {
+				t.Errorf("%T %q: %q, %q, %d, %v", r, tt.in, h, body.String(), n, err)
+			}
+		}
 	}
 	once := &failsOnce{strings.NewReader("A: 1\r\n\r\n"), io.ErrNoProgress}
 	if _, err := Read(bufio.NewReader(once), 0); !errors.Is(err, io.ErrNoProgress) {
@@ -76,6 +87,37 @@ func TestRead(t *testing.T) {
 	broken := errors.New("broken")
 	if _, err := Read(bufio.NewReader(iotest.ErrReader(broken)), 0); !errors.Is(err, broken) {
 		t.Error(err)
+	}
+}
+
+func TestSplitErrors(t *testing.T) {
+	broken := errors.New("broken")
+	if _, _, err := Split(iotest.ErrReader(broken)); !errors.Is(err, broken) {
+		t.Error(err)
+	}
+	long := []byte("A: " + strings.Repeat("x", MaxHeader) + "\r\n\r\n")
+	for _, r := range []io.Reader{bytes.NewReader(long), strings.NewReader(string(long))} {
+		if _, _, err := Split(r); !errors.Is(err, ErrTooLong) {
+			t.Errorf("%T: %v", r, err)
+		}
+	}
+	_, body, err := Split(io.MultiReader(strings.NewReader("A: 1\r\n\r\nbody"), iotest.ErrReader(broken)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n, err := body.WriteTo(io.Discard); n != 4 || !errors.Is(err, broken) {
+		t.Error(n, err)
+	}
+	for _, r := range []io.Reader{bytes.NewReader([]byte("\r\nbody")), strings.NewReader("\r\nbody")} {
+		_, body, err := Split(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed, w := io.Pipe()
+		closed.CloseWithError(broken)
+		if _, err := body.WriteTo(w); !errors.Is(err, broken) {
+			t.Errorf("%T: %v", r, err)
+		}
 	}
 }
 
