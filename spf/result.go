@@ -88,6 +88,10 @@ type Check struct {
 	HELO                     string
 	// Mechanism is the term that decided, as written, "default" where none matched.
 	Mechanism string
+	// Network is what the host matched within: that of ip4 or ip6, an address of a or mx with its prefix length, all there
+	// is for all; the zero Prefix for exists and ptr, and where nothing matched. A pass that a whole provider shares
+	// says little: a policy may want to know how many addresses it is for.
+	Network netip.Prefix
 	// Explanation is the text that the domain publishes for those it refuses, "" if there is none.
 	Explanation string
 	// Queries is how many terms asked the DNS.

@@ -90,6 +90,35 @@ func TestAttacks(t *testing.T) {
 	}
 }
 
+// TestNetwork: what a pass is shared with. Records that open 2^16 addresses and more to whoever rents one are found by it.
+func TestNetwork(t *testing.T) {
+	zone := dnstest.New()
+	for name, record := range map[string]string{
+		"one": "ip4:192.0.2.1 -all", "cdn": "include:_spf.cdn.example -all", "_spf.cdn": "ip4:198.51.100.0/24 ip4:192.0.0.0/12 ~all", "a": "a/20 -all", "mx": "mx//64 -all",
+		"all": "+all", "exists": "exists:%{i}.one.example -all", "default": "ip4:203.0.113.1", "no": "include:cdn.example -ip4:192.0.2.1/31", "redirect": "redirect=one.example",
+	} {
+		zone.AddTXT(name+".example", "v=spf1 "+record)
+	}
+	zone.AddAddr("a.example", netip.MustParseAddr("192.0.2.9"))
+	zone.AddMX("mx.example", 10, "mx1.example")
+	zone.AddAddr("mx1.example", netip.MustParseAddr("2001:db8::9"))
+	zone.AddAddr("192.0.2.1.one.example", netip.MustParseAddr("127.0.0.2"))
+	for _, tt := range []struct{ domain, ip, want string }{
+		{"one", "192.0.2.1", "192.0.2.1/32"}, {"one", "192.0.2.2", "0.0.0.0/0"}, {"cdn", "192.0.2.1", "192.0.0.0/12"}, {"a", "192.0.2.1", "192.0.0.0/20"},
+		{"mx", "2001:db8::1", "2001:db8::/64"}, {"all", "2001:db8::1", "::/0"}, {"exists", "192.0.2.1", ""}, {"default", "192.0.2.1", ""},
+		{"no", "192.0.3.1", "192.0.0.0/12"}, {"redirect", "192.0.2.1", "192.0.2.1/32"},
+	} {
+		c := check(t, zone, tt.ip, "mail.example", "a@"+tt.domain+".example")
+		got := ""
+		if c.Network.IsValid() {
+			got = c.Network.String()
+		}
+		if got != tt.want {
+			t.Errorf("%s for %s: %s by %s of %s, want %s", tt.domain, tt.ip, c.Result, c.Mechanism, got, tt.want)
+		}
+	}
+}
+
 // TestIdentities: which domain is checked, and what no domain gives.
 func TestIdentities(t *testing.T) {
 	zone := dnstest.New()

@@ -86,6 +86,7 @@ type evaluation struct {
 	voids         int
 	validated     *string // of %{p}
 	nameless      bool    // the address has no name
+	within        netip.Prefix
 }
 
 func (e *evaluation) step(question, answer, rule string) {
@@ -115,9 +116,12 @@ func (e *evaluation) check(domain string, outer bool) (Result, *Error) {
 		if !match {
 			continue
 		}
+		if t.Name != "include" { // which has the network of what matched there
+			e.within = e.network(t)
+		}
 		e.step("", t.Text, "matches: "+string(t.Qualifier))
 		if outer {
-			e.c.Mechanism = t.Text
+			e.c.Mechanism, e.c.Network = t.Text, e.within
 			if t.Qualifier == Fail {
 				e.explain(rec, domain)
 			}
@@ -217,6 +221,23 @@ func (e *evaluation) void() *Error {
 		return &Error{Code: CodeVoids, Text: "more than 2 void answers"}
 	}
 	return nil
+}
+
+// network returns the network that a mechanism which has matched is for.
+func (e *evaluation) network(t *Term) netip.Prefix {
+	bits := 0 // all
+	switch t.Name {
+	case "ip4", "ip6":
+		return t.Net.Masked()
+	case "a", "mx":
+		if bits = t.Bits6; e.c.IP.Is4() {
+			bits = t.Bits4
+		}
+	case "exists", "ptr":
+		return netip.Prefix{}
+	}
+	p, _ := e.c.IP.Prefix(bits) // bits are of the family
+	return p
 }
 
 // match evaluates one mechanism (RFC 7208 §5).
