@@ -129,7 +129,7 @@ func FuzzMailParams(f *testing.F) {
 }
 
 func FuzzRcptParams(f *testing.F) {
-	for _, s := range []string{" NOTIFY=NEVER", " ORCPT=rfc822;a+2Bb@c", ` ORCPT=utf-8;\x{FC}@x`, ` ORCPT=utf-8;\x{5C}x{41}`} {
+	for _, s := range []string{" NOTIFY=NEVER", " ORCPT=rfc822;a+2Bb@c", " ORCPT=x400;a+09b", ` ORCPT=utf-8;\x{FC}@x`, ` ORCPT=utf-8;\x{5C}x{41}`} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

@@ -60,7 +60,7 @@ func (p *RcptParams) setOriginal(v string) bool {
 	}
 	text, err := ParseXtext(addr)
 	p.Original = text
-	return err == nil && printable(text)
+	return err == nil && printable(text) // white space too: RFC 3461 §4.2
 }
 
 // AppendRcptParams appends the parameters of RCPT, each with a space before it. What cannot be written is an *Error
@@ -81,17 +81,15 @@ func AppendRcptParams(dst []byte, p RcptParams) ([]byte, error) {
 		}
 	}
 	if p.OriginalType != "" || p.Original != "" {
-		if !validAtom(p.OriginalType) || p.Original == "" || hasControl(p.Original) {
+		utf8 := strings.EqualFold(p.OriginalType, "utf-8")
+		if !validAtom(p.OriginalType) || p.Original == "" || utf8 && hasControl(p.Original) || !utf8 && !printable(p.Original) {
 			return dst, paramError("Bad ORCPT")
 		}
 		out = append(append(append(out, " ORCPT="...), p.OriginalType...), ';')
-		switch {
-		case strings.EqualFold(p.OriginalType, "utf-8"):
+		if utf8 {
 			out = appendUnitext(out, p.Original)
-		case printable(p.Original):
+		} else {
 			out = AppendXtext(out, p.Original)
-		default:
-			return dst, paramError("Bad ORCPT")
 		}
 	}
 	out, err := appendParams(out, p.Other)
