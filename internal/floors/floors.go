@@ -110,7 +110,7 @@ var thirdParty = map[string][]string{
 	"golang.org/x/net/http2":             {"jmap/jmapserver", "smtp/httpmail"},
 	"golang.org/x/crypto":                {"*"},
 	"golang.org/x/text":                  {"*"},
-	"golang.org/x/sys/cpu":               {"hashcash"},
+	"golang.org/x/sys/cpu":               {"hashcash", "hashcash/postage/equihash"},
 	"github.com/go-json-experiment/json": {"jmap"},
 	"github.com/coder/websocket":         {"jmap/push"},
 	"github.com/cloudflare/circl":        {"hashcash/postage/ticket"},

@@ -1,6 +1,6 @@
-// Command hashcashgen writes the assembly of package hashcash's kernels:
+// Command hashcashgen writes the assembly of the kernels of hashcash and of hashcash/postage/equihash:
 //
-//	go generate ./hashcash
+//	go generate ./hashcash/...
 //
 // What the kernels compute, and the layout of the two structs that they read, stands in hashcash/kernel.go.
 // The rounds are unrolled; two vectors go through them side by side, so that the processor always has work.
@@ -194,7 +194,7 @@ func scan(v vectors, at func(int) operand.Mem, lane func(t, s int) operand.Mem) 
 }
 
 func main() {
-	kernel := flag.String("kernel", "", "avx512, avx2 or portable; the last takes the name of its file as an argument")
+	kernel := flag.String("kernel", "", "avx512, avx2, blake2b or portable; the last takes the name of its file as an argument")
 	flag.Parse()
 	switch *kernel {
 	case "avx512":
@@ -205,13 +205,17 @@ func main() {
 		build.ConstraintExpr("amd64,!purego")
 		generate("scanAVX2", &avx2{})
 		build.Generate()
+	case "blake2b":
+		build.ConstraintExpr("amd64,!purego")
+		blake2b()
+		build.Generate()
 	case "portable":
 		if err := portable(flag.Arg(0)); err != nil {
 			fmt.Fprintln(os.Stderr, "hashcashgen:", err)
 			os.Exit(1)
 		}
 	default:
-		fmt.Fprintln(os.Stderr, "hashcashgen: -kernel is avx512, avx2 or portable")
+		fmt.Fprintln(os.Stderr, "hashcashgen: -kernel is avx512, avx2, blake2b or portable")
 		os.Exit(2)
 	}
 }

@@ -25,20 +25,6 @@ var (
 	ErrCollision = errors.New("equihash: no collision")
 )
 
-// A leaves returns the block of pieces that has number g.
-type leaves func(g uint32) [blake2b.Size]byte
-
-// seeded are those of a stamp.
-func seeded(header []byte) leaves {
-	seed := blake2b.Sum512(header)
-	return func(g uint32) [blake2b.Size]byte {
-		var in [len(seed) + 4]byte
-		copy(in[:], seed[:])
-		binary.LittleEndian.PutUint32(in[len(seed):], g)
-		return blake2b.Sum512(in[:])
-	}
-}
-
 // params are what n says.
 type params struct {
 	n     int
@@ -134,9 +120,17 @@ func (p params) check(leaf leaves, solution []byte) error {
 		}
 	}
 	var row [places]piece
-	for i, x := range numbers {
-		block := leaf(x / uint32(p.each))
-		row[i] = p.piece(&block, int(x)%p.each)
+	var of [lanes]uint32
+	var blocks [lanes][blake2b.Size]byte
+	for at := 0; at < places; at += lanes {
+		some := numbers[at:][:lanes]
+		for i, x := range some {
+			of[i] = x / uint32(p.each)
+		}
+		leaf(&of, &blocks)
+		for i, x := range some {
+			row[at+i] = p.piece(&blocks[i], int(x)%p.each)
+		}
 	}
 	for level := 1; level <= k; level++ {
 		for i := range places >> level {

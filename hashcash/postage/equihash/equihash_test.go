@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/crypto/blake2b"
+
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/hashcash/postage"
 	"github.com/mailbricks/mailbricks/hashcash/postage/postagetest"
@@ -132,12 +134,12 @@ func TestCheckRefuses(t *testing.T) {
 		}
 	}
 	// Pieces that collide in all but the very last bits.
-	leaf := func(g uint32) (block [64]byte) {
+	leaf := each(func(g uint32) (block [64]byte) {
 		if g == 0 {
 			block[p.width-1] = 1 << (8*p.width - n)
 		}
 		return block
-	}
+	})
 	var numbers [places]uint32
 	for i := range numbers {
 		numbers[i] = uint32(i)
@@ -240,17 +242,42 @@ func TestPrice(t *testing.T) {
 	}
 }
 
+// TestLeaves: the fast way makes the same blocks.
+func TestLeaves(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 100 {
+		var seed [64]byte
+		var numbers [lanes]uint32
+		for i := range seed {
+			seed[i] = byte(rnd.Uint32())
+		}
+		for i := range numbers {
+			numbers[i] = rnd.Uint32()
+		}
+		fast := fastLeaves(&seed)
+		if fast == nil {
+			t.Skip("this processor has no fast way")
+		}
+		var got, want [lanes][64]byte
+		fast(&numbers, &got)
+		slowLeaves(&seed)(&numbers, &want)
+		if got != want {
+			t.Fatalf("blocks %d of %x\n got %x\nwant %x", numbers, seed, got, want)
+		}
+	}
+}
+
 // TestSolverEndsWithContext in each of its stages: while pieces are hashed and while they are paired.
 func TestSolverEndsWithContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	p, _ := paramsOf(84)
 	leaf := seeded([]byte("x"))
 	var s Solver
-	_, err := s.run(ctx, p, func(g uint32) [64]byte {
-		if g == 5000/uint32(p.each)/2 {
+	_, err := s.run(ctx, p, func(numbers *[lanes]uint32, blocks *[lanes][64]byte) {
+		if numbers[0] == 1024 {
 			cancel()
 		}
-		return leaf(g)
+		leaf(numbers, blocks)
 	})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want Canceled", err)
@@ -284,11 +311,22 @@ func FuzzParse(f *testing.F) {
 
 func BenchmarkCheck(b *testing.B) {
 	header, solution := solved(b, 120)
-	for b.Loop() {
-		if err := Check(120, header, solution); err != nil {
-			b.Fatal(err)
+	p, _ := paramsOf(120)
+	seed := blake2b.Sum512(header)
+	b.Run("any processor", func(b *testing.B) {
+		for b.Loop() {
+			if err := p.check(slowLeaves(&seed), solution); err != nil {
+				b.Fatal(err)
+			}
 		}
-	}
+	})
+	b.Run("this processor", func(b *testing.B) {
+		for b.Loop() {
+			if err := Check(120, header, solution); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
 }
 
 // BenchmarkSolve reports what one solution takes, and the memory of the solver.

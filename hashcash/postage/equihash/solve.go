@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"slices"
+
+	"golang.org/x/crypto/blake2b"
 )
 
 const (
@@ -93,13 +95,21 @@ func (s *Solver) put(rows []piece, count []uint16, from []uint32, r piece, origi
 // fill makes the first layer, of all pieces.
 func (s *Solver) fill(ctx context.Context, leaf leaves) error {
 	total := 1 << (s.p.c + 1)
-	for g := 0; g*s.p.each < total; g++ {
-		if g&1023 == 0 && ctx.Err() != nil {
+	var numbers [lanes]uint32
+	var blocks [lanes][blake2b.Size]byte
+	for first := 0; first*s.p.each < total; first += lanes {
+		if first&1023 == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
-		block := leaf(uint32(g))
-		for i := range min(s.p.each, total-g*s.p.each) {
-			s.put(s.rows[0], s.count[0], s.from[0], s.p.piece(&block, i), uint32(g*s.p.each+i))
+		for i := range numbers {
+			numbers[i] = uint32(first + i)
+		}
+		leaf(&numbers, &blocks)
+		for lane := range blocks {
+			g := first + lane
+			for i := range min(s.p.each, total-g*s.p.each) {
+				s.put(s.rows[0], s.count[0], s.from[0], s.p.piece(&blocks[lane], i), uint32(g*s.p.each+i))
+			}
 		}
 	}
 	return nil

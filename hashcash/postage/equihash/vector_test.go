@@ -28,7 +28,7 @@ func zcash(t *testing.T, p params, header string, nonce byte) leaves {
 	}
 	v := make([]byte, 32)
 	v[0] = nonce
-	return func(g uint32) (block [blake2b.Size]byte) {
+	return each(func(g uint32) (block [blake2b.Size]byte) {
 		if err := h.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
 			t.Fatal(err)
 		}
@@ -37,6 +37,15 @@ func zcash(t *testing.T, p params, header string, nonce byte) leaves {
 		h.Write(binary.LittleEndian.AppendUint32(nil, g))
 		h.Sum(block[:0])
 		return block
+	})
+}
+
+// each makes one block after another.
+func each(leaf func(g uint32) [blake2b.Size]byte) leaves {
+	return func(numbers *[lanes]uint32, blocks *[lanes][blake2b.Size]byte) {
+		for i, g := range numbers {
+			blocks[i] = leaf(g)
+		}
 	}
 }
 
