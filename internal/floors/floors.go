@@ -112,7 +112,7 @@ var thirdParty = map[string][]string{
 	"golang.org/x/text":                  {"*"},
 	"golang.org/x/sys/cpu":               {"hashcash", "hashcash/postage/equihash"},
 	"github.com/go-json-experiment/json": {"jmap"},
-	"github.com/coder/websocket":         {"jmap/push"},
+	"github.com/coder/websocket":         {"jmap/jmapclient", "jmap/push"},
 	"github.com/cloudflare/circl":        {"hashcash/postage/ticket"},
 }
 

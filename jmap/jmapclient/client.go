@@ -31,10 +31,13 @@ type Client struct {
 	URL string
 	// Auth adds the credentials to a request; see Basic and Bearer.
 	Auth func(*http.Request)
-	// HTTP makes the requests; nil is http.DefaultClient.
+	// HTTP makes the requests; nil is http.DefaultClient. Its Timeout would end downloads, uploads and events too:
+	// leave it 0.
 	HTTP *http.Client
 	// AllowPlaintext sends credentials without TLS to other hosts than this one, which RFC 8620 §8.1 forbids.
 	AllowPlaintext bool
+	// Push is how Events are pushed; 0 is PushAny.
+	Push Push
 	// Timeout bounds a request with its response, but for downloads, uploads and events; 0 is DefaultTimeout.
 	Timeout time.Duration
 	// MaxResponse bounds a response in octets; 0 is DefaultMaxResponse.
@@ -138,7 +141,7 @@ func (s *session) url(ref string) (*url.URL, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jmapclient: address in the session: %w", err)
 	}
-	if s.base.Scheme == "https" && u.Scheme != "https" {
+	if s.base.Scheme == "https" && u.Scheme != "https" && u.Scheme != "wss" {
 		return nil, fmt.Errorf("jmapclient: address in the session: %w: %s", errPlaintext, u.Host)
 	}
 	return u, nil
@@ -146,8 +149,8 @@ func (s *session) url(ref string) (*url.URL, error) {
 
 // do makes one request. A status other than 2xx is a *jmap.RequestError.
 func (c *Client) do(ctx context.Context, method string, u *url.URL, body io.Reader, contentType string) (*http.Response, error) {
-	if u.Scheme != "https" && !c.AllowPlaintext && !loopback(u.Hostname()) {
-		return nil, fmt.Errorf("%w: %s", errPlaintext, u.Host)
+	if err := c.safe(u); err != nil {
+		return nil, err
 	}
 	r, err := http.NewRequestWithContext(ctx, method, u.String(), body)
 	if err != nil {
@@ -157,6 +160,14 @@ func (c *Client) do(ctx context.Context, method string, u *url.URL, body io.Read
 		r.Header.Set("Content-Type", contentType)
 	}
 	return c.send(r)
+}
+
+// safe reports whether credentials may be sent to an address.
+func (c *Client) safe(u *url.URL) error {
+	if u.Scheme != "https" && u.Scheme != "wss" && !c.AllowPlaintext && !loopback(u.Hostname()) {
+		return fmt.Errorf("%w: %s", errPlaintext, u.Host)
+	}
+	return nil
 }
 
 func (c *Client) send(r *http.Request) (*http.Response, error) {
@@ -178,6 +189,11 @@ func (c *Client) send(r *http.Request) (*http.Response, error) {
 		return resp, nil
 	}
 	defer resp.Body.Close()
+	return nil, refusal(resp)
+}
+
+// refusal returns the *jmap.RequestError of a response that is none.
+func refusal(resp *http.Response) error {
 	e := new(jmap.RequestError)
 	if t, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")); t == "application/problem+json" {
 		if b, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10)); err != nil || jmap.Unmarshal(b, e) != nil {
@@ -191,7 +207,7 @@ func (c *Client) send(r *http.Request) (*http.Response, error) {
 	if e.Detail == "" {
 		e.Detail = resp.Status
 	}
-	return nil, e
+	return e
 }
 
 func loopback(host string) bool {

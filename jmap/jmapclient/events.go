@@ -28,18 +28,26 @@ const (
 
 var errSilence = errors.New("jmapclient: the server sends no pings")
 
-// Events yields what changes, pushed (RFC 8620 §7.3), until ctx ends or the loop is left. types are names of data
-// types ("Email"); none is all.
+// A Push is a way in which changes are pushed.
+type Push int
+
+// The ways. PushAny is the WebSocket where the Session offers pushes over one, else events.
+const (
+	PushAny         Push = iota
+	PushEventSource      // RFC 8620 §7.3
+	PushWebSocket        // RFC 8887 §4.3.5
+)
+
+// Events yields what changes, pushed, until ctx ends or the loop is left. types are names of data types ("Email"); none
+// is all.
 //
-// The first value has no Changed: it says that the subscription stands, so what is fetched from now on misses nothing.
-// A connection that breaks or falls silent is made again, with growing waits, and goes on where it was. An error that
-// another attempt would not mend is yielded and ends the sequence.
+// A value without Changed says that the subscription stands, so that what is fetched from now on misses nothing. It
+// comes first, and again after a pause that the server cannot tell about, because nothing before it said where to go
+// on. A connection that breaks or falls silent is made again, with growing waits, and goes on where it was. An error
+// that another attempt would not mend is yielded and ends the sequence.
 func (c *Client) Events(ctx context.Context, types ...string) iter.Seq2[*jmap.StateChange, error] {
 	return func(yield func(*jmap.StateChange, error) bool) {
-		e := &events{client: c, types: strings.Join(types, ","), yield: yield}
-		if len(types) == 0 {
-			e.types = anyEventTypes
-		}
+		e := &events{client: c, types: types, yield: yield}
 		schedule := backoff.Exponential(firstWait, longestWait)
 		failures := 0
 		for ctx.Err() == nil {
@@ -65,14 +73,14 @@ func (c *Client) Events(ctx context.Context, types ...string) iter.Seq2[*jmap.St
 // events is one subscription.
 type events struct {
 	client *Client
-	types  string
+	types  []string
 	yield  func(*jmap.StateChange, error) bool
-	lastID string
-	begun  bool // the first value was yielded
-	left   bool // the loop
+	place  string // where to go on: the id of the last event, or the last pushState
+	begun  bool   // a connection stood
+	left   bool   // the loop
 }
 
-// connect serves one connection. alive says that an event came.
+// connect serves one connection. alive says that something came.
 func (e *events) connect(ctx context.Context) (alive bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -82,37 +90,66 @@ func (e *events) connect(ctx context.Context) (alive bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	u, err := s.url(jmap.ExpandURL(s.EventSourceURL, "types", e.types, "closeafter", "no", "ping", fmt.Sprint(pingInterval)))
-	if err != nil {
-		return false, err
-	}
-	if u.Scheme != "https" && !e.client.AllowPlaintext && !loopback(u.Hostname()) {
-		return false, fmt.Errorf("%w: %s", errPlaintext, u.Host)
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
-	if err != nil {
-		return false, err
-	}
-	r.Header.Set("Accept", "text/event-stream")
-	if e.lastID != "" {
-		r.Header.Set("Last-Event-ID", e.lastID)
-	}
-	resp, err := e.client.send(r)
-	if err != nil {
-		return false, err
-	}
-	defer resp.Body.Close()
-	if !e.begun {
-		e.begun = true
-		if e.left = !e.yield(new(jmap.StateChange), nil); e.left {
-			return true, nil
+	sign := func() { alive = true; watchdog.Reset(silence) }
+	address := s.webSocket()
+	if e.client.Push == PushEventSource || e.client.Push == PushAny && address == "" {
+		err = e.source(ctx, s, sign)
+	} else {
+		err = e.socket(ctx, s, address, sign, func() { watchdog.Reset(silence) })
+		if _, refused := errors.AsType[*jmap.RequestError](err); refused && e.client.Push == PushAny && !alive && !temporary(err) {
+			err = e.source(ctx, s, sign) // something between lets no WebSocket through
 		}
 	}
-	err = e.read(resp.Body, func() { alive = true; watchdog.Reset(silence) })
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	return alive, err
+}
+
+// stands says that a subscription stands, where that is news. It reports whether more is wanted.
+func (e *events) stands() bool {
+	if e.begun && e.place != "" {
+		return true
+	}
+	e.begun = true
+	return e.tell(new(jmap.StateChange))
+}
+
+func (e *events) tell(change *jmap.StateChange) bool {
+	e.left = !e.yield(change, nil)
+	return !e.left
+}
+
+// source serves one connection to the event source.
+func (e *events) source(ctx context.Context, s *session, sign func()) error {
+	types := anyEventTypes
+	if len(e.types) > 0 {
+		types = strings.Join(e.types, ",")
+	}
+	u, err := s.url(jmap.ExpandURL(s.EventSourceURL, "types", types, "closeafter", "no", "ping", fmt.Sprint(pingInterval)))
+	if err != nil {
+		return err
+	}
+	if err := e.client.safe(u); err != nil {
+		return err
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "text/event-stream")
+	if e.place != "" {
+		r.Header.Set("Last-Event-ID", e.place)
+	}
+	resp, err := e.client.send(r)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if sign(); !e.stands() {
+		return nil
+	}
+	return e.read(resp.Body, sign)
 }
 
 // read reads events until the connection ends or the loop is left.
@@ -131,7 +168,7 @@ func (e *events) read(r io.Reader, sign func()) error {
 				if err := jmap.Unmarshal([]byte(strings.Join(data, "\n")), change); err != nil {
 					return fmt.Errorf("jmapclient: event: %w", err)
 				}
-				if e.left = !e.yield(change, nil); e.left {
+				if !e.tell(change) {
 					return nil
 				}
 			}
@@ -149,7 +186,7 @@ func (e *events) read(r io.Reader, sign func()) error {
 		case "data":
 			data = append(data, value)
 		case "id":
-			e.lastID = value
+			e.place = value
 		}
 	}
 	if err := lines.Err(); err != nil && !errors.Is(err, bufio.ErrTooLong) {
