@@ -3,6 +3,7 @@ package jmapclient
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -321,6 +322,9 @@ func (c *Client) Upload(ctx context.Context, account jmap.ID, contentType string
 func temporary(err error) bool {
 	if e, ok := errors.AsType[*jmap.RequestError](err); ok {
 		return e.Status == http.StatusTooManyRequests || e.Status >= 500 && e.Status != http.StatusNotImplemented
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return false
 	}
 	if _, ok := errors.AsType[net.Error](err); ok {
 		return true

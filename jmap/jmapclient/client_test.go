@@ -320,3 +320,10 @@ func (t transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp.Request = r
 	return resp, nil
 }
+
+// serve serves any Handler.
+func serve(t testing.TB, h http.Handler) *jmapclient.Client {
+	s := httptest.NewServer(h)
+	t.Cleanup(func() { s.CloseClientConnections(); s.Close() })
+	return &jmapclient.Client{URL: s.URL, HTTP: s.Client()}
+}

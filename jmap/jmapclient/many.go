@@ -141,16 +141,20 @@ func setPieces[C, U, Args any](r *jmap.SetRequest[C, U, Args], n int) iter.Seq[j
 	}
 }
 
-// Query yields the ids of all results of typ+"/query", page after page of r.Limit or what the server thinks fit. Pages
-// hang on to the last id of the one before, so that what comes and goes meanwhile neither hides a result nor shows one
-// twice; where that id itself is gone, the next page is found by its number.
+// Query yields the ids of all results of typ+"/query", page after page of r.Limit or what the server thinks fit. A page
+// hangs on to the last id of the one before that is still a result, so that what comes and goes meanwhile neither hides
+// a result nor shows one twice; where the whole page is gone, the next one stands in its place.
 func Query[F, S, Args any](ctx context.Context, c *Client, capability, typ string, r jmap.QueryRequest[F, S, Args]) iter.Seq2[jmap.ID, error] {
 	return func(yield func(jmap.ID, error) bool) {
 		r := r
-		for position := r.Position; ; {
+		var last []jmap.ID
+		for position := 0; ; {
 			page, err := Do[jmap.QueryResponse](ctx, c, capability, typ+"/query", r)
-			if r.Anchor != "" && jmap.IsMethodError(err, jmap.AnchorNotFound) {
-				r.Anchor, r.AnchorOffset, r.Position = "", 0, position
+			if len(last) > 0 && jmap.IsMethodError(err, jmap.AnchorNotFound) {
+				last = last[:len(last)-1]
+				if r.Anchor, r.AnchorOffset, r.Position = "", 0, position; len(last) > 0 {
+					r.Anchor, r.AnchorOffset = last[len(last)-1], 1
+				}
 				continue
 			}
 			if err != nil {
@@ -166,8 +170,8 @@ func Query[F, S, Args any](ctx context.Context, c *Client, capability, typ strin
 			if n == 0 || r.Limit != nil && page.Limit == nil && n < int(*r.Limit) {
 				return
 			}
-			position = int(page.Position) + n
-			r.Anchor, r.AnchorOffset = page.IDs[n-1], 1
+			last, position = page.IDs, int(page.Position)
+			r.Anchor, r.AnchorOffset = last[n-1], 1
 		}
 	}
 }

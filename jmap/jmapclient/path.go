@@ -78,6 +78,11 @@ func fits(from, to reflect.Type) bool {
 	if from.Kind() == reflect.Slice && to.Kind() == reflect.Slice {
 		return fits(from.Elem(), to.Elem())
 	}
+	if number(from) && number(to) {
+		return true
+	}
 	text := reflect.TypeFor[string]()
 	return from == text && to.Kind() == reflect.String || to == text && from.Kind() == reflect.String
 }
+
+func number(t reflect.Type) bool { return t.Kind() >= reflect.Int && t.Kind() <= reflect.Float64 }

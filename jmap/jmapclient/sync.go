@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
+	"time"
 
+	"github.com/mailbricks/mailbricks/internal/backoff"
 	"github.com/mailbricks/mailbricks/jmap"
 )
 
@@ -90,11 +93,29 @@ func (s *Sync[T]) Run(ctx context.Context) error {
 				continue
 			}
 		}
-		if err := s.Once(ctx); err != nil && ctx.Err() == nil {
+		if err := s.persist(ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// persist brings the copy up to date, however often that takes.
+func (s *Sync[T]) persist(ctx context.Context) error {
+	schedule := backoff.Exponential(firstWait, longestWait)
+	for failures := 1; ; failures++ {
+		err := s.Once(ctx)
+		if err == nil || ctx.Err() != nil {
+			return nil
+		}
+		if !temporary(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(schedule.Delay(failures, rand.Float64)):
+		}
+	}
 }
 
 // changes takes what changed since a state into the copy: changes and the records that they are about come in one
