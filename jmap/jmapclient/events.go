@@ -138,6 +138,7 @@ func (e *events) source(ctx context.Context, s *session, sign func()) error {
 		return err
 	}
 	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Accept-Encoding", "identity") // nothing is held back until it is worth compressing
 	if e.place != "" {
 		r.Header.Set("Last-Event-ID", e.place)
 	}
@@ -146,6 +147,9 @@ func (e *events) source(ctx context.Context, s *session, sign func()) error {
 		return err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode == http.StatusNoContent { // which asks not to come back
+		return refusal(resp)
+	}
 	if sign(); !e.stands() {
 		return nil
 	}

@@ -70,8 +70,8 @@ func (s *Sync[T]) once(ctx context.Context) error {
 	}
 	if state != "" {
 		err = s.changes(ctx, state)
-		if !jmap.IsMethodError(err, jmap.CannotCalculateChanges) {
-			return err
+		if !jmap.IsMethodError(err, jmap.CannotCalculateChanges) && !jmap.IsMethodError(err, jmap.InvalidArguments) {
+			return err // invalid is what a server calls a state that it cannot even read
 		}
 	}
 	if state, err = s.anew(ctx); err != nil {
