@@ -149,6 +149,41 @@ func TestCurl(t *testing.T) {
 	}
 }
 
+func TestMsmtp(t *testing.T) {
+	msmtp := suites.Program(t, "msmtp", "msmtp")
+	for _, tt := range []struct {
+		name, protocol, identity string
+		mode                     smtpserver.Mode
+		implicit                 bool
+		args                     []string
+	}{
+		{"plain", "ESMTP", "", smtpserver.SMTP, false, []string{"--tls=off"}},
+		{"LMTP", "LMTP", "", smtpserver.LMTP, false, []string{"--protocol=lmtp", "--tls=off"}},
+		{"STARTTLS", "ESMTPS", "", smtpserver.SMTP, false, []string{"--tls=on"}},
+		{"STARTTLS and AUTH", "ESMTPSA", "user", smtpserver.Submission, false, []string{"--tls=on", "--auth=plain", "--user=user", "--passwordeval=echo secret"}},
+		{"implicit TLS and AUTH", "ESMTPSA", "user", smtpserver.Submission, true, []string{"--tls=on", "--tls-starttls=off", "--auth=login", "--user=user", "--passwordeval=echo secret"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			st := newStation(t, &smtpserver.Server{Mode: tt.mode}, tt.implicit)
+			args := append([]string{"-C", "/dev/null", "--host=localhost", "--port=" + st.port, "--domain=client.test", "--tls-trust-file=" + st.ca,
+				"--from=a@test.example"}, tt.args...)
+			for _, f := range files(t, func(m string) string { return m }) {
+				in, err := os.Open(f)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer in.Close()
+				cmd := exec.CommandContext(t.Context(), msmtp, append(args, "b@test.example", "c@test.example")...)
+				cmd.Stdin = in
+				if out, err := cmd.CombinedOutput(); err != nil {
+					t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+				}
+			}
+			st.want(t, tt.protocol, tt.identity, 2, peerMessages...)
+		})
+	}
+}
+
 const smtplibScript = `
 import smtplib, ssl, sys
 kind, port, ca, files = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:]
