@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -32,29 +31,12 @@ type CyrusServer struct {
 	ended chan error
 }
 
-// cyrusRoot is where Cyrus is unpacked: as a package it and other IMAP servers exclude each other.
-func cyrusRoot() (string, error) {
-	_, file, _, _ := runtime.Caller(0)
-	roots := []string{os.Getenv("MAILBRICKS_CYRUS"), filepath.Join(filepath.Dir(file), "../../.ci/peers/cyrus"), "/"}
-	if wd, err := os.Getwd(); err == nil { // built with -trimpath, a file has no folder
-		for dir := wd; dir != filepath.Dir(dir); dir = filepath.Dir(dir) {
-			roots = append(roots, filepath.Join(dir, ".ci/peers/cyrus"))
-		}
-	}
-	for _, dir := range roots {
-		if _, err := os.Stat(filepath.Join(dir, cyrusBin, "httpd")); dir != "" && err == nil {
-			return filepath.Abs(dir)
-		}
-	}
-	return "", errors.New("Cyrus is absent: .ci/run unpacks the Debian packages cyrus-imapd, cyrus-common and cyrus-caldav into .ci/peers/cyrus")
-}
-
 const cyrusBin = "usr/lib/cyrus/bin"
 
 // Cyrus starts a Cyrus and stops it when the test ends. It skips where the Debian packages are not unpacked.
 func Cyrus(t testing.TB) *CyrusServer {
 	t.Helper()
-	if _, err := cyrusRoot(); err != nil {
+	if _, err := unpacked("cyrus", cyrusBin+"/httpd"); err != nil {
 		missing(t, err.Error())
 	}
 	s, err := StartCyrus()
@@ -67,7 +49,7 @@ func Cyrus(t testing.TB) *CyrusServer {
 
 // StartCyrus starts a Cyrus with a configuration in a temporary folder.
 func StartCyrus() (*CyrusServer, error) {
-	root, err := cyrusRoot()
+	root, err := unpacked("cyrus", cyrusBin+"/httpd")
 	if err != nil {
 		return nil, err
 	}
