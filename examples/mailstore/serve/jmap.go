@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/mailbricks/mailbricks/examples/mailstore/webmail"
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
 	"github.com/mailbricks/mailbricks/jmap/mail"
@@ -16,7 +17,9 @@ import (
 
 // JMAPHandler returns JMAP as an http.Handler, to be served together with other pages. Its paths are /.well-known/jmap
 // and those below /jmap/. Pushed connections end when done is closed; nil is never.
-func (s *Server) JMAPHandler(done <-chan struct{}) http.Handler {
+func (s *Server) JMAPHandler(done <-chan struct{}) http.Handler { return s.jmap(done) }
+
+func (s *Server) jmap(done <-chan struct{}) *jmapserver.Server {
 	auth := &jmapserver.Auth{AllowPlaintext: s.c.AllowPlaintextAuth, Realm: s.c.Hostname}
 	if s.c.Users != nil {
 		auth.SASL = s.auth
@@ -50,10 +53,14 @@ const (
 	maxHeader     = 64 << 10
 )
 
-// JMAP serves JMAP on a listener, over TLS where Config has it, until ctx ends.
+// JMAP serves JMAP and the webmail page on a listener, over TLS where Config has it, until ctx ends.
 func (s *Server) JMAP(ctx context.Context, ln net.Listener) error {
 	done := make(chan struct{})
-	return s.HTTP(ctx, ln, s.JMAPHandler(done), func() { close(done) })
+	page, err := webmail.New(s.jmap(done))
+	if err != nil {
+		return err
+	}
+	return s.HTTP(ctx, ln, page, func() { close(done) })
 }
 
 // HTTP serves any Handler on a listener as JMAP does. stop, if not nil, is called when ctx has ended, before requests

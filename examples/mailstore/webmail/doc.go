@@ -1,0 +1,22 @@
+// Package webmail is a mail client in the browser, over JMAP and its WebSocket: mailboxes, messages and a reader side by
+// side, or one after the other where there is little room.
+//
+//	GET  /                   the page: HTML, CSS and ES modules, embedded
+//	POST /webmail/body       {"accountId","emailId","images"} → {"url","remote"}: an HTML body to be shown in a frame
+//	GET  /webmail/body/{key} that body, once
+//
+// All else is JMAP (package jmapserver): a session, a ticket for the WebSocket, requests and pushed changes over it,
+// uploads and downloads.
+//
+// # What keeps mail in its place
+//
+// Mail is hostile. Text is only ever put in as text: the page makes no element from a string, which its policy
+// (require-trusted-types-for) forbids besides. An HTML body is taken apart and put together anew from elements and
+// attributes that are known to be harmless: no script, form, frame, style sheet or event; a link that a text hides is
+// written out behind it. What is left goes to a frame of an origin of its own (sandbox), whose policy allows no script,
+// no form and nothing from elsewhere. Pictures from elsewhere are left out, and the policy forbids them, until the reader
+// asks for them.
+//
+// The name and the password stay in the memory of the page, which sends them itself. The browser knows no cookie and no
+// password that it would add to the request of another page; nor are requests of other origins taken.
+package webmail
