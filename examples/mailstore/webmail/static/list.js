@@ -82,7 +82,7 @@ export class List {
 		return el("li", {}, el("button", { type: "button", class: unread ? "unread" : "", "data-id": e.id, "aria-current": this.current === e.id ? "true" : null, click: () => this.open(e.id) },
 			el("span", { class: "from" }, unread ? el("span", { class: "unseen" }, "Unread. ") : "", name || "(nobody)"),
 			el("span", { class: "date" }, e.keywords.$flagged ? el("span", { class: "flag", role: "img", "aria-label": "flagged" }, "★") : "",
-				e.hasAttachment ? el("span", { role: "img", "aria-label": "with attachments" }, "📎") : "", el("time", { datetime: e.receivedAt }, when(e.receivedAt))),
+				e.hasAttachment ? el("img", { src: "clip.svg", alt: "with attachments" }) : "", el("time", { datetime: e.receivedAt }, when(e.receivedAt))),
 			el("span", { class: "subject" }, e.subject || "(no subject)"),
 			el("span", { class: "preview" }, e.preview)));
 	}
