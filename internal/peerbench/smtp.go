@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	gosmtp "github.com/emersion/go-smtp"
 
 	"github.com/mailbricks/mailbricks/smtp"
@@ -34,6 +36,66 @@ var smtpServers = map[string]func(net.Listener) error{
 		s.Domain = "bench.test"
 		return s.Serve(ln)
 	},
+	"bare": bareSMTP,
+}
+
+// bareSMTP is the floor: the least that a server in Go does. It knows what is sent to it and looks for no more than the
+// ends of lines and of the message.
+func bareSMTP(ln net.Listener) error {
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		go func() {
+			defer c.Close()
+			_ = bareSession(c)
+		}()
+	}
+}
+
+func bareSession(c net.Conn) error {
+	out := []byte("220 bench.test\r\n")
+	buf := make([]byte, 64<<10)
+	n, inData := 0, false
+	for {
+		if len(out) > 0 {
+			if _, err := c.Write(out); err != nil {
+				return err
+			}
+			out = out[:0]
+		}
+		m, err := c.Read(buf[n:])
+		if err != nil {
+			return err
+		}
+		n += m
+		for {
+			if inData {
+				i := bytes.Index(buf[:n], []byte("\r\n.\r\n"))
+				if i < 0 {
+					n = copy(buf, buf[max(0, n-4):n])
+					break
+				}
+				n = copy(buf, buf[i+5:n])
+				out, inData = append(out, "250 2.0.0 Taken\r\n"...), false
+				continue
+			}
+			i := bytes.IndexByte(buf[:n], '\n')
+			if i < 0 {
+				break
+			}
+			switch buf[0] {
+			case 'D':
+				out, inData = append(out, "354 Go\r\n"...), true
+			case 'Q':
+				out = append(out, "221 Bye\r\n"...)
+			default:
+				out = append(out, "250 Ok\r\n"...)
+			}
+			n = copy(buf, buf[i+1:n])
+		}
+	}
 }
 
 // A sink is a Handler that reads messages and throws them away.
@@ -143,7 +205,12 @@ type load struct {
 	size      int
 	pipelined bool // MAIL, RCPT and DATA in one write
 	connect   bool // one connection a message
+	// sessions is how many clients send at once, burst messages each before all wait for each other; 0 for one alone.
+	sessions int
 }
+
+// burst is how many messages one of several clients sends in an operation.
+const burst = 8
 
 // smtpRows send to servers over loopback.
 func smtpRows() ([]row, error) {
@@ -154,6 +221,9 @@ func smtpRows() ([]row, error) {
 		{name: "100 KiB, kept", size: 100 << 10},
 		{name: "100 KiB, pipelined", size: 100 << 10, pipelined: true},
 		{name: "4 KiB, one connection each", size: 4 << 10, connect: true},
+		{name: "80 of 4 KiB, pipelined, 10 at once", size: 4 << 10, pipelined: true, sessions: 10},
+		{name: "80 of 100 KiB, pipelined, 10 at once", size: 100 << 10, pipelined: true, sessions: 10},
+		{name: "80 of 4 KiB, one connection each, 10 at once", size: 4 << 10, connect: true, sessions: 10},
 	} {
 		r := row{"smtp server " + l.name, []impl{
 			smtpImpl("mailbricks", "mailbricks", l),
@@ -162,6 +232,9 @@ func smtpRows() ([]row, error) {
 		if im, ok := sinkImpl(l); ok {
 			r.impls = append(r.impls, im)
 		}
+		bare := smtpImpl("a bare loop in Go", "bare", l)
+		bare.floor = true
+		r.impls = append(r.impls, bare)
 		rows = append(rows, r)
 	}
 	return rows, nil
@@ -175,8 +248,7 @@ func smtpImpl(title, name string, l load) impl {
 		if c, err = startChild(name); err != nil {
 			return nil, err
 		}
-		cl := &loadClient{addr: c.addr, load: l, letter: append(dkimLetter(l.size, plainLine), ".\r\n"...)}
-		return cl.send, nil
+		return l.client(c.addr), nil
 	}
 	im.cpu = func() (time.Duration, error) {
 		cpu, _, _, err := c.used()
@@ -192,6 +264,32 @@ func smtpImpl(title, name string, l load) impl {
 		}
 	}
 	return im
+}
+
+// client returns what sends to a server once.
+func (l load) client(addr string) func() error {
+	letter := append(dkimLetter(l.size, plainLine), ".\r\n"...)
+	clients := make([]*loadClient, max(1, l.sessions))
+	for i := range clients {
+		clients[i] = &loadClient{addr: addr, load: l, letter: letter}
+	}
+	if l.sessions == 0 {
+		return clients[0].send
+	}
+	return func() error {
+		var g errgroup.Group
+		for _, c := range clients {
+			g.Go(func() error {
+				for range burst {
+					if err := c.send(); err != nil {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+		return g.Wait()
+	}
 }
 
 // A loadClient sends one message after the other.

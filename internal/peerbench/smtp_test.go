@@ -26,7 +26,7 @@ func TestSMTP(t *testing.T) {
 	if err := run([]string{"-run", "smtp server", "-rounds", "1", "-o", ""}, &out); err != nil {
 		t.Fatal(err)
 	}
-	if table := out.String(); strings.Count(table, "| mailbricks |") != 5 || strings.Count(table, "| go-smtp ") != 5 {
+	if table := out.String(); strings.Count(table, "| mailbricks |") != 8 || strings.Count(table, "| go-smtp ") != 8 {
 		t.Errorf("table:\n%s", table)
 	}
 }

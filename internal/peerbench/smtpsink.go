@@ -34,8 +34,7 @@ func sinkImpl(l load) (im impl, ok bool) {
 		if err := await(addr); err != nil {
 			return nil, err
 		}
-		cl := &loadClient{addr: addr, load: l, letter: append(dkimLetter(l.size, plainLine), ".\r\n"...)}
-		return cl.send, nil
+		return l.client(addr), nil
 	}
 	im.cpu = func() (cpu time.Duration, err error) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/schedstat", cmd.Process.Pid)) // it has one thread

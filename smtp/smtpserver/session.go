@@ -113,6 +113,7 @@ func (s *Server) sessionID() string {
 func (s *session) end() {
 	s.reset()
 	_ = s.w.flush()
+	s.w.close()
 	if s.talking {
 		s.w.linger()
 	}
@@ -158,7 +159,10 @@ func (s *session) handshake(t *tls.Conn) bool {
 		return false
 	}
 	state := t.ConnectionState()
-	s.w.become(t)
+	if err := s.w.become(t); err != nil {
+		s.lost(err)
+		return false
+	}
 	s.tls, s.peers = &state, [2]*smtp.Peer{}
 	return true
 }

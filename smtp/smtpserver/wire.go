@@ -33,6 +33,74 @@ type wire struct {
 	c        net.Conn
 	idle     bool // in a phase that ends when the server stops
 	stopping bool
+	alarm    alarm
+}
+
+// An alarm is the deadlines of a connection, without the price of setting one for each read and write: a timer that goes
+// off no later than the earlier one, sees what is due then, and is set again if nothing is.
+type alarm struct {
+	timer       *time.Timer
+	at          time.Time // when it goes off; zero: it is not set
+	read, write time.Time // when the read and the write under way end; zero: there is none
+	readPast    bool      // the connection's own deadline for reading has passed
+}
+
+// due says when what *end belongs to ends. It is called with mu held, as everything of an alarm.
+func (w *wire) due(end *time.Time, now time.Time, after time.Duration) {
+	*end = now.Add(after)
+	a := &w.alarm
+	switch {
+	case a.timer == nil:
+		a.timer = time.AfterFunc(after, w.ring)
+	case a.at.IsZero() || end.Before(a.at):
+		a.timer.Reset(after)
+	default:
+		return
+	}
+	a.at = *end
+}
+
+// ring is called when the timer has gone off.
+func (w *wire) ring() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	a, now := &w.alarm, time.Now()
+	a.at = time.Time{}
+	if !a.read.IsZero() && !now.Before(a.read) {
+		w.endRead()
+		a.read = time.Time{}
+	}
+	if !a.write.IsZero() && !now.Before(a.write) {
+		_ = w.c.SetWriteDeadline(past())
+		a.write = time.Time{}
+	}
+	for _, end := range []time.Time{a.read, a.write} {
+		if !end.IsZero() && (a.at.IsZero() || end.Before(a.at)) {
+			a.at = end
+		}
+	}
+	if !a.at.IsZero() {
+		a.timer.Reset(a.at.Sub(now))
+	}
+}
+
+// endRead ends the read under way, or the next one.
+func (w *wire) endRead() {
+	w.alarm.readPast = true
+	_ = w.c.SetReadDeadline(past())
+}
+
+// past is a deadline that has passed.
+func past() time.Time { return time.Unix(1, 0) }
+
+// close ends the alarm.
+func (w *wire) close() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.alarm.read, w.alarm.write = time.Time{}, time.Time{}
+	if w.alarm.timer != nil {
+		w.alarm.timer.Stop()
+	}
 }
 
 // begin begins a phase.
@@ -51,15 +119,16 @@ func (w *wire) stop() {
 	defer w.mu.Unlock()
 	w.stopping = true
 	if w.idle {
-		_ = w.c.SetReadDeadline(time.Unix(1, 0))
+		w.endRead()
 	}
 }
 
-// become goes on with c, TLS over the connection so far.
-func (w *wire) become(c net.Conn) {
+// become goes on with c, TLS over the connection so far, without the deadline that its handshake had.
+func (w *wire) become(c net.Conn) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.c = c
+	w.c, w.alarm.readPast = c, false
+	return c.SetDeadline(time.Time{})
 }
 
 // Read reads from the peer after it has said what is to be said. The errors are errTimeout, errStopping, io.EOF, and
@@ -75,6 +144,9 @@ func (w *wire) Read(p []byte) (int, error) {
 	n, err := w.c.Read(p)
 	w.waited += time.Since(start)
 	w.got += int64(n)
+	w.mu.Lock()
+	w.alarm.read = time.Time{}
+	w.mu.Unlock()
 	if n > 0 || err == nil {
 		return n, nil // an error that lasts comes again
 	}
@@ -89,7 +161,7 @@ func (w *wire) Read(p []byte) (int, error) {
 	return 0, err
 }
 
-// arm sets the deadline for a read that begins now.
+// arm sets the alarm for a read that begins now.
 func (w *wire) arm(now time.Time) error {
 	left := w.budget - w.waited
 	if w.rate > 0 {
@@ -103,7 +175,14 @@ func (w *wire) arm(now time.Time) error {
 	if w.stopping && w.idle {
 		return errStopping
 	}
-	return w.c.SetReadDeadline(now.Add(left))
+	if w.alarm.readPast {
+		w.alarm.readPast = false
+		if err := w.c.SetReadDeadline(time.Time{}); err != nil {
+			return err
+		}
+	}
+	w.due(&w.alarm.read, now, left)
+	return nil
 }
 
 // say puts s behind what is to be said.
@@ -120,11 +199,13 @@ func (w *wire) flush() error {
 		w.out = w.out[:0]
 		return w.writeErr
 	}
-	if err := w.c.SetWriteDeadline(time.Now().Add(w.write)); err != nil {
-		w.writeErr = err
-		return err
-	}
+	w.mu.Lock()
+	w.due(&w.alarm.write, time.Now(), w.write)
+	w.mu.Unlock()
 	_, w.writeErr = w.c.Write(w.out)
+	w.mu.Lock()
+	w.alarm.write = time.Time{}
+	w.mu.Unlock()
 	w.out = w.out[:0]
 	return w.writeErr
 }
