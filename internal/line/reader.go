@@ -18,6 +18,7 @@ type Reader struct {
 	r          io.Reader
 	buf        []byte
 	start, end int
+	full       bool  // by the last read
 	err        error // of the underlying reader, given out when the buffer is used up
 }
 
@@ -46,6 +47,16 @@ func (r *Reader) Swap(buf []byte) []byte {
 	return old
 }
 
+// Await reads where nothing is buffered. An error comes again with the next read.
+func (r *Reader) Await() {
+	if r.start == r.end {
+		_ = r.fill()
+	}
+}
+
+// Full reports that the last read filled the buffer, so that more may be on its way.
+func (r *Reader) Full() bool { return r.full }
+
 // fill reads more octets behind those that are buffered. The buffer must not be full.
 func (r *Reader) fill() error {
 	if r.err != nil {
@@ -58,6 +69,7 @@ func (r *Reader) fill() error {
 	for range 100 {
 		n, err := r.r.Read(r.buf[r.end:])
 		r.end += n
+		r.full = r.end == len(r.buf)
 		r.err = err
 		if n > 0 {
 			return nil

@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 func TestReadLine(t *testing.T) {
@@ -113,5 +114,23 @@ func TestNext(t *testing.T) {
 		if string(b) != want || (err == io.EOF) != (want == "") {
 			t.Errorf("%q %v, want %q", b, err, want)
 		}
+	}
+}
+
+// TestAwait: waiting takes nothing away, errors included, and a read that fills the buffer says so.
+func TestAwait(t *testing.T) {
+	broken := errors.New("broken")
+	r := NewReader(io.MultiReader(strings.NewReader(strings.Repeat("x", 98)+"\r\n"), iotest.ErrReader(broken)), 100)
+	r.Await()
+	if r.Buffered() != 100 || !r.Full() {
+		t.Errorf("%d octets, full: %v", r.Buffered(), r.Full())
+	}
+	r.Await() // there is something
+	if l, err := r.ReadLine(200); err != nil || len(l) != 98 {
+		t.Errorf("%q, %v", l, err)
+	}
+	r.Await()
+	if _, err := r.ReadLine(200); !errors.Is(err, broken) {
+		t.Errorf("%v", err)
 	}
 }

@@ -150,15 +150,19 @@ func (w *wire) Read(p []byte) (int, error) {
 	if n > 0 || err == nil {
 		return n, nil // an error that lasts comes again
 	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.stopping && w.idle {
-			return 0, errStopping
-		}
-		return 0, errTimeout
+	return 0, w.readError(err)
+}
+
+func (w *wire) readError(err error) error {
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
 	}
-	return 0, err
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.stopping && w.idle {
+		return errStopping
+	}
+	return errTimeout
 }
 
 // arm sets the alarm for a read that begins now.
