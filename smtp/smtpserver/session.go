@@ -16,7 +16,7 @@ import (
 
 // Sizes of the read buffer: of a session that waits for a command, and while a message comes in.
 const (
-	smallBuffer = 1 << 10
+	smallBuffer = 3 << 10
 	bigBuffer   = 64 << 10
 )
 
