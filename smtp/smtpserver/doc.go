@@ -20,15 +20,16 @@
 // Only CRLF ends a line and only CRLF.CRLF ends a message. A message with bare CR, bare LF or NUL is read to its true end
 // and refused with 550 5.6.11, so that nobody downstream can be made to see two messages in one. Replies are sent when
 // the input is used up (RFC 2920 §3.2); RefuseEarly closes on who does not wait where it must. A session that waits
-// holds a read buffer of 4 KiB, one that receives a message 64 KiB.
+// holds a read buffer of 3 KiB, one that receives a message 64 KiB.
 //
 // Done: RFC 5321 (EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP; VRFY answers 252, EXPN 502), 1870 (SIZE), 2033
 // (LMTP), 2034 (enhanced codes), 2920 (PIPELINING), 3030 (CHUNKING, and BINARYMIME where asked for), 3207 (STARTTLS),
 // 3461 (DSN: the parameters reach the Handler), 3848 (names in Received), 4954 (AUTH, any mechanism of auth/sasl), 6152
 // (8BITMIME), 6409 (Submission), 6531 (SMTPUTF8), 8314 (implicit TLS), 8689 (REQUIRETLS, where asked for), 9422 (LIMITS
-// RCPTMAX). A listener of smtp/proxyproto brings the PROXY protocol. Others are added as values: see Extension.
+// RCPTMAX). A listener of smtp/proxyproto brings the PROXY protocol, XCLIENT is as Postfix documents it. Others are added
+// as values: see Extension.
 //
-// Not done: XCLIENT, ETRN, BURL (RFC 4468). Normalize does not reach messages that come by BDAT, which
+// Not done: XFORWARD, ETRN, BURL (RFC 4468). Normalize does not reach messages that come by BDAT, which
 // are refused instead. ctx of the Handler does not end when the peer goes away between commands: that is seen at the
 // next read.
 package smtpserver

@@ -96,6 +96,7 @@ func (s *Server) builtIn() []Extension {
 		{Keyword: "DSN", MailParams: []string{"RET", "ENVID"}, RcptParams: []string{"NOTIFY", "ORCPT"}}, // RFC 3461
 		{Keyword: "STARTTLS", Argument: s.offerTLS},                                                     // RFC 3207
 		{Keyword: "AUTH", Argument: s.offerAuth, MailParams: []string{"AUTH"}},                          // RFC 4954
+		{Keyword: "XCLIENT", Argument: always(xclientAttributes)},                                       // to Server.XClient
 		{Keyword: "LIMITS", Argument: func(*smtp.Peer) (string, bool) { return limits, limits != "" }},  // RFC 9422
 	}
 }

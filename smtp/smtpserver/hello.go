@@ -3,6 +3,10 @@ package smtpserver
 import (
 	"crypto/tls"
 	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/internal/line"
@@ -35,6 +39,9 @@ func (s *session) greet(cmd smtp.Command) {
 	peer := s.peer(false)
 	for i := range s.srv.extensions {
 		e := &s.srv.extensions[i]
+		if e.Keyword == "XCLIENT" && !s.trusted {
+			continue
+		}
 		arg := ""
 		if e.Argument != nil {
 			offered := false
@@ -84,4 +91,110 @@ func (s *session) startTLS(cmd smtp.Command) {
 	s.reset() // RFC 3207 §4.2: nothing that was said before counts
 	s.hello, s.extended, s.offered, s.identity = "", false, 0, ""
 	s.r = line.NewReader(&s.w, smallBuffer)
+}
+
+const xclientAttributes = "NAME ADDR PORT PROTO HELO LOGIN DESTADDR DESTPORT"
+
+// trusts reports whether the word of a peer is taken by XCLIENT.
+func (s *Server) trusts(peer net.Addr) bool {
+	a, ok := peer.(*net.TCPAddr)
+	return ok && slices.ContainsFunc(s.XClient, func(p netip.Prefix) bool { return p.Contains(a.AddrPort().Addr().Unmap()) })
+}
+
+// xclient does XCLIENT: from here on the session is that of another client, who has said nothing yet but what HELO and PROTO
+// tell. It is refused, and nothing is taken over, where one attribute is wrong.
+func (s *session) xclient(args string) {
+	switch {
+	case !s.trusted:
+		s.fault("550 5.7.0 XCLIENT is not for you\r\n")
+		return
+	case s.tx != nil:
+		s.fault("503 5.5.1 Transaction under way\r\n")
+		return
+	case args == "":
+		s.fault("501 5.5.4 Syntax: XCLIENT attribute=value\r\n")
+		return
+	}
+	x := client{remote: endOf(s.remote), local: endOf(s.local), identity: s.identity}
+	for attribute := range strings.FieldsSeq(args) {
+		if !x.set(attribute) {
+			s.fault("501 5.5.4 Bad attribute of XCLIENT\r\n")
+			return
+		}
+	}
+	s.remote, s.local = net.TCPAddrFromAddrPort(x.remote), net.TCPAddrFromAddrPort(x.local)
+	s.hello, s.extended, s.identity = x.hello, x.extended && x.hello != "", x.identity
+	s.offered, s.peers = 0, [2]*smtp.Peer{}
+	s.w.say("220 " + s.srv.hostname + " " + s.protocol() + "\r\n")
+}
+
+func endOf(a net.Addr) netip.AddrPort {
+	if a, ok := a.(*net.TCPAddr); ok {
+		return a.AddrPort()
+	}
+	return netip.AddrPort{}
+}
+
+// A client is what XCLIENT says of one.
+type client struct {
+	remote, local   netip.AddrPort
+	hello, identity string
+	extended        bool
+}
+
+// set takes one attribute. What the sender does not know is [UNAVAILABLE], or [TEMPUNAVAIL]: the zero value.
+func (x *client) set(attribute string) bool {
+	name, text, ok := strings.Cut(attribute, "=")
+	value, err := smtp.ParseXtext(text)
+	if !ok || err != nil || strings.ContainsAny(value, "\r\n\x00") {
+		return false
+	}
+	known := value != "[UNAVAILABLE]" && value != "[TEMPUNAVAIL]"
+	if !known {
+		value = ""
+	}
+	switch strings.ToUpper(name) {
+	case "NAME": // of the address: whoever needs it looks it up
+	case "ADDR", "DESTADDR":
+		var ip netip.Addr
+		if known {
+			v6 := len(value) > 5 && strings.EqualFold(value[:5], "IPV6:")
+			if v6 {
+				value = value[5:]
+			}
+			if ip, err = netip.ParseAddr(value); err != nil || ip.Is6() != v6 || ip.Zone() != "" {
+				return false
+			}
+		}
+		end := x.end(name)
+		*end = netip.AddrPortFrom(ip, end.Port())
+	case "PORT", "DESTPORT":
+		port := uint64(0)
+		if known {
+			if port, err = strconv.ParseUint(value, 10, 16); err != nil {
+				return false
+			}
+		}
+		end := x.end(name)
+		*end = netip.AddrPortFrom(end.Addr(), uint16(port))
+	case "PROTO":
+		if !strings.EqualFold(value, "SMTP") && !strings.EqualFold(value, "ESMTP") {
+			return false
+		}
+		x.extended = strings.EqualFold(value, "ESMTP")
+	case "HELO":
+		x.hello = value
+	case "LOGIN":
+		x.identity = value
+	default:
+		return false
+	}
+	return true
+}
+
+func (x *client) end(name string) *netip.AddrPort {
+	if len(name) > 4 { // DEST...
+		return &x.local
+	}
+	return &x.remote
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,9 @@ type Server struct {
 	Extensions []Extension
 	// Without names built-in extensions that are not offered, upper case: "CHUNKING", "DSN", "SMTPUTF8".
 	Without []string
+	// XClient are the networks whose word is taken by XCLIENT for who a client is: proxies and filters in front. It is
+	// offered to them alone. Limits go on counting the connections themselves.
+	XClient []netip.Prefix
 	// Normalize turns a bare CR and a bare LF in DATA into CRLF and leaves out NUL, where RFC 5321 §2.3.8 forbids them
 	// and the Server else refuses the message with 550 5.6.11. It breaks signatures over such messages.
 	Normalize bool

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,6 +35,7 @@ type session struct {
 	extended      bool   // EHLO or LHLO
 	offered       uint64 // indices of Server.extensions
 	identity      string
+	trusted       bool // XCLIENT
 
 	tx       *transaction
 	messages int // begun
@@ -64,6 +66,7 @@ func (s *Server) session(soft, hard context.Context, c net.Conn) {
 
 func (s *Server) newSession(ctx context.Context, c net.Conn) *session {
 	x := &session{srv: s, ctx: ctx, remote: c.RemoteAddr(), local: c.LocalAddr(), id: s.sessionID()}
+	x.trusted = s.trusts(x.remote)
 	x.w = wire{c: c, write: s.timeouts.Write}
 	x.r = line.NewReader(&x.w, smallBuffer)
 	return x
@@ -325,6 +328,11 @@ func (s *session) rare(cmd smtp.Command) {
 		s.bye("421 4.7.0 This is not HTTP\r\n")
 		s.talking = true
 		return
+	case "XCLIENT":
+		if len(s.srv.XClient) > 0 && !slices.Contains(s.srv.Without, "XCLIENT") {
+			s.xclient(cmd.Args)
+			return
+		}
 	case "EXPN", "SEND", "SOML", "SAML", "TURN", "ETRN", "ATRN", "BURL":
 		if !s.extra(cmd) {
 			s.fault("502 5.5.1 Command not implemented\r\n")
