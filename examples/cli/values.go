@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"os"
 	"slices"
 	"strconv"
@@ -173,4 +174,31 @@ func ParseDuration(s string) (time.Duration, error) {
 		return d, nil
 	}
 	return 0, fmt.Errorf("%q is not a duration such as 30s, 5m, 4h or 5d", s)
+}
+
+// Networks is a flag of networks in CIDR notation and of addresses, separated by commas; repeatable.
+type Networks []netip.Prefix
+
+// Set implements flag.Value.
+func (n *Networks) Set(s string) error {
+	for text := range strings.SplitSeq(s, ",") {
+		p, err := netip.ParsePrefix(text)
+		if a, e := netip.ParseAddr(text); e == nil {
+			p, err = netip.PrefixFrom(a, a.BitLen()), nil
+		}
+		if err != nil {
+			return fmt.Errorf("%q is not a network such as 192.0.2.0/24", text)
+		}
+		*n = append(*n, p.Masked())
+	}
+	return nil
+}
+
+// String returns the networks, separated by commas.
+func (n *Networks) String() string {
+	var all []string
+	for _, p := range *n {
+		all = append(all, p.String())
+	}
+	return strings.Join(all, ",")
 }

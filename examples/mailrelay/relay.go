@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -54,6 +55,9 @@ type Config struct {
 	MaxRecipients int
 	// Limits are the further ones of the servers; MessageSize and Recipients are those above.
 	Limits smtpserver.Limits
+	// Timeouts are those of the servers, XClient the networks whose word is taken by XCLIENT.
+	Timeouts smtpserver.Timeouts
+	XClient  []netip.Prefix
 
 	// TLS offers STARTTLS on the servers; nil: none.
 	TLS *tls.Config

@@ -23,5 +23,5 @@ func (r *Relay) SubmissionServer() *smtpserver.Server {
 func (r *Relay) server() *smtpserver.Server {
 	limits := r.c.Limits
 	limits.MessageSize, limits.Recipients = r.c.MaxSize, r.c.MaxRecipients
-	return &smtpserver.Server{Hostname: r.c.Hostname, TLS: r.c.TLS, Limits: limits, Logger: r.c.Logger}
+	return &smtpserver.Server{Hostname: r.c.Hostname, TLS: r.c.TLS, Limits: limits, Timeouts: r.c.Timeouts, XClient: r.c.XClient, Logger: r.c.Logger}
 }

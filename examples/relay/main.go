@@ -20,6 +20,8 @@ import (
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/proxyproto"
+	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 )
 
 const usage = `relay takes mail for its own domains from everybody, and for all domains from its users.
@@ -55,13 +57,23 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	queue := make(chan error, 1)
 	go func() { defer cancel(); queue <- relay.Run(ctx) }()
 	err = cli.Serve(ctx, stdout,
-		cli.Service{Name: "mx", Addr: o.mx, Serve: relay.MXServer().Serve},
-		cli.Service{Name: "submission", Addr: o.submission, Serve: relay.SubmissionServer().Serve},
+		cli.Service{Name: "mx", Addr: o.mx, Serve: o.proxied(relay.MXServer())},
+		cli.Service{Name: "submission", Addr: o.submission, Serve: o.proxied(relay.SubmissionServer())},
 		cli.Service{Name: "admin", Addr: o.admin, Serve: func(ctx context.Context, ln net.Listener) error {
 			return serveHTTP(ctx, ln, relay.Admin(o.adminToken))
 		}})
 	cancel()
 	return errors.Join(err, <-queue)
+}
+
+// proxied serves connections some of which come through a proxy.
+func (o *options) proxied(s *smtpserver.Server) func(context.Context, net.Listener) error {
+	if len(o.proxy) == 0 {
+		return s.Serve
+	}
+	return func(ctx context.Context, ln net.Listener) error {
+		return s.Serve(ctx, &proxyproto.Listener{Listener: ln, Trusted: o.proxy})
+	}
 }
 
 // config opens what the options name. The function closes it again; it is there after an error too.
@@ -76,6 +88,7 @@ func (o *options) config(log *slog.Logger) (c mailrelay.Config, closeAll func() 
 	}
 	c = mailrelay.Config{Hostname: o.hostname, Local: o.local, Retry: o.retry, Expire: time.Duration(o.expire), MaxSize: o.maxSize,
 		MaxRecipients: o.maxRecipients, AllowPlaintextAuth: o.tlsCert == "", Logger: log}
+	c.Limits.Conns, c.Limits.PerNetwork, c.Timeouts.MinRate, c.XClient = o.maxConns, o.maxPerNetwork, o.minRate, o.xclient
 	c.Policy = map[string]mailrelay.Policy{"open": mailrelay.Open}[o.policy] // the others verify
 	if c.TLS, err = cli.ServerTLS(o.tlsCert, o.tlsKey); err != nil {
 		return c, closeAll, err

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/dkim"
@@ -37,6 +38,7 @@ func TestUsage(t *testing.T) {
 		with("-queue", "sqlite:x"), with("-queue", "postgres://x"), with("-queue", "nats://x"), with("-queue", "dir:"), with("-queue", "x"),
 		with("-policy", "none"), with("-port", "0"), with("-max-size", "0"), with("-max-recipients", "-1"), with("-retry", "soon"),
 		with("-expire", "-1d"), with("-smarthost", "x"), with("-connect", "x"), with("-connect", "a:1=b"), with("-resolver", "x"), with("-resolver", "zone:/none"),
+		with("-max-connections", "0"), with("-max-connections-per-network", "-1"), with("-min-rate", "0"), with("-proxy", "x"), with("-xclient", "192.0.2.0/33"),
 		with("-tls-cert", "x"), with("-dkim", "example.com:s"))
 	for _, args := range [][]string{with("-dkim", "example.com:s:/none"), with("-dkim", "example.com:s:"+key), with("-tls-ca", key),
 		with("-queue", "dir:"+key), {"-hostname", "x", "-mx", "192.0.2.1:0"}} {
@@ -412,4 +414,61 @@ func TestPlaintextOnLoopback(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Close()
+}
+
+// TestInFront: a proxy says who is behind it by a PROXY header, a filter by XCLIENT, each to the listener that trusts it;
+// and there are no more connections than the flag says.
+func TestInFront(t *testing.T) {
+	w := newWorld(t)
+	dialogue := func(addr string, lines ...string) string {
+		t.Helper()
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		_ = c.SetDeadline(time.Now().Add(20 * time.Second))
+		if _, err := io.WriteString(c, strings.Join(lines, "\r\n")+"\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		all, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(all)
+	}
+	proxied := w.relayB(t, "-proxy", "127.0.0.1", "-policy", "open")
+	if got := dialogue(proxied.Addr("mx"), "PROXY TCP4 192.0.2.1 127.0.0.1 4711 25", "EHLO client.example", "MAIL FROM:<ann@a.example>", "RCPT TO:<bob@b.example>", "DATA", "Subject: x", "", ".", "QUIT"); strings.Count(got, "\n250 ") != 4 {
+		t.Errorf("%s", got)
+	}
+	if m := <-w.got; !strings.Contains(string(m.Body), "[192.0.2.1]") {
+		t.Errorf("%s", m.Body)
+	}
+	w = newWorld(t)
+	filtered := w.relayB(t, "-xclient", "127.0.0.0/8,192.0.2.0/24", "-policy", "open", "-max-connections", "1")
+	if got := dialogue(filtered.Addr("mx"), "EHLO filter.example", "XCLIENT ADDR=192.0.2.2", "EHLO client.example", "MAIL FROM:<ann@a.example>", "RCPT TO:<bob@b.example>", "DATA", "Subject: y", "", ".", "QUIT"); strings.Count(got, "\n250 ") != 5 {
+		t.Errorf("%s", got)
+	}
+	if m := <-w.got; !strings.Contains(string(m.Body), "[192.0.2.2]") {
+		t.Errorf("%s", m.Body)
+	}
+	greet := func() string {
+		t.Helper()
+		one, err := net.Dial("tcp", filtered.Addr("mx"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = one.Close() })
+		_ = one.SetDeadline(time.Now().Add(20 * time.Second))
+		greeting := make([]byte, 3)
+		if _, err := io.ReadFull(one, greeting); err != nil {
+			t.Fatal(err)
+		}
+		return string(greeting)
+	}
+	for greet() == "421" { // until the one before is forgotten
+	}
+	if got := greet(); got != "421" {
+		t.Errorf("one connection too many: %s", got)
+	}
 }

@@ -26,6 +26,9 @@ type options struct {
 	port          int
 	maxSize       int64
 	maxRecipients int
+
+	maxConns, maxPerNetwork, minRate int
+	proxy, xclient                   cli.Networks
 }
 
 func parse(args []string, stderr io.Writer) (*options, error) {
@@ -51,6 +54,11 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.Var(&o.expire, "expire", "how long a message is tried (default 5d)")
 	fs.Int64Var(&o.maxSize, "max-size", mailrelay.DefaultMaxSize, "longest message in bytes")
 	fs.IntVar(&o.maxRecipients, "max-recipients", 100, "most recipients of a message")
+	fs.IntVar(&o.maxConns, "max-connections", 1000, "most connections at a time of a listener")
+	fs.IntVar(&o.maxPerNetwork, "max-connections-per-network", 100, "most connections at a time of one IPv4 address or IPv6 /64; without a limit on loopback")
+	fs.IntVar(&o.minRate, "min-rate", 1000, "least octets a second that a message comes in")
+	fs.Var(&o.proxy, "proxy", "networks whose connections begin with a PROXY header, such as 10.0.0.0/24, separated by commas")
+	fs.Var(&o.xclient, "xclient", "networks whose word is taken by XCLIENT for who a client is, separated by commas")
 	fs.Var(&o.connect, "connect", "HOST:PORT=ADDR:PORT: connect to ADDR:PORT in place of HOST:PORT, repeatable")
 	fs.StringVar(&o.admin, "admin", "", "address of GET /queue, POST /queue/retry and GET /metrics")
 	fs.StringVar(&o.adminToken, "admin-token", "", "token that -admin demands, or @FILE")
@@ -87,6 +95,8 @@ func (o *options) check() error {
 		return cli.Usagef("-port %d is not a port", o.port)
 	case o.maxSize < 1 || o.maxRecipients < 1:
 		return cli.Usagef("-max-size and -max-recipients are at least 1")
+	case o.maxConns < 1 || o.maxPerNetwork < 1 || o.minRate < 1:
+		return cli.Usagef("-max-connections, -max-connections-per-network and -min-rate are at least 1")
 	}
 	if _, err := smtp.ParseHello(o.hostname); err != nil {
 		return cli.Usagef("-hostname %q is not a host name", o.hostname)
