@@ -41,14 +41,27 @@ func imapStoreRows() ([]row, error) {
 }
 
 // openStore builds program store and starts it on an empty folder.
-func openStore() (s *imapServer, err error) {
+func openStore() (*imapServer, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	pid, stop, err := startStore([]string{addr}, "-user", imapUser+":"+imapPassword, "-imap", addr)
+	if err != nil {
+		return nil, err
+	}
+	return &imapServer{addr: addr, user: imapUser, password: imapPassword, used: treeUsed(pid), stop: stop}, nil
+}
+
+// startStore builds program store and starts it on an empty folder. It returns when it listens on all addresses.
+func startStore(addrs []string, args ...string) (pid int, stop func(), err error) {
 	_, file, _, ok := runtime.Caller(0)
 	if !ok {
-		return nil, errors.New("where are the sources?")
+		return 0, nil, errors.New("where are the sources?")
 	}
 	dir, err := os.MkdirTemp("", "peerbench")
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -59,33 +72,31 @@ func openStore() (s *imapServer, err error) {
 	build := exec.Command("go", "build", "-o", program, "./store")
 	build.Dir = filepath.Join(filepath.Dir(file), "../../examples")
 	if out, err := build.CombinedOutput(); err != nil {
-		return nil, fmt.Errorf("go build ./store: %w: %s", err, out)
+		return 0, nil, fmt.Errorf("go build ./store: %w: %s", err, out)
 	}
-	addr, err := freeAddr()
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(program, "-data", filepath.Join(dir, "data"), "-user", imapUser+":"+imapPassword, "-imap", addr, "-allow-plaintext-auth")
+	cmd := exec.Command(program, append([]string{"-data", filepath.Join(dir, "data"), "-allow-plaintext-auth"}, args...)...)
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
-		return nil, err
+		return 0, nil, err
 	}
 	defer log.Close()
 	cmd.Stderr = log
 	if err := cmd.Start(); err != nil {
-		return nil, err
+		return 0, nil, err
 	}
-	stop := func() {
+	stop = func() {
 		_ = cmd.Process.Signal(os.Interrupt)
 		_ = cmd.Wait()
 		_ = os.RemoveAll(dir)
 	}
-	if err := await(addr); err != nil {
-		text, _ := os.ReadFile(log.Name())
-		stop()
-		return nil, fmt.Errorf("store: %w: %s", err, text)
+	for _, addr := range addrs {
+		if err := await(addr); err != nil {
+			text, _ := os.ReadFile(log.Name())
+			stop()
+			return 0, nil, fmt.Errorf("store: %w: %s", err, text)
+		}
 	}
-	return &imapServer{addr: addr, user: imapUser, password: imapPassword, used: treeUsed(cmd.Process.Pid), stop: stop}, nil
+	return cmd.Process.Pid, stop, nil
 }
 
 func openDovecot() (*imapServer, error) {

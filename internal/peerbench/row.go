@@ -32,7 +32,7 @@ type impl struct {
 
 // families are the functions that make the rows, one a family.
 func families() []func() ([]row, error) {
-	return []func() ([]row, error){dkimRows, arcRows, spfRows, dmarcRows, authresRows, smtpRows, smtpClientRows, imapRows, imapStoreRows, hashcashRows}
+	return []func() ([]row, error){dkimRows, arcRows, spfRows, dmarcRows, authresRows, smtpRows, smtpClientRows, imapRows, imapStoreRows, jmapRows, jmapPushRows, hashcashRows}
 }
 
 // version returns "name vX" for a Go module that this program is built with.

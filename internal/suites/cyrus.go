@@ -47,6 +47,12 @@ func Cyrus(t testing.TB) *CyrusServer {
 	return s
 }
 
+// FindCyrus says where Cyrus is to come from, where it is absent.
+func FindCyrus() error {
+	_, err := unpacked("cyrus", cyrusBin+"/httpd")
+	return err
+}
+
 // StartCyrus starts a Cyrus with a configuration in a temporary folder.
 func StartCyrus() (*CyrusServer, error) {
 	root, err := unpacked("cyrus", cyrusBin+"/httpd")
