@@ -142,7 +142,7 @@ func openCyrus() (*jmapServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := fillJMAP(c.IMAP); err != nil {
+	if err := c.Fill(imapUser, jmapMessages, jmapLetter); err != nil {
 		c.Close()
 		return nil, err
 	}

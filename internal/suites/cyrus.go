@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -239,4 +241,45 @@ func (s *CyrusServer) Deliver(user string, messages ...string) error {
 		err = fmt.Errorf("cyrus: %d of %d commands done: %.500s", ok, len(messages)+2, out[max(len(out)-500, 0):])
 	}
 	return err
+}
+
+// Fill puts messages with CRLF line ends into the INBOX of a new user, far faster than Deliver: as files, from which
+// Cyrus then makes its index.
+func (s *CyrusServer) Fill(user string, n int, message func(i int) string) error {
+	if err := s.Deliver(user, message(0)); err != nil {
+		return err
+	}
+	first := ""
+	err := filepath.WalkDir(filepath.Join(s.dir, "spool"), func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.Name() == "1." {
+			first = path
+		}
+		return err
+	})
+	if err != nil || first == "" {
+		return fmt.Errorf("cyrus: no message in its spool: %w", err)
+	}
+	info, err := os.Stat(first)
+	if err != nil {
+		return err
+	}
+	for i := 1; i < n; i++ {
+		name := filepath.Join(filepath.Dir(first), strconv.Itoa(i+1)+".")
+		if err := os.WriteFile(name, []byte(message(i)), 0o600); err != nil {
+			return err
+		}
+		if st, ok := info.Sys().(*syscall.Stat_t); ok && os.Getuid() == 0 {
+			if err := os.Chown(name, int(st.Uid), int(st.Gid)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, args := range [][]string{{"reconstruct", "-G", "-s", "user/" + user}, {"ctl_conversationsdb", "-z", user}, {"ctl_conversationsdb", "-b", user}} {
+		cmd := exec.Command(filepath.Join(filepath.Dir(s.cmd.Path), args[0]), append([]string{"-C", filepath.Join(s.dir, "imapd.conf")}, args[1:]...)...)
+		cmd.Env = s.cmd.Env
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("%q: %w: %.500s", args, err, out)
+		}
+	}
+	return nil
 }
