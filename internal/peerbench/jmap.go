@@ -75,7 +75,7 @@ func jmapRows() ([]row, error) {
 	peers := []*jmapPeer{{title: "mailbricks store", open: openJMAPStore}}
 	absent := ""
 	if err := suites.FindCyrus(); err == nil {
-		peers = append(peers, &jmapPeer{title: "Cyrus 3.6.1", open: openCyrus})
+		peers = append(peers, &jmapPeer{title: "Cyrus 3.6.1, conversations_db: twoskip", open: openCyrus})
 	} else {
 		absent = " (" + err.Error() + ")"
 	}

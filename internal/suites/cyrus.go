@@ -125,10 +125,13 @@ cyrus_user: %[2]s
 servername: localhost
 httpmodules: jmap
 conversations: yes
+conversations_db: twoskip
 allowplaintext: yes
 sasl_pwcheck_method: saslauthd
 sasl_saslauthd_path: %[1]s/mux
 sasl_mech_list: PLAIN
+smtp_backend: host
+smtp_host: 127.0.0.1:9
 autocreate_quota: 0
 autocreate_post: yes
 autocreate_inbox_folders: Sent | Trash
