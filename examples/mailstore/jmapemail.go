@@ -33,25 +33,53 @@ type copyRow struct {
 
 func (c *copyRow) fields() []any { return append([]any{&c.mailbox}, c.msgRow.fields()...) }
 
+// maxEmails is how many emails one query reads.
+const maxEmails = 500
+
+// emails reads emails of the account by their ids, those that are there to be seen: one query for many.
+func (a *account) emails(c *conn, ids []int64, summary bool) (map[int64]*emailRow, error) {
+	out := make(map[int64]*emailRow, len(ids))
+	column := "NULL"
+	if summary {
+		column = "e.summary"
+	}
+	var list []byte
+	for part := range slices.Chunk(ids, maxEmails) {
+		list = append(list[:0], '[')
+		for i, id := range part {
+			if i > 0 {
+				list = append(list, ',')
+			}
+			list = strconv.AppendInt(list, id, 10)
+		}
+		err := c.rows(func(r *sql.Rows) error {
+			e, m := new(emailRow), copyRow{}
+			if err := r.Scan(append([]any{&e.id, &e.blob, &e.thread, &e.summary}, m.fields()...)...); err != nil {
+				return err
+			}
+			if known := out[e.id]; known != nil {
+				e = known
+			}
+			out[e.id] = e
+			e.copies = append(e.copies, m)
+			return nil
+		}, `SELECT e.id, e.blob, e.thread, `+column+`, m.mailbox, m.uid, m.modseq, m.created, m.flags, m.keywords, m.internal, m.saved, m.size, m.email, m.thread
+			FROM json_each(?) j CROSS JOIN email e ON e.id = j.value CROSS JOIN message m ON m.email = e.id WHERE e.account = ? AND NOT m.flags & 8`,
+			string(append(list, ']')), a.id)
+		if err != nil {
+			return nil, err
+		}
+	}
+	for _, e := range out {
+		slices.SortFunc(e.copies, func(x, y copyRow) int { return cmp.Or(cmp.Compare(x.mailbox, y.mailbox), cmp.Compare(x.uid, y.uid)) })
+	}
+	return out, nil
+}
+
 // email reads an email of the account; nil if there is none, or none to be seen.
 func (a *account) email(c *conn, id int64, summary bool) (*emailRow, error) {
-	e := &emailRow{id: id}
-	query, dest := `SELECT blob, thread FROM email WHERE id = ? AND account = ?`, []any{&e.blob, &e.thread}
-	if summary {
-		query, dest = `SELECT blob, thread, summary FROM email WHERE id = ? AND account = ?`, append(dest, &e.summary)
-	}
-	if err := c.row(dest, query, id, a.id); errors.Is(err, sql.ErrNoRows) {
-		return nil, nil
-	} else if err != nil {
-		return nil, err
-	}
-	var err error
-	e.copies, err = a.copies(c, id)
-	e.copies = slices.DeleteFunc(e.copies, func(c copyRow) bool { return c.bits&bitDeleted != 0 })
-	if len(e.copies) == 0 {
-		e = nil
-	}
-	return e, err
+	all, err := a.emails(c, []int64{id}, summary)
+	return all[id], err
 }
 
 // copies reads all messages of an email.
@@ -127,14 +155,16 @@ func (a jmapEmails) Get(ctx context.Context, r *jmap.GetRequest[mail.EmailWant])
 				return err
 			}
 		}
-		for _, id := range ids {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			e, err := a.email(c, parseID('M', string(id)), r.Args.Summary)
-			if err != nil {
-				return err
-			}
+		wanted := make([]int64, len(ids))
+		for i, id := range ids {
+			wanted[i] = parseID('M', string(id))
+		}
+		found, err := a.emails(c, wanted, r.Args.Summary)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			e := found[wanted[i]]
 			if e == nil {
 				out.NotFound = append(out.NotFound, id)
 				continue
@@ -233,13 +263,15 @@ func (a jmapEmails) Query(ctx context.Context, r *jmap.QueryRequest[mail.EmailCo
 		} else if err != nil {
 			return err
 		}
-		n, err := a.count(c, b)
-		if err != nil {
-			return err
-		}
-		q.total = int(n.emails)
-		if q.collapse {
-			q.total = int(n.threads)
+		if r.CalculateTotal || r.Position < 0 {
+			n, err := a.count(c, b)
+			if err != nil {
+				return err
+			}
+			q.total = int(n.emails)
+			if q.collapse {
+				q.total = int(n.threads)
+			}
 		}
 		out.QueryState = jmap.State(strconv.FormatUint(uint64(b.modseq), 10))
 		if r.CalculateTotal {

@@ -6,6 +6,8 @@ import (
 	"crypto/x509"
 	"log/slog"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -23,7 +25,7 @@ type rig struct {
 	roots *x509.CertPool
 }
 
-func newRig(t *testing.T, change func(*serve.Config)) *rig {
+func newRig(t testing.TB, change func(*serve.Config)) *rig {
 	t.Helper()
 	store, err := mailstore.OpenMemory(mailstore.Options{MaxMessage: 100_000})
 	if err != nil {
@@ -88,7 +90,7 @@ func start(t *testing.T, f func(context.Context, net.Listener) error) (addr stri
 }
 
 // deliver puts a message into the store.
-func (r *rig) deliver(t *testing.T, to, subject string) {
+func (r *rig) deliver(t testing.TB, to, subject string) {
 	t.Helper()
 	p, err := smtp.ParseMailbox(to)
 	if err != nil {
@@ -103,4 +105,16 @@ func (r *rig) deliver(t *testing.T, to, subject string) {
 
 func letter(subject string) string {
 	return "From: eve@example.org\r\nTo: alice@example.com\r\nSubject: " + subject + "\r\nMessage-ID: <" + subject + "@example.org>\r\n\r\nHello.\r\n..dots\r\n"
+}
+
+// A handler answers requests without a network.
+type handler struct{ http.Handler }
+
+func (h handler) RoundTrip(r *http.Request) (*http.Response, error) {
+	w := httptest.NewRecorder()
+	r.TLS = &tls.ConnectionState{HandshakeComplete: true}
+	h.ServeHTTP(w, r)
+	resp := w.Result()
+	resp.Request = r
+	return resp, nil
 }
