@@ -28,6 +28,7 @@ const (
 	cachedIndex   cacheKind = iota // *index of a mailbox
 	cachedDetails                  // *details of an email
 	cachedBytes                    // []byte of an email that is no file
+	cachedSummary                  // *mail.Summary of an email
 )
 
 type cached struct {

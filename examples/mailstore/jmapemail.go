@@ -21,7 +21,7 @@ type jmapEmails struct{ *account }
 // An emailRow is an email with its copies, those that are \Deleted left out.
 type emailRow struct {
 	id, blob, thread int64
-	summary          []byte
+	summary          *mail.Summary // nil where it is not wanted
 	copies           []copyRow
 }
 
@@ -36,13 +36,36 @@ func (c *copyRow) fields() []any { return append([]any{&c.mailbox}, c.msgRow.fie
 // maxEmails is how many emails one query reads.
 const maxEmails = 500
 
-// emails reads emails of the account by their ids, those that are there to be seen: one query for many.
+// emails reads emails of the account by their ids, those that are there to be seen: one query for many, and no more of
+// them than is not known.
 func (a *account) emails(c *conn, ids []int64, summary bool) (map[int64]*emailRow, error) {
 	out := make(map[int64]*emailRow, len(ids))
-	column := "NULL"
-	if summary {
-		column = "e.summary"
+	if !summary {
+		return out, a.readEmails(c, out, ids, "NULL")
 	}
+	known := make(map[int64]*mail.Summary, len(ids))
+	var those, others []int64
+	for _, id := range ids {
+		if x, ok := a.s.cache.get(cachedSummary, id).(*mail.Summary); ok {
+			known[id] = x
+			those = append(those, id)
+		} else {
+			others = append(others, id)
+		}
+	}
+	if err := errors.Join(a.readEmails(c, out, those, "NULL"), a.readEmails(c, out, others, "e.summary")); err != nil {
+		return nil, err
+	}
+	for id, e := range out {
+		if x := known[id]; x != nil {
+			e.summary = x
+		}
+	}
+	return out, nil
+}
+
+// readEmails adds emails to all. column is where their summaries are, or NULL.
+func (a *account) readEmails(c *conn, all map[int64]*emailRow, ids []int64, column string) error {
 	var list []byte
 	for part := range slices.Chunk(ids, maxEmails) {
 		list = append(list[:0], '[')
@@ -54,26 +77,32 @@ func (a *account) emails(c *conn, ids []int64, summary bool) (map[int64]*emailRo
 		}
 		err := c.rows(func(r *sql.Rows) error {
 			e, m := new(emailRow), copyRow{}
-			if err := r.Scan(append([]any{&e.id, &e.blob, &e.thread, &e.summary}, m.fields()...)...); err != nil {
+			var text []byte
+			if err := r.Scan(append([]any{&e.id, &e.blob, &e.thread, &text}, m.fields()...)...); err != nil {
 				return err
 			}
-			if known := out[e.id]; known != nil {
-				e = known
+			known := all[e.id]
+			if known == nil {
+				known = e
+				all[e.id] = e
+				if text != nil {
+					var err error
+					if e.summary, err = mail.ParseSummary(text); err != nil {
+						return err
+					}
+					a.s.cache.put(cachedSummary, e.id, e.summary, int64(2*len(text)+256))
+				}
 			}
-			out[e.id] = e
-			e.copies = append(e.copies, m)
+			known.copies = append(known.copies, m)
 			return nil
 		}, `SELECT e.id, e.blob, e.thread, `+column+`, m.mailbox, m.uid, m.modseq, m.created, m.flags, m.keywords, m.internal, m.saved, m.size, m.email, m.thread
-			FROM json_each(?) j CROSS JOIN email e ON e.id = j.value CROSS JOIN message m ON m.email = e.id WHERE e.account = ? AND NOT m.flags & 8`,
-			string(append(list, ']')), a.id)
+			FROM json_each(?) j CROSS JOIN email e ON e.id = j.value CROSS JOIN message m ON m.email = e.id WHERE e.account = ? AND NOT m.flags & 8
+			ORDER BY m.email, m.mailbox, m.uid`, string(append(list, ']')), a.id)
 		if err != nil {
-			return nil, err
+			return err
 		}
 	}
-	for _, e := range out {
-		slices.SortFunc(e.copies, func(x, y copyRow) int { return cmp.Or(cmp.Compare(x.mailbox, y.mailbox), cmp.Compare(x.uid, y.uid)) })
-	}
-	return out, nil
+	return nil
 }
 
 // email reads an email of the account; nil if there is none, or none to be seen.
@@ -125,14 +154,10 @@ func (e *emailRow) mailboxes() []jmap.ID {
 	return slices.Compact(out)
 }
 
-func (e *emailRow) record() (mail.Record, error) {
+func (e *emailRow) record() mail.Record {
 	r := mail.Record{ID: jmap.ID(emailID(e.id)), BlobID: jmap.ID(blobID(e.blob)), ThreadID: jmap.ID(threadID(e.thread)),
-		MailboxIDs: e.mailboxes(), Keywords: e.keywords(), Size: e.copies[0].size, ReceivedAt: e.received()}
-	var err error
-	if e.summary != nil {
-		r.Summary, err = mail.ParseSummary(e.summary)
-	}
-	return r, err
+		MailboxIDs: e.mailboxes(), Keywords: e.keywords(), Size: e.copies[0].size, ReceivedAt: e.received(), Summary: e.summary}
+	return r
 }
 
 // Get returns emails, without ids all of them, the newest last.
@@ -169,11 +194,7 @@ func (a jmapEmails) Get(ctx context.Context, r *jmap.GetRequest[mail.EmailWant])
 				out.NotFound = append(out.NotFound, id)
 				continue
 			}
-			rec, err := e.record()
-			if err != nil {
-				return err
-			}
-			out.List = append(out.List, rec)
+			out.List = append(out.List, e.record())
 		}
 		return nil
 	})

@@ -164,7 +164,7 @@ func (s *emailSet) create(c mail.EmailCreate, x *incoming) (mail.Record, error) 
 	if err != nil {
 		return mail.Record{}, err
 	}
-	return e.record()
+	return e.record(), nil
 }
 
 // known returns the email with the same bytes that is there already, if it is to be seen.

@@ -98,7 +98,7 @@ type Record struct {
 	Keywords   []string // see Keyword
 	Size       int64    // octets
 	ReceivedAt time.Time
-	// Summary is nil where the store has none: the message is then read.
+	// Summary is nil where the store has none: the message is then read. It is shared and does not change.
 	Summary *Summary
 }
 
