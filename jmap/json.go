@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"reflect"
+	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -201,7 +203,51 @@ func marshalSelected(e *jsontext.Encoder, r selector) error {
 			}
 			continue
 		}
-		if err := json.MarshalEncode(e, field.Interface(), json.FormatNilSliceAsNull(true)); err != nil {
+		if err := marshalField(e, field); err != nil {
+			return err
+		}
+	}
+	return e.WriteToken(jsontext.EndObject)
+}
+
+// marshalField writes one property. What most records are made of goes the short way.
+func marshalField(e *jsontext.Encoder, field reflect.Value) error {
+	if !field.CanAddr() {
+		return json.MarshalEncode(e, field.Interface(), json.FormatNilSliceAsNull(true))
+	}
+	switch x := field.Addr().Interface().(type) {
+	case *ID:
+		return e.WriteToken(jsontext.String(string(*x)))
+	case *string:
+		return e.WriteToken(jsontext.String(*x))
+	case *bool:
+		return e.WriteToken(jsontext.Bool(*x))
+	case *int64:
+		return e.WriteToken(jsontext.Int(*x))
+	case **string:
+		if *x == nil {
+			return e.WriteToken(jsontext.Null)
+		}
+		return e.WriteToken(jsontext.String(**x))
+	case *map[ID]bool:
+		return marshalSet(e, *x)
+	case *map[string]bool:
+		return marshalSet(e, *x)
+	default:
+		return json.MarshalEncode(e, x, json.FormatNilSliceAsNull(true))
+	}
+}
+
+// marshalSet writes a set in a fixed order.
+func marshalSet[K ~string](e *jsontext.Encoder, set map[K]bool) error {
+	if err := e.WriteToken(jsontext.BeginObject); err != nil {
+		return err
+	}
+	for _, k := range slices.Sorted(maps.Keys(set)) {
+		if err := e.WriteToken(jsontext.String(string(k))); err != nil {
+			return err
+		}
+		if err := e.WriteToken(jsontext.Bool(set[k])); err != nil {
 			return err
 		}
 	}
