@@ -84,7 +84,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.imaps, "imaps", "", "address for IMAP over TLS")
 	fs.StringVar(&o.pop3, "pop3", "", "address for POP3, with STLS")
 	fs.StringVar(&o.pop3s, "pop3s", "", "address for POP3 over TLS")
-	fs.StringVar(&o.jmap, "jmap", "", "address for JMAP over HTTP, or HTTPS where there is a certificate")
+	fs.StringVar(&o.jmap, "jmap", "", "address for JMAP and the webmail page over HTTP, or HTTPS where there is a certificate")
 	fs.StringVar(&o.submit, "submit", "", "smtp://HOST:PORT that takes mail which users send over JMAP")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate, with its chain")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "PEM file of its key")
