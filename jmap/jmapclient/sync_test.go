@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/http/httptest"
 	"slices"
 	"testing"
 
@@ -14,7 +13,6 @@ import (
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
 	"github.com/mailbricks/mailbricks/jmap/jmaptest"
 	"github.com/mailbricks/mailbricks/jmap/mail"
-	"github.com/mailbricks/mailbricks/jmap/mailserver"
 )
 
 func emailID(e *mail.Email) jmap.ID { return e.ID }
@@ -190,13 +188,11 @@ func TestSyncRun(t *testing.T) {
 func ExampleSync() {
 	store := jmaptest.NewStore("alice@example.com")
 	store.Deliver("alice@example.com", "inbox", day, jmaptest.Message("Bob <bob@example.net>", "Lunch?", "At noon?"))
-	auth := jmapserver.Auth{AllowPlaintext: true, Token: func(context.Context, string) (string, error) { return "alice@example.com", nil }}
-	server := httptest.NewServer(mailserver.NewServer(store, auth.User))
-	defer server.Close()
+	c, stop := example(store)
+	defer stop()
 
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	c := &jmapclient.Client{URL: server.URL, Auth: jmapclient.Bearer("secret")}
 	account, err := c.Account(ctx, jmap.CapabilityMail)
 	if err != nil {
 		fmt.Println(err)
