@@ -14,6 +14,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/milter"
+	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 	"github.com/mailbricks/mailbricks/smtp/smtptest"
 )
 
@@ -120,6 +121,14 @@ func envelope(t testing.TB, to ...string) smtp.Envelope {
 	return e
 }
 
+// replyOf is what the peer is told.
+func replyOf(res smtp.Results, err error) string {
+	if err != nil {
+		return smtp.ReplyOf(err).String()
+	}
+	return res[0].Reply.String()
+}
+
 const letter = "Subject: folded\r\n one\r\nFrom: ann@a.example\r\nTo:bob@b.example\r\nSubject: two\r\n\r\nHello.\r\n.\r\n"
 
 // TestSeen: what a Checker sees is what was sent, however long.
@@ -218,12 +227,7 @@ func TestRefused(t *testing.T) {
 			rec := &smtptest.Recorder{}
 			f := milter.Filter{Network: "tcp", Address: listen(t, tt.c)}.Handler(rec)
 			res, err := smtp.Deliver(t.Context(), f, envelope(t, "bob@b.example"), strings.NewReader(letter))
-			reply := ""
-			if err != nil {
-				reply = smtp.ReplyOf(err).String()
-			} else {
-				reply = res[0].Reply.String()
-			}
+			reply := replyOf(res, err)
 			if !strings.HasPrefix(reply, tt.reply) || strings.Contains(reply, "secret") || len(rec.Messages()) != tt.taken || rec.Open() != 0 {
 				t.Errorf("%s, %v; %d taken, %d open", reply, err, len(rec.Messages()), rec.Open())
 			}
@@ -263,4 +267,10 @@ func TestHandler(t *testing.T) {
 			}
 			return out
 		}})
+}
+
+func clientOf(t *testing.T, addr string) smtp.Handler {
+	c := &smtpclient.Client{Addr: addr}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
 }
