@@ -285,7 +285,7 @@ func (c *conn) end(ctx context.Context) (ch Changes, v verdict, err error) {
 }
 
 // add reads one change.
-func (ch *Changes) add(code byte, data []byte, o options) (err error) {
+func (c *Changes) add(code byte, data []byte, o options) (err error) {
 	action, index := uint32(0), uint32(0)
 	switch code {
 	case ansProgress:
@@ -315,9 +315,9 @@ func (ch *Changes) add(code byte, data []byte, o options) (err error) {
 		return errProtocol("%q without leave", code)
 	}
 	if code == ansBody {
-		ch.Body = append(ch.Body, data...)
-		if ch.Body == nil {
-			ch.Body = []byte{}
+		c.Body = append(c.Body, data...)
+		if c.Body == nil {
+			c.Body = []byte{}
 		}
 		return nil
 	}
@@ -343,12 +343,12 @@ func (ch *Changes) add(code byte, data []byte, o options) (err error) {
 		if !validField(words[0], value) {
 			return errProtocol("%q of %.40q: %.40q", code, words[0], value)
 		}
-		ch.Header = append(ch.Header, HeaderChange{kind, index, words[0], value})
+		c.Header = append(c.Header, HeaderChange{kind, index, words[0], value})
 		return nil
 	case ansQuarantine:
-		ch.Quarantine = words[0]
-		if ch.Quarantine == "" {
-			ch.Quarantine = "no reason given"
+		c.Quarantine = words[0]
+		if c.Quarantine == "" {
+			c.Quarantine = "no reason given"
 		}
 		return nil
 	}
@@ -358,9 +358,9 @@ func (ch *Changes) add(code byte, data []byte, o options) (err error) {
 	}
 	switch code {
 	case ansFrom:
-		ch.From = &path
+		c.From = &path
 	case ansDelRcpt:
-		ch.Remove = append(ch.Remove, path)
+		c.Remove = append(c.Remove, path)
 	default:
 		r := smtp.Recipient{To: path}
 		if len(words) > 1 && words[1] != "" {
@@ -368,7 +368,7 @@ func (ch *Changes) add(code byte, data []byte, o options) (err error) {
 				return errProtocol("%q with %.80q", code, words[1])
 			}
 		}
-		ch.Add = append(ch.Add, r)
+		c.Add = append(c.Add, r)
 	}
 	return nil
 }

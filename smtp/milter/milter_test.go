@@ -31,12 +31,12 @@ type check struct {
 }
 
 type seen struct {
-	peer         smtp.Peer
-	from         smtp.Path
-	params       smtp.MailParams
-	to           []smtp.Recipient
-	id, text     string
-	closed, done bool
+	peer     smtp.Peer
+	from     smtp.Path
+	params   smtp.MailParams
+	to       []smtp.Recipient
+	id, text string
+	done     bool
 }
 
 func (c *check) Mail(_ context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (milter.Transaction, error) {
