@@ -25,6 +25,8 @@ type check struct {
 	check func(m *milter.Message) (milter.Changes, error)
 	pass  bool // unseen
 
+	closed chan struct{} // if not nil, is told of each transaction that is closed
+
 	mu   sync.Mutex
 	seen []seen
 	open int
@@ -81,6 +83,9 @@ func (t *checking) Close() error {
 	defer t.c.mu.Unlock()
 	t.c.open--
 	t.c.seen = append(t.c.seen, t.seen)
+	if t.c.closed != nil {
+		t.c.closed <- struct{}{}
+	}
 	return nil
 }
 

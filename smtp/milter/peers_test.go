@@ -163,6 +163,7 @@ mt.disconnect(conn)
 func TestMiltertest(t *testing.T) {
 	program := suites.Program(t, "miltertest", "miltertest")
 	c := changing(t)
+	c.closed = make(chan struct{}, 2)
 	_, port, _ := net.SplitHostPort(listen(t, c))
 	script := filepath.Join(t.TempDir(), "script.lua")
 	if err := os.WriteFile(script, []byte(miltertestScript), 0o600); err != nil {
@@ -171,9 +172,12 @@ func TestMiltertest(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), program, "-D", "port="+port, "-s", script).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
+	for range 2 {
+		<-c.closed
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.seen) != 2 || c.open != 0 || !c.seen[0].done || c.seen[1].done || c.seen[0].text != "Subject: hello\r\n\r\nHello.\r\n" || c.seen[0].id != "queue-id" || c.seen[0].peer.RemoteAddr == nil {
+	if len(c.seen) != 2 || c.open != 0 || !c.seen[0].done || c.seen[1].done || c.seen[0].text != "Subject: hello\r\n\r\nHello.\r\n" || c.seen[0].id != "queue-id" || c.seen[0].peer.RemoteAddr == nil || c.seen[0].peer.Identity != "" {
 		t.Errorf("%+v, %d open", c.seen, c.open)
 	}
 }

@@ -98,7 +98,7 @@ type serving struct {
 	in  []byte
 	out []byte
 
-	macros map[string]string
+	macros map[byte]map[string]string // of each step
 	peer   smtp.Peer
 	tx     Transaction
 	header []byte
@@ -225,6 +225,7 @@ func (c *serving) packet(ctx context.Context, code byte, data []byte) error {
 		return c.end(ctx)
 	case cmdAbort:
 		c.abort()
+		c.forget()
 	case cmdQuitNew: // the next connection of the MTA's client comes here
 		c.abort()
 		c.peer, c.macros = smtp.Peer{}, nil
@@ -243,19 +244,40 @@ func (c *serving) options(data []byte) (err error) {
 	return nil
 }
 
-// maxMacros bounds what an MTA tells of itself.
+// maxMacros bounds what an MTA tells at one step.
 const maxMacros = 1000
 
+// define takes the macros of a step, in place of those that it had for the message before.
 func (c *serving) define(data []byte) {
 	if len(data) == 0 {
 		return
 	}
-	words := split(data[1:])
 	if c.macros == nil {
-		c.macros = make(map[string]string)
+		c.macros = make(map[byte]map[string]string)
 	}
-	for i := 0; i+1 < len(words) && len(c.macros) < maxMacros; i += 2 {
-		c.macros[strings.Trim(words[i], "{}")] = words[i+1]
+	step, words := make(map[string]string), split(data[1:])
+	for i := 0; i+1 < len(words) && len(step) < maxMacros; i += 2 {
+		step[strings.Trim(words[i], "{}")] = words[i+1]
+	}
+	c.macros[data[0]] = step
+}
+
+// macro returns what the MTA has told last, "" if nothing.
+func (c *serving) macro(name string) string {
+	for _, step := range []byte{cmdEnd, cmdEOH, cmdData, cmdRcpt, cmdMail, cmdHelo, cmdConnect} {
+		if v, ok := c.macros[step][name]; ok {
+			return v
+		}
+	}
+	return ""
+}
+
+// forget drops the macros of a message, which are not those of the next one.
+func (c *serving) forget() {
+	for step := range c.macros {
+		if step != cmdConnect && step != cmdHelo {
+			delete(c.macros, step)
+		}
 	}
 }
 
@@ -282,12 +304,13 @@ func (c *serving) mail(ctx context.Context, words []string) {
 		p = smtp.MailParams{} // the MTA has taken them
 	}
 	peer := c.peer
-	peer.Identity = c.macros["auth_authen"]
+	peer.Identity = c.macro("auth_authen")
 	peer.Protocol = "ESMTP"
 	c.tx, err = c.s.Checker.Mail(ctx, &peer, from, p)
 	switch {
 	case err != nil:
 		c.tx = nil
+		c.forget()
 		c.fail(err)
 	case c.tx == nil:
 		c.say(ansAccept)
@@ -366,6 +389,7 @@ func (c *serving) chunk(data []byte) error {
 
 // end checks the message.
 func (c *serving) end(ctx context.Context) error {
+	defer c.forget()
 	defer c.abort()
 	switch {
 	case c.tx == nil:
@@ -376,7 +400,7 @@ func (c *serving) end(ctx context.Context) error {
 		return nil
 	}
 	// The check may take longer than the MTA waits for one packet.
-	ch, err := c.tx.Check(ctx, &Message{ID: c.macros["i"], Header: append(c.header, "\r\n"...), Body: c.body.Reader()})
+	ch, err := c.tx.Check(ctx, &Message{ID: c.macro("i"), Header: append(c.header, "\r\n"...), Body: c.body.Reader()})
 	if err == nil {
 		err = c.change(&ch)
 	}
