@@ -3,15 +3,18 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
 	"github.com/coder/websocket"
 
 	"github.com/mailbricks/mailbricks/jmap"
+	"github.com/mailbricks/mailbricks/jmap/jmapserver"
+	"github.com/mailbricks/mailbricks/jmap/jmaptest"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/mailserver"
 )
 
 // How many sockets there are, each of its own account; how many changes one percentile is taken of; how many sockets are
@@ -23,10 +26,21 @@ const (
 	pushPatience = 10 * time.Second
 )
 
+// pushServers keep the mail of many users in memory, each known by a token that is the name.
+var pushServers = map[string]func(net.Listener) error{
+	"jmap push": func(ln net.Listener) error {
+		users := make([]string, pushSockets)
+		for i := range users {
+			users[i] = pushUser(i)
+		}
+		auth := jmapserver.Auth{AllowPlaintext: true, Token: func(_ context.Context, token string) (string, error) { return token, nil }}
+		return (&http.Server{Handler: mailserver.NewServer(jmaptest.NewStore(users...), auth.User), ReadHeaderTimeout: pushPatience}).Serve(ln)
+	},
+}
+
 // A pushServer is program store with many accounts.
 type pushServer struct {
 	url     string
-	pid     int
 	stop    func()
 	inboxes []jmap.ID // by user
 	ids     []jmap.ID // of accounts
@@ -76,12 +90,15 @@ func jmapPushRows() ([]row, error) {
 		cpu:    func() (time.Duration, error) { return clock, nil },
 		memory: func() (mallocs, size uint64, err error) { return 0, 0, nil },
 	}
+	var c *child
 	var opened time.Duration
-	idle := impl{name: "mailbricks store", stop: stop,
+	idle := impl{name: "mailbricks",
 		start: func() (func() error, error) {
-			if err := start(); err != nil {
+			var err error
+			if c, err = startChild("jmap push"); err != nil {
 				return nil, err
 			}
+			s := &pushServer{url: "http://" + c.addr, stop: c.stop, inboxes: make([]jmap.ID, pushSockets), ids: make([]jmap.ID, pushSockets)}
 			return func() error {
 				for i := range idleSockets {
 					if err := s.connect(i); err != nil {
@@ -92,12 +109,16 @@ func jmapPushRows() ([]row, error) {
 				return nil
 			}, nil
 		},
-		cpu:    func() (time.Duration, error) { return opened, nil },
-		memory: func() (mallocs, size uint64, err error) { size, err = s.resident(); return 0, size / idleSockets, err },
+		cpu: func() (time.Duration, error) { return opened, nil },
+		memory: func() (mallocs, size uint64, err error) {
+			_, _, size, err = c.used()
+			return 0, size / idleSockets, err
+		},
+		stop: func() { c.stop() },
 	}
 	return []row{
 		{name: fmt.Sprintf("jmap request that changes one account of %d to its WebSocket, p99 of %d, wall clock", pushSockets, pushSample), impls: []impl{latency}},
-		{name: "jmap idle WebSocket, resident memory", impls: []impl{idle}},
+		{name: "jmap idle WebSocket, heap and stacks", impls: []impl{idle}},
 	}, nil
 }
 
@@ -111,7 +132,7 @@ func openPush() (*pushServer, error) {
 		args = append(args, "-token", pushUser(i)+":"+pushUser(i))
 	}
 	s := &pushServer{url: "http://" + addr, inboxes: make([]jmap.ID, pushSockets), ids: make([]jmap.ID, pushSockets)}
-	s.pid, s.stop, err = startStore([]string{addr}, args...)
+	_, s.stop, err = startStore([]string{addr}, args...)
 	return s, err
 }
 
@@ -176,15 +197,4 @@ func (s *pushServer) change(i int) (time.Duration, error) {
 	}
 	err = <-told
 	return took, err
-}
-
-// resident returns the resident memory of the server in octets.
-func (s *pushServer) resident() (uint64, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", s.pid))
-	if err != nil {
-		return 0, err
-	}
-	var total, pages uint64
-	_, err = fmt.Sscan(string(b), &total, &pages)
-	return pages * uint64(os.Getpagesize()), err
 }

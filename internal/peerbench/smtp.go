@@ -137,6 +137,10 @@ func serve(name string) error {
 	if run == nil {
 		run = imapServers[name]
 	}
+	live := run == nil // what counts of such a server is what it keeps
+	if live {
+		run = pushServers[name]
+	}
 	go func() { _ = run(ln) }()
 	fmt.Println(ln.Addr())
 	in := bufio.NewReader(os.Stdin)
@@ -148,8 +152,14 @@ func serve(name string) error {
 		if err != nil {
 			return err
 		}
+		if live {
+			runtime.GC()
+		}
 		var m runtime.MemStats
 		runtime.ReadMemStats(&m)
+		if live {
+			m.TotalAlloc = m.HeapAlloc + m.StackInuse
+		}
 		fmt.Println(int64(cpu), m.Mallocs, m.TotalAlloc)
 	}
 }
