@@ -104,18 +104,7 @@ func (ws *WebSocket) Serve(w http.ResponseWriter, r *http.Request, user string) 
 		}
 		cancel()
 	})
-	wg.Go(func() {
-		s.ping(ctx)
-		cancel()
-	})
-	wg.Go(func() {
-		select {
-		case <-ctx.Done():
-		case <-ws.Done:
-			_ = conn.Close(websocket.StatusGoingAway, "the server stops")
-			cancel()
-		}
-	})
+	s.keepAlive(ctx, &wg, cancel)
 	s.read(ctx)
 	cancel()
 	wg.Wait()
@@ -132,7 +121,9 @@ func (s *socket) read(ctx context.Context) {
 			_ = s.conn.Close(websocket.StatusUnsupportedData, "text only") // RFC 8887 §4.3.1
 			return
 		}
-		if s.serve(ctx, b) != nil {
+		served := make(chan error, 1)
+		go func() { served <- s.serve(ctx, b) }() // a stack that grew is not kept
+		if <-served != nil {
 			return
 		}
 	}
@@ -236,6 +227,9 @@ func (s *socket) push(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.ws.Done:
+			_ = s.conn.Close(websocket.StatusGoingAway, "the server stops")
+			return nil
 		case d := <-s.enable:
 			stop()
 			wg.Wait()
@@ -295,23 +289,29 @@ func (s *socket) watch(ctx context.Context, wg *sync.WaitGroup, m *message, chan
 	return st, err
 }
 
-// ping pings until ctx ends or the client does not answer.
-func (s *socket) ping(ctx context.Context) {
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
+// keepAlive pings until ctx ends, and calls gone where the client does not answer. Between pings it takes no goroutine.
+func (s *socket) keepAlive(ctx context.Context, wg *sync.WaitGroup, gone func()) {
+	var timer *time.Timer
+	wg.Add(1) // for the timer, which a ping under way keeps
+	timer = time.AfterFunc(1<<62, func() {
 		within, cancel := context.WithTimeout(ctx, pongWithin)
 		err := s.conn.Ping(within)
 		cancel()
-		if err != nil {
+		if err != nil || ctx.Err() != nil {
+			gone()
+			wg.Done()
 			return
 		}
-	}
+		if timer.Reset(pingEvery); ctx.Err() != nil && timer.Stop() {
+			wg.Done()
+		}
+	})
+	timer.Reset(pingEvery)
+	context.AfterFunc(ctx, func() {
+		if timer.Stop() {
+			wg.Done()
+		}
+	})
 }
 
 func (ws *WebSocket) logger() *slog.Logger {
