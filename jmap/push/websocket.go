@@ -221,6 +221,7 @@ func (s *socket) push(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var st *stream // nil: nothing is pushed
+	var feed <-chan struct{}
 	stop := func() {}
 	defer func() { stop() }()
 	for {
@@ -233,17 +234,17 @@ func (s *socket) push(ctx context.Context) error {
 		case d := <-s.enable:
 			stop()
 			wg.Wait()
-			st = nil
+			st, feed = nil, nil
 			if d.message != nil {
 				watching, end := context.WithCancel(ctx)
 				stop = end
 				var err error
-				if st, err = s.watch(watching, &wg, d.message, changed); err != nil {
+				if st, feed, err = s.watch(watching, &wg, d.message, changed); err != nil {
 					return err
 				}
 			}
 			close(d.done)
-		case <-changed:
+		case <-feed:
 		}
 		if st == nil {
 			continue
@@ -266,11 +267,12 @@ func (s *socket) push(ctx context.Context) error {
 	}
 }
 
-// watch subscribes to the user's accounts.
-func (s *socket) watch(ctx context.Context, wg *sync.WaitGroup, m *message, changed chan<- struct{}) (*stream, error) {
+// watch subscribes to the user's accounts. What it returns is their one feed, or changed, to which those of several are
+// forwarded.
+func (s *socket) watch(ctx context.Context, wg *sync.WaitGroup, m *message, changed chan struct{}) (*stream, <-chan struct{}, error) {
 	watchers, err := s.ws.Watchers(ctx, s.user)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	st := &stream{watchers: watchers, last: parseID(m.PushState)}
 	if m.DataTypes != nil {
@@ -279,14 +281,19 @@ func (s *socket) watch(ctx context.Context, wg *sync.WaitGroup, m *message, chan
 			st.types[t] = true
 		}
 	}
+	feed := (<-chan struct{})(changed)
 	for _, w := range watchers {
 		ready := w.Watch(ctx)
+		if len(watchers) == 1 {
+			feed = ready
+			break
+		}
 		wg.Go(func() { forward(ctx, ready, changed) })
 	}
 	if st.last == nil {
 		st.last, err = st.read(ctx)
 	}
-	return st, err
+	return st, feed, err
 }
 
 // keepAlive pings until ctx ends, and calls gone where the client does not answer. Between pings it takes no goroutine.
