@@ -35,7 +35,7 @@ type conn struct {
 }
 
 const (
-	readSize  = 4 << 10 // what an idle connection holds
+	readSize  = 2 << 10 // what an idle connection holds
 	writeSize = 32 << 10
 )
 

@@ -29,7 +29,7 @@ func treeCPU(pid int) (time.Duration, error) {
 			}
 			cpu += time.Duration(ns)
 			children, _ := os.ReadFile(t + "/children")
-			for _, c := range strings.Fields(string(children)) {
+			for c := range strings.FieldsSeq(string(children)) {
 				var child int
 				if _, err := fmt.Sscan(c, &child); err != nil {
 					return 0, err
