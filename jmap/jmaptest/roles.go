@@ -59,19 +59,13 @@ func (a mailboxes) Changes(_ context.Context, r *jmap.ChangesRequest) (*mail.Mai
 		return nil, err
 	}
 	out := &mail.MailboxChangesResponse{ChangesResponse: *c, UpdatedProperties: []string{"totalEmails", "unreadEmails", "totalThreads", "unreadThreads"}}
+	since, _ := parsePlace(r.SinceState)
 	for _, id := range c.Updated {
-		if jmap.State("") == r.SinceState || a.mailboxes[id].renamed > parseState(r.SinceState) {
+		if (place{a.mailboxes[id].renamed, number(id)}).after(since) {
 			out.UpdatedProperties = nil
 		}
 	}
 	return out, nil
-}
-
-func parseState(s jmap.State) (n uint64) {
-	for _, c := range s {
-		n = n*10 + uint64(c-'0')
-	}
-	return n
 }
 
 // Set is mail.MailboxRoles'.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -275,49 +276,66 @@ func number(id jmap.ID) int {
 	return n
 }
 
+// A place is a point in an account's history: all up to modseq, of that one only the records up to a number. So a page
+// of changes can end anywhere.
+type place struct {
+	modseq uint64
+	number int
+}
+
+func (p place) after(q place) bool {
+	return p.modseq > q.modseq || p.modseq == q.modseq && p.number > q.number
+}
+
+// parsePlace reads a state: a modseq, and a number where the state is within one.
+func parsePlace(s jmap.State) (place, bool) {
+	m, n, within := strings.Cut(string(s), "-")
+	modseq, err := strconv.ParseUint(m, 10, 64)
+	p := place{modseq, math.MaxInt}
+	if err == nil && within {
+		p.number, err = strconv.Atoi(n)
+	}
+	return p, err == nil
+}
+
 // changes answers Foo/changes from the lives of all records there ever were.
 func changes[T any](a *account, r *jmap.ChangesRequest, all map[jmap.ID]T, lives func(T) life) (*jmap.ChangesResponse, error) {
-	since, err := strconv.ParseUint(string(r.SinceState), 10, 64)
-	if err != nil || since > a.modseq {
+	since, ok := parsePlace(r.SinceState)
+	if !ok || since.modseq > a.modseq {
 		return nil, jmap.Errorf(jmap.CannotCalculateChanges, "unknown state")
 	}
 	type change struct {
 		id jmap.ID
 		life
-		at uint64
+		at place
 	}
+	created := func(c change) bool { return place{c.created, number(c.id)}.after(since) }
 	var list []change
 	for id, v := range all {
 		l := lives(v)
-		if at := max(l.changed, l.gone); at > since && (l.gone == 0 || l.created <= since) {
-			list = append(list, change{id, l, at})
+		c := change{id, l, place{max(l.changed, l.gone), number(id)}}
+		if c.at.after(since) && (l.gone == 0 || !created(c)) {
+			list = append(list, c)
 		}
 	}
 	slices.SortFunc(list, func(x, y change) int {
-		if x.at != y.at {
-			return int(x.at) - int(y.at)
+		if y.at.after(x.at) {
+			return -1
 		}
-		return number(x.id) - number(y.id)
+		return 1
 	})
 	out := &jmap.ChangesResponse{NewState: a.state()}
-	if r.MaxChanges != nil && uint(len(list)) > *r.MaxChanges {
-		// Cut where the modseq changes.
-		n := int(*r.MaxChanges)
-		for n > 0 && list[n-1].at == list[n].at {
-			n--
-		}
-		if n == 0 {
-			return nil, jmap.Errorf(jmap.CannotCalculateChanges, "one step has more changes than that")
-		}
-		list = list[:n]
+	if r.MaxChanges != nil && *r.MaxChanges > 0 && uint(len(list)) > *r.MaxChanges {
+		list = list[:*r.MaxChanges]
+		last := list[len(list)-1].at
 		out.HasMoreChanges = true
-		out.NewState = jmap.State(strconv.FormatUint(list[n-1].at, 10))
+		out.NewState = jmap.State(strconv.FormatUint(last.modseq, 10) + "-" + strconv.Itoa(last.number))
 	}
 	for _, c := range list {
 		switch {
 		case c.gone != 0:
 			out.Destroyed = append(out.Destroyed, c.id)
-		case c.created > since:
+		case created(c):
 			out.Created = append(out.Created, c.id)
 		default:
 			out.Updated = append(out.Updated, c.id)
