@@ -1,10 +1,13 @@
 package mailstore
 
 import (
+	"net/http"
 	"testing"
 
+	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmaptest"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/mailserver"
 )
 
 func TestStore(t *testing.T) {
@@ -19,4 +22,14 @@ func TestStore(t *testing.T) {
 		}
 		return s
 	})
+}
+
+func TestQueries(t *testing.T) {
+	s, err := OpenMemory(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	a := user(t, s, "alice")
+	jmaptest.TestQueries(t, mailserver.NewServer(s, func(*http.Request) (string, error) { return "alice", nil }), jmap.ID(a.ID))
 }

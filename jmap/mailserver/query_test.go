@@ -147,3 +147,5 @@ func TestQueryPages(t *testing.T) {
 		}
 	}
 }
+
+func TestQueriesAgainstModel(t *testing.T) { jmaptest.TestQueries(t, newServer(newStore()), "u1") }
