@@ -171,6 +171,9 @@ func importOne(ctx context.Context, c *jmapserver.Call, a *mail.Account, e email
 		return create, nil, refused
 	}
 	blob, err := openBlob(ctx, a, e.BlobID)
+	if _, ok := errors.AsType[*jmap.SetError](err); ok { // RFC 8621 §4.8
+		return create, nil, &jmap.SetError{Type: jmap.SetInvalidProperties, Properties: []string{"blobId"}, Description: "no such blob"}
+	}
 	if err != nil {
 		return create, nil, err
 	}

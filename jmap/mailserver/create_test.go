@@ -157,9 +157,9 @@ func TestQueryChangesRefused(t *testing.T) {
 	for q, want := range map[string]string{
 		`"sinceQueryState":"1","collapseThreads":true`:                   `cannotCalculateChanges`,
 		`"sinceQueryState":"1","filter":{"someInThreadHaveKeyword":"x"}`: `cannotCalculateChanges`,
-		`"sinceQueryState":"99999"`:                       `cannotCalculateChanges`,
-		`"sinceQueryState":"0","maxChanges":1`:            `tooManyChanges`,
-		`"sinceQueryState":"0","sort":[{"property":"x"}]`: `unsupportedSort`,
+		`"sinceQueryState":"99999"`:                                      `cannotCalculateChanges`,
+		`"sinceQueryState":"0","maxChanges":1`:                           `tooManyChanges`,
+		`"sinceQueryState":"0","sort":[{"property":"x"}]`:                `unsupportedSort`,
 	} {
 		expect(t, h, `[["Email/queryChanges",{"accountId":"u1",`+q+`},"0"]]`, `[["error",{"type":"`+want+`",…},"0"]]`)
 	}

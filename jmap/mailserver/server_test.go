@@ -216,7 +216,7 @@ func TestImportAndBlobs(t *testing.T) {
 	expect(t, h, `[["Email/import",{"accountId":"u1","emails":{"k":{"blobId":"`+up.BlobID+`","mailboxIds":{"m1":true},"keywords":{"$Seen":true},"receivedAt":"2013-10-13T14:12:00Z"},
 		"l":{"blobId":"nope","mailboxIds":{"m1":true}},"m":{"blobId":"`+up.BlobID+`","mailboxIds":{}},"n":{"blobId":"`+up.BlobID+`","mailboxIds":{"m99":true}}}},"0"],
 		["Email/set",{"accountId":"u1","update":{"#k":{"keywords/x":true}}},"1"]]`,
-		`[["Email/import",{…"created":{"k":{"id":"…","blobId":"`+up.BlobID+`","threadId":"…","size":…}},"notCreated":{"l":{"type":"blobNotFound",…"notFound":["nope"]},"m":{"type":"invalidProperties",…},"n":{…}}},"0"],`+
+		`[["Email/import",{…"created":{"k":{"id":"…","blobId":"`+up.BlobID+`","threadId":"…","size":…}},"notCreated":{"l":{"type":"invalidProperties",…"properties":["blobId"]},"m":{"type":"invalidProperties",…},"n":{…}}},"0"],`+
 			`["Email/set",{…"updated":{"…":null},…},"1"]]`)
 	if w := do("GET", "/jmap/download/u1/"+up.BlobID+"/m.eml?type=message/rfc822", ""); w.Code != 200 || w.Body.String() != invitation {
 		t.Errorf("whole: %d", w.Code)
