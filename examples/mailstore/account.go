@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mailbricks/mailbricks/imap"
 )
@@ -20,7 +21,8 @@ type account struct {
 	s       *Store
 	id      int64
 	feed    imap.Feed
-	counted sync.Map // mailbox → counts
+	newest  atomic.Int64 // the email that came last, -1: none, 0: not known yet
+	counted sync.Map     // mailbox → counts
 }
 
 // imap returns the account with all its roles.

@@ -155,6 +155,10 @@ func (t *tx) addEmail(a *accountRow, m modSeq, blob int64, x *incoming) (id, thr
 		VALUES (?, ?, ?, ?, ?, ?, ?, ?)`, id, a.id, blob, thread, m, x.envelope, x.structure, x.summary); err != nil {
 		return 0, 0, err
 	}
+	if t.arrived == nil {
+		t.arrived = make(map[int64]int64)
+	}
+	t.arrived[a.id] = id
 	return id, thread, nil
 }
 

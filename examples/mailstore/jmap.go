@@ -226,17 +226,25 @@ type jmapWatcher struct{ *account }
 // Watch subscribes to the feed; what it would tell of mailboxes is not asked for.
 func (a jmapWatcher) Watch(ctx context.Context) <-chan struct{} { return a.feed.Watch(ctx).Ready() }
 
-// States returns the states of the data types, which share the account's counter.
+// States returns the states of the data types, which share the account's counter, and the newest email as that of
+// EmailDelivery.
 func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) {
 	var s place
+	var newest int64
 	err := a.s.db.read(ctx, func(c *conn) (err error) {
+		if newest = a.newest.Load(); newest == 0 {
+			if err := c.row([]any{&newest}, `SELECT coalesce(max(id), -1) FROM email WHERE account = ?`, a.id); err != nil {
+				return err
+			}
+			a.newest.CompareAndSwap(0, newest)
+		}
 		s, err = a.state(c)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state()}, nil
+	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state(), mail.EmailDelivery: jmap.State(strconv.FormatInt(newest, 10))}, nil
 }
 
 // accountOf checks IfInState and returns the account's row.

@@ -244,6 +244,14 @@ func (s *Store) account(id int64) *account {
 
 // committed tells the feeds and removes the files that a transaction left without owner.
 func (s *Store) committed(t *tx) {
+	for account, email := range t.arrived {
+		s.mu.Lock()
+		a, ok := s.accounts[account]
+		s.mu.Unlock()
+		if ok {
+			a.newest.Store(email)
+		}
+	}
 	for n, m := range t.notices {
 		s.changed(n.mailbox, m, t.boxes[n.mailbox])
 		s.mu.Lock()

@@ -247,6 +247,13 @@ func (b *bench) boxes() {
 	if m := find(child); m.TotalEmails != 1 || m.UnreadEmails != 0 || m.UnreadThreads != 0 {
 		b.Errorf("counts %+v", m)
 	}
+	archive := mail.Role("archive")
+	if has := slices.ContainsFunc(b.mailboxes(), func(m mail.Mailbox) bool { return m.Role == archive }); has {
+		out := do(&boxSet{Create: map[jmap.ID]mail.Mailbox{"r": {Name: "Second", Role: archive}}, Update: map[jmap.ID]mail.MailboxUpdate{child: {Role: &archive}}})
+		if out.NotCreated["r"] == nil || out.NotUpdated[child] == nil {
+			b.Errorf("two mailboxes of one role (RFC 8621 §2): %+v", out)
+		}
+	}
 	name := "Parent"
 	out := do(&boxSet{Create: map[jmap.ID]mail.Mailbox{"p": {Name: "Parent"}}, Destroy: []jmap.ID{parent, child, "none"},
 		Update: map[jmap.ID]mail.MailboxUpdate{parent: {ParentID: jmap.Optional[jmap.ID]{Set: true, Value: &child}}, "none": {Name: &name}}})
@@ -316,8 +323,8 @@ func (b *bench) watch() {
 		b.Skip("the account has no Watcher")
 	}
 	ch := b.a.Watcher.Watch(b.ctx)
-	for range 3 {
-		b.add(b.message(), day, nil, b.mailboxes()[0].ID)
+	told := func() map[string]jmap.State {
+		b.Helper()
 		select {
 		case <-ch:
 		case <-b.ctx.Done():
@@ -326,6 +333,22 @@ func (b *bench) watch() {
 		states, err := b.a.Watcher.States(b.ctx)
 		if want := b.records([]jmap.ID{}).State; err != nil || states["Email"] != want {
 			b.Errorf("states %v, %v, but Email/get says %s", states, err, want)
+		}
+		return states
+	}
+	before, err := b.a.Watcher.States(b.ctx)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for range 3 {
+		e := b.add(b.message(), day, nil, b.mailboxes()[0].ID)
+		added := told()
+		if added[mail.EmailDelivery] == "" || added[mail.EmailDelivery] == before[mail.EmailDelivery] {
+			b.Errorf("an email came, but EmailDelivery is %q after %q (RFC 8621 §1.5)", added[mail.EmailDelivery], before[mail.EmailDelivery])
+		}
+		b.do(&emailSet{Update: map[jmap.ID]mail.EmailUpdate{e.ID: {Keywords: mail.SetUpdate[string]{Members: map[string]bool{"$seen": true}}}}})
+		if before = told(); before[mail.EmailDelivery] != added[mail.EmailDelivery] {
+			b.Errorf("a keyword changes EmailDelivery from %q to %q", added[mail.EmailDelivery], before[mail.EmailDelivery])
 		}
 	}
 }

@@ -82,6 +82,10 @@ func (a mailboxes) Set(_ context.Context, r *jmap.SetRequest[mail.Mailbox, mail.
 			out.NotCreated[creation] = err
 			continue
 		}
+		if err := a.checkRole("", m.Role); err != nil {
+			out.NotCreated[creation] = err
+			continue
+		}
 		made := a.newMailbox(m)
 		out.Created[creation] = mail.Mailbox{ID: made.ID, SortOrder: made.SortOrder, MyRights: made.MyRights}
 	}
@@ -124,6 +128,16 @@ func (a mailboxes) checkName(self jmap.ID, name string, parent *jmap.ID) *jmap.S
 	return nil
 }
 
+// checkRole refuses a role that another mailbox has.
+func (a mailboxes) checkRole(self jmap.ID, role mail.Role) *jmap.SetError {
+	for id, m := range a.mailboxes {
+		if role != "" && id != self && m.gone == 0 && m.Role == role {
+			return &jmap.SetError{Type: jmap.SetInvalidProperties, Properties: []string{"role"}, Description: "another mailbox has it"}
+		}
+	}
+	return nil
+}
+
 func value(id *jmap.ID) jmap.ID {
 	if id == nil {
 		return ""
@@ -153,6 +167,9 @@ func (a mailboxes) update(id jmap.ID, u mail.MailboxUpdate) *jmap.SetError {
 		next.IsSubscribed = *u.IsSubscribed
 	}
 	if err := a.checkName(id, next.Name, next.ParentID); err != nil {
+		return err
+	}
+	if err := a.checkRole(id, next.Role); err != nil {
 		return err
 	}
 	a.modseq++

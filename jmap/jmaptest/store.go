@@ -93,6 +93,7 @@ type account struct {
 
 	mu        sync.Mutex
 	modseq    uint64
+	delivered uint64 // modseq of the newest email
 	next      int
 	mailboxes map[jmap.ID]*mailbox
 	emails    map[jmap.ID]*email
@@ -160,7 +161,7 @@ func (a *account) newEmail(c mail.EmailCreate, raw []byte) *email {
 		e.Keywords = append(e.Keywords, strings.ToLower(k))
 	}
 	e.ThreadID = a.threadOf(e.Summary)
-	a.emails[e.ID] = e
+	a.emails[e.ID], a.delivered = e, a.modseq
 	a.touch(e)
 	return e
 }
@@ -219,7 +220,7 @@ func (a *account) Watch(ctx context.Context) <-chan struct{} {
 func (a *account) States(context.Context) (map[string]jmap.State, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state()}, nil
+	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state(), mail.EmailDelivery: jmap.State(strconv.FormatUint(a.delivered, 10))}, nil
 }
 
 type blob struct{ *bytes.Reader }

@@ -16,6 +16,10 @@ type Backend interface {
 	Accounts(ctx context.Context, user string) ([]*Account, error)
 }
 
+// EmailDelivery is the name under which a Watcher's States tell of new emails alone (RFC 8621 §1.5): that state changes
+// with every email that is added, and should not with any other change.
+const EmailDelivery = "EmailDelivery"
+
 // An Account is one user's mail: roles as fields, nil where absent. A wrapper copies the struct and replaces what it
 // wraps. Mailboxes.Getter, Emails.Getter and Blobs are required.
 type Account struct {
