@@ -23,6 +23,7 @@ type account struct {
 	feed    imap.Feed
 	newest  atomic.Int64 // the email that came last, -1: none, 0: not known yet
 	counted sync.Map     // mailbox → counts
+	fresh   freshness
 }
 
 // imap returns the account with all its roles.

@@ -29,6 +29,8 @@ const (
 	cachedDetails                  // *details of an email
 	cachedBytes                    // []byte of an email that is no file
 	cachedSummary                  // *mail.Summary of an email
+	cachedRecord                   // *cachedEmail of an email
+	cachedList                     // *cachedWindow of a mailbox
 )
 
 type cached struct {

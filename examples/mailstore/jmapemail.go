@@ -184,17 +184,17 @@ func (a jmapEmails) Get(ctx context.Context, r *jmap.GetRequest[mail.EmailWant])
 		for i, id := range ids {
 			wanted[i] = parseID('M', string(id))
 		}
-		found, err := a.emails(c, wanted, r.Args.Summary)
+		found, err := a.records(c, now.modseq, wanted, r.Args.Summary)
 		if err != nil {
 			return err
 		}
 		for i, id := range ids {
-			e := found[wanted[i]]
-			if e == nil {
+			rec, ok := found[wanted[i]]
+			if !ok {
 				out.NotFound = append(out.NotFound, id)
 				continue
 			}
-			out.List = append(out.List, e.record())
+			out.List = append(out.List, rec)
 		}
 		return nil
 	})
@@ -298,7 +298,7 @@ func (a jmapEmails) Query(ctx context.Context, r *jmap.QueryRequest[mail.EmailCo
 		if r.CalculateTotal {
 			out.Total = new(uint(q.total))
 		}
-		out.IDs, out.Position, err = q.run(c, b, ascending)
+		out.IDs, out.Position, err = a.window(c, q, b, ascending)
 		return err
 	})
 	return out, err
