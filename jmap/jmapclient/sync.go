@@ -69,15 +69,16 @@ func (s *Sync[T]) once(ctx context.Context) error {
 		return err
 	}
 	if state != "" {
-		err = s.changes(ctx, state)
+		err = s.changes(ctx, state, nil)
 		if !jmap.IsMethodError(err, jmap.CannotCalculateChanges) && !jmap.IsMethodError(err, jmap.InvalidArguments) {
 			return err // invalid is what a server calls a state that it cannot even read
 		}
 	}
-	if state, err = s.anew(ctx); err != nil {
+	state, late, err := s.anew(ctx)
+	if err != nil {
 		return err
 	}
-	return s.changes(ctx, state) // what came meanwhile
+	return s.changes(ctx, state, late) // what came meanwhile
 }
 
 // Run brings the copy up to date, now and after each pushed change, until ctx ends or there is an error that another
@@ -119,8 +120,9 @@ func (s *Sync[T]) persist(ctx context.Context) error {
 }
 
 // changes takes what changed since a state into the copy: changes and the records that they are about come in one
-// round trip a page.
-func (s *Sync[T]) changes(ctx context.Context, since jmap.State) error {
+// round trip a page. Records that are late came after since, and no changes tell where they have gone since: they are
+// looked for at the end, before which the copy keeps no state, so that a sync that is interrupted begins anew.
+func (s *Sync[T]) changes(ctx context.Context, since jmap.State, late []jmap.ID) error {
 	limits, err := s.Client.limits(ctx)
 	if err != nil {
 		return err
@@ -158,7 +160,17 @@ func (s *Sync[T]) changes(ctx context.Context, since jmap.State) error {
 			d.Records = append(d.Records, got.List...)
 			d.Destroyed = append(d.Destroyed, got.NotFound...) // gone since
 		}
-		if page.NewState != since || len(d.Records)+len(d.Destroyed) > 0 {
+		if len(late) > 0 && page.HasMoreChanges {
+			d.State = ""
+		} else if len(late) > 0 {
+			get.IDs = late
+			got, err := Get[T](ctx, s.Client, s.Capability, s.Type, get)
+			if err != nil {
+				return err
+			}
+			d.Destroyed = append(d.Destroyed, got.NotFound...)
+		}
+		if page.NewState != since || len(late)+len(d.Records)+len(d.Destroyed) > 0 {
 			if err := s.Copy.Apply(ctx, d); err != nil {
 				return err
 			}
@@ -174,19 +186,19 @@ func (s *Sync[T]) changes(ctx context.Context, since jmap.State) error {
 }
 
 // anew takes all records into the copy and out of it what is no more. It returns a state from which on there may be
-// changes that it has not seen.
-func (s *Sync[T]) anew(ctx context.Context) (jmap.State, error) {
+// changes that it has not seen, and the records that may have come after it.
+func (s *Sync[T]) anew(ctx context.Context) (state jmap.State, late []jmap.ID, err error) {
 	get := jmap.GetRequest[jmap.NoArgs]{AccountID: s.Account, IDs: []jmap.ID{}, Properties: s.Properties}
 	if s.NoQuery {
 		get.IDs = nil
 	}
 	first, err := Do[jmap.GetResponse[T]](ctx, s.Client, s.Capability, s.Type+"/get", get)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	old, err := s.Copy.IDs(ctx)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	gone := make(map[jmap.ID]bool, len(old))
 	for _, id := range old {
@@ -195,6 +207,9 @@ func (s *Sync[T]) anew(ctx context.Context) (jmap.State, error) {
 	take := func(got *jmap.GetResponse[T]) error {
 		for i := range got.List {
 			delete(gone, s.ID(&got.List[i]))
+			if got.State != first.State {
+				late = append(late, s.ID(&got.List[i]))
+			}
 		}
 		return s.Copy.Apply(ctx, &Delta[T]{Records: got.List})
 	}
@@ -204,13 +219,16 @@ func (s *Sync[T]) anew(ctx context.Context) (jmap.State, error) {
 		err = s.pages(ctx, get, take)
 	}
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	last := &Delta[T]{State: first.State}
+	last := new(Delta[T])
+	if len(late) == 0 {
+		last.State = first.State
+	}
 	for id := range gone {
 		last.Destroyed = append(last.Destroyed, id)
 	}
-	return first.State, s.Copy.Apply(ctx, last)
+	return first.State, late, s.Copy.Apply(ctx, last)
 }
 
 // pages reads all records that /query finds.

@@ -140,6 +140,49 @@ func TestSyncInterrupted(t *testing.T) {
 	}
 }
 
+// A meddling copy has mail come when a sync has begun, and go when the sync has read it.
+type meddling struct {
+	*jmapclient.Memory[mail.Email]
+	come  func() jmap.ID
+	leave func(jmap.ID)
+	id    jmap.ID
+}
+
+func (m *meddling) IDs(ctx context.Context) ([]jmap.ID, error) {
+	m.id = m.come()
+	return m.Memory.IDs(ctx)
+}
+
+func (m *meddling) Apply(ctx context.Context, d *jmapclient.Delta[mail.Email]) error {
+	if slices.ContainsFunc(d.Records, func(e mail.Email) bool { return e.ID == m.id }) {
+		m.leave(m.id)
+	}
+	return m.Memory.Apply(ctx, d)
+}
+
+// What came and went while a sync began anew is in no changes, and yet it must not stay.
+func TestSyncWhatCameAndWent(t *testing.T) {
+	store := jmaptest.NewStore("alice@example.com")
+	c, h := start(t, store)
+	small(h)
+	deliver := func() jmap.ID {
+		return store.Deliver("alice@example.com", "inbox", day, jmaptest.Message("a@example.com", "x", "y"))
+	}
+	for range 7 {
+		deliver()
+	}
+	s, m := emailSync(c)
+	s.Copy = &meddling{Memory: m, come: deliver, leave: func(id jmap.ID) {
+		if _, err := jmapclient.Set[mail.Email](t.Context(), c, jmap.CapabilityMail, "Email", jmap.SetRequest[mail.Email, jmap.Patch, jmap.NoArgs]{AccountID: "u1", Destroy: []jmap.ID{id}}); err != nil {
+			t.Error(err)
+		}
+	}}
+	if err := s.Once(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	same(t, c, m)
+}
+
 func TestSyncOthers(t *testing.T) {
 	store := jmaptest.NewStore("alice@example.com")
 	c, _ := start(t, store)
