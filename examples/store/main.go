@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strings"
 
@@ -34,12 +35,12 @@ func main() { cli.Main("store", run) }
 
 // options are the command line.
 type options struct {
-	data, db, submit, nats, hostname, tlsCert, tlsKey string
-	lmtp, imap, imaps, pop3, pop3s, jmap              string
-	memory, plaintext                                 bool
-	users, tokens                                     cli.Users
-	maxMessage                                        int64
-	maxConnections                                    int
+	data, db, submit, nats, hostname, tlsCert, tlsKey, jmapURL string
+	lmtp, imap, imaps, pop3, pop3s, jmap                       string
+	memory, plaintext                                          bool
+	users, tokens                                              cli.Users
+	maxMessage                                                 int64
+	maxConnections                                             int
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -85,6 +86,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.pop3, "pop3", "", "address for POP3, with STLS")
 	fs.StringVar(&o.pop3s, "pop3s", "", "address for POP3 over TLS")
 	fs.StringVar(&o.jmap, "jmap", "", "address for JMAP and the webmail page over HTTP, or HTTPS where there is a certificate")
+	fs.StringVar(&o.jmapURL, "jmap-url", "", "https://HOST[:PORT]/.well-known/jmap as clients reach -jmap, for IMAP to tell them of it")
 	fs.StringVar(&o.submit, "submit", "", "smtp://HOST:PORT that takes mail which users send over JMAP")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate, with its chain")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "PEM file of its key")
@@ -116,6 +118,8 @@ func (o *options) check() error {
 		return cli.NotBuilt("-nats")
 	case o.submit != "" && o.smarthost() == "":
 		return cli.Usagef("-submit takes smtp://HOST:PORT")
+	case o.jmapURL != "" && !isHTTPS(o.jmapURL):
+		return cli.Usagef("-jmap-url takes https://HOST[:PORT]/PATH")
 	case o.lmtp+o.imap+o.imaps+o.pop3+o.pop3s+o.jmap == "":
 		return cli.Usagef("nothing to listen on: give -lmtp, -imap, -imaps, -pop3, -pop3s or -jmap with an address")
 	case o.imaps+o.pop3s != "" && o.tlsCert == "":
@@ -124,6 +128,11 @@ func (o *options) check() error {
 		return cli.Usagef("-max-message and -max-connections are at least 1")
 	}
 	return nil
+}
+
+func isHTTPS(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsAny(s, "\"\\")
 }
 
 // smarthost returns the HOST:PORT of -submit, "" where it is none.
@@ -181,7 +190,7 @@ func (o *options) server(ctx context.Context, store *mailstore.Store, next *smtp
 		}
 	}
 	c := serve.Config{Store: store, Hostname: o.hostname, Users: known.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
-		AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
+		JMAPURL: o.jmapURL, AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
 	if next != nil {
 		c.Submit = next
 	}

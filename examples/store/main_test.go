@@ -26,7 +26,8 @@ func TestUsage(t *testing.T) {
 	clitest.Usage(t, "store", run,
 		[]string{}, []string{"-memory"}, with("operand"), with("-data", "x"), []string{"-db", "postgres://x", "-imap", ":0"},
 		with("-nats", "nats://x"), with("-submit", "127.0.0.1:25"), with("-submit", "smtp://:25"), with("-submit", "smtp://127.0.0.1"), with("-imaps", ":0"), with("-pop3s", ":0"), with("-tls-cert", "x"),
-		with("-max-message", "0"), with("-max-connections", "0"), with("-user", "alice"), with("-user", "alice:\x01"), with("-token", "x"))
+		with("-max-message", "0"), with("-max-connections", "0"), with("-user", "alice"), with("-user", "alice:\x01"), with("-token", "x"),
+		with("-jmap-url", "http://example.com/"), with("-jmap-url", "https:///x"))
 	for _, args := range [][]string{{"-memory", "-imap", "192.0.2.1:0"}, {"-data", "/dev/null", "-imap", ":0"}, with("-tls-cert", "/none", "-tls-key", "/none")} {
 		if status, stdout, stderr := clitest.Status(t, "store", run, args...); status != cli.StatusFailed || stdout != "" || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("%s: status %d, stdout %q, stderr %q", args, status, stdout, stderr)
@@ -217,6 +218,38 @@ func TestAllWays(t *testing.T) {
 	}
 	if status, _, stderr := clitest.Status(t, "store", run, "-data", data, "-imap", ":0"); status != cli.StatusFailed || !strings.Contains(stderr, "in use") {
 		t.Errorf("a second store in the same folder: %d %s", status, stderr)
+	}
+}
+
+// TestJMAPAccess has IMAP tell where JMAP is, which has the same ids (RFC 9698 §3).
+func TestJMAPAccess(t *testing.T) {
+	s := startStore(t, "-memory", "-jmap-url", "https://mail.example.com/.well-known/jmap")
+	s.deliver(t, letter("one"), "alice@example.com")
+	i := s.imap(t)
+	if got := i.do("LOGIN alice@example.com secret"); !strings.Contains(got, " JMAPACCESS") {
+		t.Errorf("not offered: %s", got)
+	}
+	if got := i.do("GETJMAPACCESS"); !strings.HasPrefix(got, "* JMAPACCESS \"https://mail.example.com/.well-known/jmap\"\r\nOK ") {
+		t.Error(got)
+	}
+	c := s.jmap("alice@example.com", "secret")
+	account, err := c.Account(t.Context(), jmap.CapabilityMail)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := jmapclient.Do[jmap.GetResponse[mail.Email]](t.Context(), c, jmap.CapabilityMail, "Email/get",
+		jmap.GetRequest[mail.EmailGetArgs]{AccountID: account, Properties: []string{"id", "threadId", "mailboxIds"}})
+	if err != nil || len(got.List) != 1 || len(got.List[0].MailboxIDs) != 1 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	e := got.List[0]
+	for id := range e.MailboxIDs {
+		if box := i.do("SELECT INBOX"); !strings.Contains(box, fmt.Sprintf("[MAILBOXID (%s)]", id)) {
+			t.Errorf("mailbox %s: %s", id, box)
+		}
+	}
+	if ids := i.do("FETCH 1 (EMAILID THREADID)"); !strings.Contains(ids, fmt.Sprintf("EMAILID (%s) THREADID (%s)", e.ID, e.ThreadID)) {
+		t.Errorf("email %s, thread %s: %s", e.ID, e.ThreadID, ids)
 	}
 }
 

@@ -17,5 +17,6 @@ func (s *Server) IMAPS(ctx context.Context, ln net.Listener) error {
 
 func (s *Server) newIMAP() *imapserver.Server {
 	return &imapserver.Server{Backend: s.c.Store, Authenticator: s.auth, TLS: s.c.TLS, AllowPlaintextAuth: s.c.AllowPlaintextAuth,
+		JMAP:   s.c.JMAPURL,
 		Limits: imapserver.Limits{Conns: -1, ConnsPerNetwork: -1, Message: s.c.MaxMessage}, Admit: s.admit, Grace: s.c.Grace, Logger: s.c.Logger}
 }

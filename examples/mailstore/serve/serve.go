@@ -38,6 +38,9 @@ type Config struct {
 	Submit smtp.Handler
 	// TLS offers STARTTLS and STLS, and serves IMAPS, POP3S and JMAP; nil: none, and JMAP is HTTP.
 	TLS *tls.Config
+	// JMAPURL is the URL under which clients reach the JMAP session resource, which IMAP tells them (RFC 9698); "": it
+	// tells none. The same names, passwords and tokens work there, and mailboxes, emails and threads have the same ids.
+	JMAPURL string
 	// AllowPlaintextAuth takes passwords and tokens without TLS, which RFC 9051 §11.1, RFC 2595 §4 and RFC 7617 §4
 	// forbid off loopback.
 	AllowPlaintextAuth bool
