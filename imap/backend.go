@@ -37,6 +37,8 @@ type Account struct {
 	Searcher Searcher // an index that narrows SEARCH
 	Changer  Changer  // changes of the whole account (JMAP, NOTIFY)
 	Quoter   Quoter   // GETQUOTA
+
+	QuotaSetter QuotaSetter // SETQUOTA, beside a Quoter
 }
 
 // Store is the least that a backend offers, together with Mailbox.

@@ -20,5 +20,5 @@
 // (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA), 9394 (PARTIAL), 10022 (UIDBATCHES). A SearchCriteria tests a
 // message without an index: encoded words, content-transfer-encodings and charsets decoded.
 //
-// Not done: RFC 5464 (METADATA), 5465 (NOTIFY), 4314 (ACL); SETQUOTA of RFC 9208 (QUOTA); the key of SEARCH of RFC 6203 (FUZZY).
+// Not done: RFC 5464 (METADATA), 5465 (NOTIFY), 4314 (ACL); the key of SEARCH of RFC 6203 (FUZZY).
 package imap

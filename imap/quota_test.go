@@ -1,6 +1,9 @@
 package imap
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestQuotaRoot(t *testing.T) {
 	read := func(d *Decoder) any { q := d.QuotaRoot(); return string(AppendQuotaRoot(nil, &q)) }
@@ -18,4 +21,38 @@ func TestQuotaRoot(t *testing.T) {
 			t.Errorf("%s: %s, want %s", line, got, want)
 		}
 	}
+}
+
+func TestQuotaLimits(t *testing.T) {
+	read := func(d *Decoder) any { l := d.QuotaLimits(); d.EOL(); return string(AppendQuotaLimits(nil, l)) }
+	for line, want := range map[string]string{
+		`(STORAGE 510)`:         `(STORAGE 510)`,
+		`()`:                    `()`,
+		`(storage 5 MESSAGE 0)`: `(MESSAGE 0 STORAGE 5)`,
+		`(STORAGE 5 STORAGE 6)`: "! 20",
+		`(STORAGE)`:             "! 8",
+		`(STORAGE -1)`:          "! 9",
+		`STORAGE 1`:             "! 0",
+		`(STORAGE 1) x`:         "! 11",
+	} {
+		if got := parseLine(line, read); got != want {
+			t.Errorf("%s: %s, want %s", line, got, want)
+		}
+	}
+}
+
+func FuzzQuotaLimits(f *testing.F) {
+	f.Add("(STORAGE 510)")
+	f.Add("(storage 5 MESSAGE 0)")
+	f.Add("()")
+	f.Fuzz(func(t *testing.T, line string) {
+		read := func(d *Decoder) any { l := d.QuotaLimits(); d.EOL(); return string(AppendQuotaLimits(nil, l)) }
+		got := parseLine(line, read)
+		if !strings.HasPrefix(got, "(") {
+			return
+		}
+		if again := parseLine(got, read); again != got {
+			t.Errorf("%q: %s, and read again %s", line, got, again)
+		}
+	})
 }

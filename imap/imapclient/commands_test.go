@@ -158,6 +158,14 @@ func TestCommands(t *testing.T) {
 			}, "[[{99696 215295} {1 99695}] [] true true]"},
 		{"quota", "QUOTA QUOTA=RES-MESSAGE", "C: a2 GETQUOTAROOT INBOX\nS: * QUOTAROOT INBOX \"#user/alice\" \"!partition/sda4\"\nS: * QUOTA \"#user/alice\" (MESSAGE 42 1000)\nS: * QUOTA \"!partition/sda4\" (STORAGE 104 10923847)\nS: a2 OK Getquotaroot complete",
 			func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") }, "[{#user/alice [{MESSAGE 42 1000}]} {!partition/sda4 [{STORAGE 104 10923847}]}]"},
+		{"set quota", "QUOTA QUOTASET", "C: a2 SETQUOTA #user/alice (STORAGE 510)\nS: * QUOTA \"#user/alice\" (STORAGE 58 512)\nS: a2 OK Rounded quota\nC: a3 SETQUOTA !partition/sda4 ()\nS: a3 NO Cannot change system limit",
+			func(c *Client) (any, error) {
+				q, err := c.SetQuota(t.Context(), "#user/alice", map[string]int64{"STORAGE": 510})
+				_, err2 := c.SetQuota(t.Context(), "!partition/sda4", nil)
+				_, err3 := c.SetQuota(t.Context(), "x", map[string]int64{"A B": 1})
+				return []any{*q, err2 != nil, errors.Is(err3, ErrArgument)}, err
+			}, "[{#user/alice [{STORAGE 58 512}]} true true]"},
+		{"set quota, not offered", "QUOTA", "", func(c *Client) (any, error) { return c.SetQuota(t.Context(), "", nil) }, "! imapclient: the server does not support this"},
 		{"quota, garbage", "QUOTA", "C: a2 GETQUOTAROOT INBOX\nS: * QUOTA x (MESSAGE y)\nS: a2 OK", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") },
 			"! imapclient: GETQUOTAROOT: imap: at octet 19: want a number"},
 		{"quota, not offered", "", "", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") }, "! imapclient: the server does not support this"},

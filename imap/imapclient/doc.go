@@ -22,5 +22,5 @@
 // (SAVEDATE), 8970 (PREVIEW), 9394 (PARTIAL), 9586 (UIDONLY), 9698 (JMAPACCESS), 9755 (UTF8=ACCEPT),
 // 9208 (QUOTA), 10022 (UIDBATCHES).
 //
-// Not done: NOTIFY, METADATA, SETQUOTA, ACL, referrals.
+// Not done: NOTIFY, METADATA, ACL, referrals.
 package imapclient

@@ -334,6 +334,44 @@ func (c *Client) Quota(ctx context.Context, mailbox string) ([]imap.QuotaRoot, e
 	return roots, unread
 }
 
+// SetQuota gives a quota root these limits, by the names of resources, and no others, and returns it as the server has it now,
+// which may have rounded them; nil: the server does not tell (RFC 9208 §4.1.3). ErrUnsupported: the server has no QUOTASET.
+func (c *Client) SetQuota(ctx context.Context, root string, limits map[string]int64) (*imap.QuotaRoot, error) {
+	if !c.caps.Has("QUOTASET") {
+		return nil, ErrUnsupported
+	}
+	for name, n := range limits {
+		if n < 0 || !imap.Flag(name).Valid() || name[0] == '\\' {
+			return nil, ErrArgument
+		}
+	}
+	if strings.IndexByte(root, 0) >= 0 {
+		return nil, ErrArgument
+	}
+	args := imap.AppendAString([]byte{' '}, root)
+	args = imap.AppendQuotaLimits(append(args, ' '), limits)
+	cmd, err := c.begin(ctx, "SETQUOTA")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var set *imap.QuotaRoot
+	_, err = cmd.run(args, func(r response) bool {
+		if r.kind != "QUOTA" {
+			return false
+		}
+		_ = c.d.Keyword()
+		if q := c.d.QuotaRoot(); c.d.Err() == nil && q.Name == root {
+			set = &q
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	return set, nil
+}
+
 // Subscribe sets or clears the subscription of a mailbox.
 func (c *Client) Subscribe(ctx context.Context, mailbox string, on bool) error {
 	if on {

@@ -22,7 +22,7 @@
 // (RFC 8514), PREVIEW (RFC 8970), PARTIAL (RFC 9394), UIDONLY (RFC 9586), JMAPACCESS (RFC 9698), UTF8=ACCEPT (RFC 9755),
 // QUOTA (RFC 9208), UIDBATCHES (RFC 10022).
 //
-// Not done: NOTIFY (RFC 5465), CATENATE (RFC 4469), CONTEXT (RFC 5267), SETQUOTA (RFC 9208), ACL (RFC 4314), METADATA (RFC
+// Not done: NOTIFY (RFC 5465), CATENATE (RFC 4469), CONTEXT (RFC 5267), ACL (RFC 4314), METADATA (RFC
 // 5464). Subscriptions are to mailboxes that exist, as the backend has them: \NonExistent is never told. There is no \Recent:
 // RFC 9051 has dropped it, and IMAP4rev1 clients are told that there are 0. REPLACE adds and then removes: where the backend
 // fails between the two, both messages are there. UNAUTHENTICATE under COMPRESS ends the connection.

@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -260,6 +261,31 @@ func (c *session) quotaRoot() (*imap.Status, error) {
 	for i := range roots {
 		c.untagged(string(imap.AppendQuotaRoot(nil, &roots[i])))
 	}
+	return nil, nil
+}
+
+// setQuota is SETQUOTA (RFC 9208 §4.1.3).
+func (c *session) setQuota() (*imap.Status, error) {
+	c.d.SP()
+	name := c.d.Astring()
+	c.d.SP()
+	limits := c.d.QuotaLimits()
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	if c.account.Quoter == nil || c.account.QuotaSetter == nil {
+		return nil, badCommand("quotas cannot be set")
+	}
+	root, err := c.account.QuotaSetter.SetQuota(c.ctx, name, limits)
+	switch {
+	case errors.Is(err, imap.ErrNonexistent):
+		return nil, no(imap.CodeNonexistent, "no such quota root")
+	case errors.Is(err, imap.ErrCannot):
+		return nil, no(imap.CodeCannot, "this root cannot have such limits")
+	case err != nil:
+		return nil, err
+	}
+	c.untagged(string(imap.AppendQuotaRoot(nil, &root)))
 	return nil, nil
 }
 

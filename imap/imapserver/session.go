@@ -328,6 +328,8 @@ func lookupMailboxes(name string) handler {
 		return (*session).compress
 	case "GETQUOTA":
 		return (*session).quota
+	case "SETQUOTA":
+		return (*session).setQuota
 	case "GETQUOTAROOT":
 		return (*session).quotaRoot
 	case "GETJMAPACCESS":

@@ -97,6 +97,28 @@ func TestOverQuota(t *testing.T) {
 	if got := p.do("e", "MOVE 4 INBOX"); !strings.HasPrefix(got[len(got)-1], "e OK") {
 		t.Error(got)
 	}
+	if got := strings.Join(p.do("f", `SETQUOTA "" (STORAGE 1 MESSAGE 7)`), "|"); got != `* QUOTA "" (STORAGE 2 1 MESSAGE 4 7)|f OK SETQUOTA completed` {
+		t.Error(got)
+	}
+	if got := p.do("g", `SETQUOTA "" (STORAGE 9)`)[0]; !strings.HasPrefix(got, `* QUOTA "" (STORAGE 2 2 MESSAGE 4 `) { // no more than MaxStorage
+		t.Error(got)
+	}
+	for command, want := range map[string]string{`SETQUOTA x ()`: "g NO [NONEXISTENT] no such quota root", `SETQUOTA "" (X 1)`: "g NO [CANNOT] this root cannot have such limits",
+		`SETQUOTA "" (MESSAGE 1 MESSAGE 2)`: "g BAD [CLIENTBUG] at octet 34: want each resource once"} {
+		if got := p.do("g", command); got[0] != want {
+			t.Errorf("%s: %s", command, got)
+		}
+	}
+	s = server(t)
+	s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.QuotaSetter = nil }}
+	p = dial(t, start(t, s))
+	p.want("* OK ...")
+	if got := p.do("a", "LOGIN alice secret")[0]; strings.Contains(got, "QUOTASET") {
+		t.Error(got)
+	}
+	if got := p.do("a", `SETQUOTA "" ()`); !strings.HasPrefix(got[0], "a BAD") {
+		t.Error(got)
+	}
 	s = server(t)
 	s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Quoter = nil }}
 	p = dial(t, start(t, s))

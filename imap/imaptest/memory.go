@@ -20,7 +20,7 @@ import (
 type Memory struct {
 	// MaxMessage is how many octets a message has at most; 0: no limit.
 	MaxMessage int64
-	// MaxStorage is how many octets an account holds at most; 0: no limit.
+	// MaxStorage is how many octets an account holds at most, and how high SETQUOTA can go; 0: no limit.
 	MaxStorage int64
 	// MaxExpunged is how many expunged messages a mailbox remembers for Changes; 0: 1000.
 	MaxExpunged int
@@ -52,7 +52,7 @@ func (b *Memory) OpenAccount(_ context.Context, user string) (*imap.Account, err
 		return nil, fmt.Errorf("imaptest: user %q: %w", user, imap.ErrNonexistent)
 	}
 	return &imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
-		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a}, nil
+		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a}, nil
 }
 
 // An account is one user's mail. mu guards everything below; messages are never changed, but replaced.
@@ -66,6 +66,7 @@ type account struct {
 	emails   int
 	boxes    map[string]*box
 	changes  []imap.AccountChange // of the mailboxes themselves
+	limits   map[string]int64     // set by SetQuota
 }
 
 type box struct {
@@ -387,7 +388,7 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 	for _, raw := range raws {
 		size += int64(len(raw))
 	}
-	if err := a.room(size); err != nil {
+	if err := a.room(size, int64(len(raws))); err != nil {
 		return imap.Appended{}, err
 	}
 	out := imap.Appended{UIDValidity: b.validity}

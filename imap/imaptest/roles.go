@@ -3,6 +3,7 @@ package imaptest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -243,11 +244,11 @@ func (a *account) between(from string, uids imap.UIDSet, to string, move bool) (
 		return imap.Copied{}, err
 	}
 	if !move {
-		size := int64(0)
-		for _, m := range src.pick(uids) {
+		size, msgs := int64(0), src.pick(uids)
+		for _, m := range msgs {
 			size += int64(len(m.raw))
 		}
-		if err := a.room(size); err != nil {
+		if err := a.room(size, int64(len(msgs))); err != nil {
 			return imap.Copied{}, err
 		}
 	}
@@ -301,13 +302,41 @@ const unlimited = 1<<53 - 1
 func (a *account) QuotaRoots(context.Context) ([]imap.QuotaRoot, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	return []imap.QuotaRoot{a.root()}, nil
+}
+
+// SetQuota implements imap.QuotaSetter.
+func (a *account) SetQuota(_ context.Context, root string, limits map[string]int64) (imap.QuotaRoot, error) {
+	if root != "" {
+		return imap.QuotaRoot{}, fmt.Errorf("imaptest: quota root %q: %w", root, imap.ErrNonexistent)
+	}
+	for name := range limits {
+		if name != imap.QuotaStorage && name != imap.QuotaMessage {
+			return imap.QuotaRoot{}, fmt.Errorf("imaptest: resource %q: %w", name, imap.ErrCannot)
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.limits = maps.Clone(limits)
+	return a.root(), nil
+}
+
+func (a *account) root() imap.QuotaRoot {
 	messages, size := a.held()
+	return imap.QuotaRoot{Resources: []imap.QuotaResource{{Name: imap.QuotaStorage, Usage: (size + 1023) / 1024, Limit: a.limit(imap.QuotaStorage)},
+		{Name: imap.QuotaMessage, Usage: messages, Limit: a.limit(imap.QuotaMessage)}}}
+}
+
+// limit returns the limit of a resource.
+func (a *account) limit(name string) int64 {
 	limit := int64(unlimited)
-	if a.b.MaxStorage > 0 {
+	if name == imap.QuotaStorage && a.b.MaxStorage > 0 {
 		limit = a.b.MaxStorage / 1024
 	}
-	return []imap.QuotaRoot{{Name: "", Resources: []imap.QuotaResource{{Name: imap.QuotaStorage, Usage: (size + 1023) / 1024, Limit: limit},
-		{Name: imap.QuotaMessage, Usage: messages, Limit: unlimited}}}}, nil
+	if n, ok := a.limits[name]; ok {
+		limit = min(limit, n)
+	}
+	return limit
 }
 
 // held counts what the account holds.
@@ -321,12 +350,14 @@ func (a *account) held() (messages, size int64) {
 	return messages, size
 }
 
-// room fails if so many octets more are too much.
-func (a *account) room(more int64) error {
-	if a.b.MaxStorage == 0 {
+// room fails if so much more is too much.
+func (a *account) room(size, messages int64) error {
+	if a.b.MaxStorage == 0 && len(a.limits) == 0 {
 		return nil
 	}
-	if _, size := a.held(); size+more > a.b.MaxStorage {
+	m, s := a.held()
+	if _, set := a.limits[imap.QuotaStorage]; a.b.MaxStorage > 0 && s+size > a.b.MaxStorage || set && (s+size+1023)/1024 > a.limit(imap.QuotaStorage) ||
+		m+messages > a.limit(imap.QuotaMessage) {
 		return imap.ErrOverQuota
 	}
 	return nil

@@ -409,3 +409,38 @@ func (s *suite) quota() {
 		s.Errorf("one less: %d, then %d kB; %d, then %d messages", storage2, storage3, messages2, messages3)
 	}
 }
+
+func (s *suite) setQuota() {
+	s.need(s.a.Quoter != nil && s.a.QuotaSetter != nil, "Quoter and QuotaSetter")
+	s.add("INBOX", letter("a", "x\r\n"))
+	roots, err := s.a.Quoter.QuotaRoots(s.Context())
+	s.must(err)
+	if len(roots) == 0 {
+		s.Fatal("no quota root")
+	}
+	name := roots[0].Name
+	_, err = s.a.QuotaSetter.SetQuota(s.Context(), name+"nosuch", nil)
+	s.is(err, imap.ErrNonexistent, "the limits of an unknown root")
+	_, err = s.a.QuotaSetter.SetQuota(s.Context(), name, map[string]int64{"X-NOSUCH": 1})
+	s.is(err, imap.ErrCannot, "the limit of an unknown resource")
+	root, err := s.a.QuotaSetter.SetQuota(s.Context(), name, map[string]int64{imap.QuotaMessage: 1})
+	if errors.Is(err, imap.ErrCannot) {
+		s.Skip("there is no limit on messages")
+	}
+	s.must(err)
+	again, err := s.a.Quoter.QuotaRoots(s.Context())
+	s.must(err)
+	if root.Name != name || !slices.Equal(root.Resources, again[0].Resources) || !slices.ContainsFunc(root.Resources, func(r imap.QuotaResource) bool {
+		return r.Name == imap.QuotaMessage && r.Limit == 1 && r.Usage == 1
+	}) {
+		s.Errorf("set %+v, there is %+v", root, again[0])
+	}
+	text := letter("b", "x\r\n")
+	one := []imap.AppendMessage{{Size: int64(len(text)), Body: strings.NewReader(text)}}
+	_, err = s.a.Appender.Append(s.Context(), "INBOX", one)
+	s.is(err, imap.ErrOverQuota, "one message more than the limit")
+	if _, err = s.a.QuotaSetter.SetQuota(s.Context(), name, nil); err != nil { // no limits any more
+		s.Fatal(err)
+	}
+	s.add("INBOX", text)
+}
