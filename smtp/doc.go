@@ -19,5 +19,6 @@
 // Done: RFC 5321 (commands, paths, replies, trace fields; source routes are accepted and ignored), 1870 (SIZE),
 // 2033, 2034 and 3463 (enhanced codes), 3461 (DSN parameters, xtext), 3848 (names of protocols), 4954 (AUTH
 // parameter), 6152 and 3030 (BODY), 6531 and 6533 (UTF-8 in paths and ORCPT), 8314 §4.3 (tls clause of Received),
-// 8689 (REQUIRETLS). Other parameters travel in Other: 2852, 4865, 6710, 7293 are not typed yet.
+// 2852 (BY), 4865 (HOLDFOR, HOLDUNTIL), 6710 (MT-PRIORITY, and its clause of Received), 8689 (REQUIRETLS). Parameters of
+// other extensions, such as 7293, travel in Other.
 package smtp

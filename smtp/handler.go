@@ -59,6 +59,8 @@ type Result struct {
 	RemoteMTA string
 	// DSNPassed says that the next hop took over the duty to notify (RFC 3461 §5.2.2: it offered DSN).
 	DSNPassed bool
+	// DeliverByPassed says that the next hop took over a DeliverBy (RFC 2852 §4.1.4).
+	DeliverByPassed bool
 }
 
 // SameResult returns n Results that all carry r.

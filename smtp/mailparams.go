@@ -55,6 +55,16 @@ func (p *MailParams) set(q Param) bool {
 		v, err := ParseXtext(q.Value)
 		p.EnvelopeID = v
 		return err == nil && v != "" && printable(v) && len(q.Value) <= maxEnvelopeID
+	case "BY":
+		d, ok := parseDeliverBy(q.Value)
+		p.DeliverBy = d
+		return ok
+	case "HOLDFOR", "HOLDUNTIL":
+		return p.Hold.set(q.Keyword, q.Value)
+	case "MT-PRIORITY":
+		n, ok := parsePriority(q.Value)
+		p.Priority, p.Prioritized = n, true
+		return ok
 	default:
 		p.Other = append(p.Other, q)
 	}
@@ -62,13 +72,8 @@ func (p *MailParams) set(q Param) bool {
 }
 
 func (p *MailParams) setSize(v string) bool {
-	if v == "" || len(v) > 20 { // RFC 1870 §3: 1*20DIGIT
+	if !isDigits(v) || len(v) > 20 { // RFC 1870 §3: 1*20DIGIT
 		return false
-	}
-	for i := range len(v) {
-		if v[i] < '0' || v[i] > '9' {
-			return false
-		}
 	}
 	n, err := strconv.ParseInt(v, 10, 64)
 	if err != nil {
@@ -127,9 +132,33 @@ func AppendMailParams(dst []byte, p MailParams) ([]byte, error) {
 		}
 		out = AppendXtext(append(out, " ENVID="...), p.EnvelopeID)
 	}
-	out, err := appendParams(out, p.Other)
+	out, err := appendTimely(out, &p)
+	if err != nil {
+		return dst, err
+	}
+	out, err = appendParams(out, p.Other)
 	if err != nil {
 		return dst, err
 	}
 	return out, nil
+}
+
+// appendTimely appends what says when and how soon a message is to be sent.
+func appendTimely(dst []byte, p *MailParams) ([]byte, error) {
+	switch {
+	case !p.DeliverBy.valid():
+		return dst, paramError("Bad value of parameter BY")
+	case !p.Hold.valid():
+		return dst, paramError("Bad value of HOLDFOR or HOLDUNTIL")
+	case p.Priority < -9 || p.Priority > 9:
+		return dst, paramError("Bad value of parameter MT-PRIORITY")
+	}
+	if p.DeliverBy.Mode != "" {
+		dst = appendDeliverBy(dst, p.DeliverBy)
+	}
+	dst = appendHold(dst, p.Hold)
+	if p.Prioritized || p.Priority != 0 {
+		dst = strconv.AppendInt(append(dst, " MT-PRIORITY="...), int64(p.Priority), 10)
+	}
+	return dst, nil
 }

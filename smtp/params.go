@@ -16,6 +16,14 @@ type MailParams struct {
 	Return DSNReturn
 	// EnvelopeID is ENVID decoded from xtext (RFC 3461 §4.4), "" if not given.
 	EnvelopeID string
+	// DeliverBy is the BY parameter (RFC 2852), the zero value if not given.
+	DeliverBy DeliverBy `json:",omitzero"`
+	// Hold is HOLDFOR or HOLDUNTIL (RFC 4865), the zero value if not given.
+	Hold Hold `json:",omitzero"`
+	// Priority is MT-PRIORITY (RFC 6710), -9 to 9, the highest first. Prioritized says that it was given: what was not has
+	// priority 0 too.
+	Priority    int  `json:",omitempty"`
+	Prioritized bool `json:",omitempty"`
 	// Other holds, in order, what the fields above do not: parameters of extensions added from outside.
 	Other []Param
 }

@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestMailParams(t *testing.T) {
@@ -24,7 +25,13 @@ func TestMailParams(t *testing.T) {
 		{" ENVID=a+20b+2Bc+3D", MailParams{EnvelopeID: "a b+c="}, " ENVID=a+20b+2Bc+3D"},
 		{" AUTH=e+3Dmc2@example.com", MailParams{Auth: "e=mc2@example.com"}, " AUTH=e+3Dmc2@example.com"}, // RFC 4954 §5.1
 		{" AUTH=<>", MailParams{Auth: "<>"}, " AUTH=<>"},
-		{" X-ONE MT-PRIORITY=3 HOLDFOR=60", MailParams{Other: []Param{{"X-ONE", ""}, {"MT-PRIORITY", "3"}, {"HOLDFOR", "60"}}}, " X-ONE MT-PRIORITY=3 HOLDFOR=60"},
+		{" X-ONE X-TWO=3", MailParams{Other: []Param{{"X-ONE", ""}, {"X-TWO", "3"}}}, " X-ONE X-TWO=3"},
+		{" BY=120;R", MailParams{DeliverBy: DeliverBy{After: 2 * time.Minute, Mode: DeliverReturn}}, " BY=120;R"}, // RFC 2852 §6
+		{" by=-5;nt", MailParams{DeliverBy: DeliverBy{After: -5 * time.Second, Mode: DeliverNotify, Trace: true}}, " BY=-5;NT"},
+		{" BY=+0;N", MailParams{DeliverBy: DeliverBy{Mode: DeliverNotify}}, " BY=0;N"},
+		{" HOLDFOR=86400 MT-PRIORITY=-9", MailParams{Hold: Hold{For: 24 * time.Hour}, Priority: -9, Prioritized: true}, " HOLDFOR=86400 MT-PRIORITY=-9"},
+		{" HOLDUNTIL=2026-12-24T18:00:00Z MT-PRIORITY=0", MailParams{Hold: Hold{Until: time.Date(2026, 12, 24, 18, 0, 0, 0, time.UTC)}, Prioritized: true},
+			" HOLDUNTIL=2026-12-24T18:00:00Z MT-PRIORITY=0"},
 		{" X=ü", MailParams{Other: []Param{{"X", "ü"}}}, " X=ü"},
 	}
 	for _, tt := range tests {
@@ -40,6 +47,10 @@ func TestMailParams(t *testing.T) {
 		"SIZE", "SIZE=", "SIZE=-1", "SIZE=+1", "SIZE=1x", "SIZE=123456789012345678901", "SIZE=1 SIZE=1", "size=1 SIZE=2",
 		"BODY=9BIT", "BODY", "SMTPUTF8=1", "REQUIRETLS=yes", "AUTH=", "AUTH=alice", "AUTH=a+0D+0Ab@x", "AUTH=+4", "AUTH=+ZZ",
 		"RET=NONE", "ENVID=", "ENVID=a+00", "ENVID=a+FF", "ENVID=" + strings.Repeat("x", 101), "=1", "-X", "X Y=", "X==", "X=a=b", "X_Y=1",
+		"BY", "BY=1", "BY=1;", "BY=1;X", "BY=0;R", "BY=-1;R", "BY=;N", "BY=-;N", "BY=+-1;N", "BY=1234567890;N", "BY=1;NTT", "BY=1;T", "BY=1.5;N",
+		"HOLDFOR=0", "HOLDFOR=-1", "HOLDFOR=+1", "HOLDFOR=1234567890", "HOLDFOR=", "HOLDUNTIL=", "HOLDUNTIL=tomorrow", "HOLDUNTIL=2026-12-24T18:00:00",
+		"HOLDUNTIL=2026-12-24T18:00:00+01:00", "HOLDUNTIL=2026-13-24T18:00:00Z", "HOLDFOR=1 HOLDUNTIL=2026-12-24T18:00:00Z", "HOLDFOR=1 HOLDFOR=1",
+		"MT-PRIORITY", "MT-PRIORITY=", "MT-PRIORITY=10", "MT-PRIORITY=+1", "MT-PRIORITY=-0", "MT-PRIORITY=01", "MT-PRIORITY=-", "MT-PRIORITY=1 MT-PRIORITY=1",
 		"X=\xff", "\x01=1", "X=\x7f", strings.Repeat("K", 65),
 	} {
 		got, err := ParseMailParams(" " + bad)
@@ -49,6 +60,8 @@ func TestMailParams(t *testing.T) {
 	}
 	for _, bad := range []MailParams{
 		{Body: "X\r\n"}, {Auth: "a\r\nb"}, {Auth: "x"}, {Return: "\r\n"}, {EnvelopeID: "a\r\nb"}, {EnvelopeID: "ü"},
+		{DeliverBy: DeliverBy{Mode: "X\r\n"}}, {DeliverBy: DeliverBy{After: time.Hour}}, {DeliverBy: DeliverBy{Mode: DeliverReturn}},
+		{Hold: Hold{For: -1}}, {Hold: Hold{For: 1, Until: time.Unix(1, 0)}}, {Priority: 10}, {Priority: -10},
 		{Other: []Param{{"X", "a\r\nRSET"}}}, {Other: []Param{{"X Y", ""}}}, {Other: []Param{{"", "x"}}},
 	} {
 		if out, err := AppendMailParams([]byte("x"), bad); err == nil || string(out) != "x" {

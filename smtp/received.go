@@ -2,6 +2,7 @@ package smtp
 
 import (
 	"crypto/tls"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,8 @@ type Received struct {
 	// For is the recipient; the zero Path leaves it out. It must be left out where there are several, for it
 	// shows one recipient to the others (RFC 5321 §7.2).
 	For Path
+	// Priority is the priority of the message (RFC 6710 §7), written where it is not 0.
+	Priority int
 	// Time is when the message came.
 	Time time.Time
 }
@@ -72,6 +75,10 @@ func AppendReceived(dst []byte, r Received) []byte {
 	}
 	if peer.TLS != nil { // RFC 8314 §4.3
 		dst = append(append(append(dst, sep...), "tls "...), tls.CipherSuiteName(peer.TLS.CipherSuite)...)
+		sep = " "
+	}
+	if r.Priority != 0 {
+		dst = strconv.AppendInt(append(append(dst, sep...), "PRIORITY "...), int64(r.Priority), 10)
 	}
 	dst = append(dst, ";\r\n\t"...)
 	return append(r.Time.AppendFormat(dst, "Mon, 02 Jan 2006 15:04:05 -0700"), "\r\n"...)

@@ -53,6 +53,10 @@ type Report struct {
 	ReceivedFrom string
 	// Arrival is when the reporting host got the message; zero if not told.
 	Arrival time.Time
+	// DeliverBy is until when it was to be delivered (RFC 2852 §5); zero if not told.
+	DeliverBy time.Time
+	// FutureRelease is how the sender asked to have it held (RFC 4865 §5.1.2), as smtp.Hold.String gives it; "" if not told.
+	FutureRelease string
 	// Recipients has one entry for each recipient that is reported, at least one.
 	Recipients []Recipient
 	// Text is the explanation for people. When building, "" lets Message.Append write one.

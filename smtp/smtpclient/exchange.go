@@ -3,6 +3,9 @@ package smtpclient
 import (
 	"context"
 	"io"
+	"strconv"
+	"strings"
+	"time"
 
 	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -17,6 +20,8 @@ type exchange struct {
 	utf8     bool // MAIL had SMTPUTF8
 	header   bool // the sender says SMTPUTF8, the server does not take it: the header must be ASCII
 	dsn      bool
+	by       bool // a DeliverBy was passed on
+	late     bool // a DeliverBy was not passed on: ask for the news of it
 	rcpts    int // commands given, for LIMITS
 	accepted int
 }
@@ -52,6 +57,9 @@ func (c *Conn) begin(from smtp.Path, p smtp.MailParams) (*exchange, error) {
 	}
 	if !x.dsn { // RFC 3461 §5.2.2
 		p.Return, p.EnvelopeID = "", ""
+	}
+	if err := x.timely(&p); err != nil {
+		return nil, err
 	}
 	p.Other = c.ext.offered(p.Other)
 	start := len(c.out)
@@ -102,6 +110,39 @@ func (x *exchange) requireTLS(from smtp.Path, p *smtp.MailParams) error {
 	return nil
 }
 
+// timely holds the message to what the server offers of DELIVERBY, FUTURERELEASE and MT-PRIORITY.
+func (x *exchange) timely(p *smtp.MailParams) error {
+	c := x.c
+	switch by := p.DeliverBy; {
+	case by.Mode == "":
+	case c.ext.Has("DELIVERBY"):
+		x.by = true
+		least, _ := strconv.Atoi(c.ext["DELIVERBY"])
+		if by.Mode == smtp.DeliverReturn && (by.After < time.Second || by.After/time.Second < time.Duration(least)) { // RFC 2852 §4.1.4.1
+			return c.local("MAIL", 554, smtp.EnhancedCode{5, 4, 7}, "Too little time left to deliver through "+c.host, nil)
+		}
+	case by.Mode == smtp.DeliverReturn:
+		return c.local("MAIL", 554, smtp.EnhancedCode{5, 3, 3}, c.host+" does not offer DELIVERBY", nil)
+	default: // RFC 2852 §4.1.4.2
+		p.DeliverBy, x.late = smtp.DeliverBy{}, true
+	}
+	if p.Hold != (smtp.Hold{}) { // RFC 4865 §4.1
+		if !c.ext.Has("FUTURERELEASE") {
+			return c.local("MAIL", 554, smtp.EnhancedCode{5, 3, 3}, c.host+" does not offer FUTURERELEASE", nil)
+		}
+		interval, date, _ := strings.Cut(c.ext["FUTURERELEASE"], " ")
+		most, _ := strconv.Atoi(interval)
+		until, err := time.Parse(time.RFC3339, date)
+		if p.Hold.For > time.Duration(most)*time.Second || err == nil && p.Hold.Until.After(until) {
+			return c.local("MAIL", 501, smtp.EnhancedCode{5, 5, 4}, c.host+" does not hold messages for so long", nil)
+		}
+	}
+	if !c.ext.Has("MT-PRIORITY") { // RFC 6710 §4.3
+		p.Priority, p.Prioritized = 0, false
+	}
+	return nil
+}
+
 // needsUTF8 reports whether p can be written with SMTPUTF8 alone: a domain has A-labels too.
 func needsUTF8(p smtp.Path) bool { return smtp.Path{Local: p.Local}.NeedsUTF8() }
 
@@ -131,6 +172,13 @@ func (x *exchange) rcpt(to smtp.Path, p smtp.RcptParams) error {
 	if limit := c.ext.Limit("RCPTMAX"); limit > 0 && x.rcpts >= limit { // RFC 9422 §4.2
 		return c.local("RCPT", 452, smtp.EnhancedCode{4, 5, 3}, "Too many recipients for "+c.host, nil)
 	}
+	switch {
+	case !x.late:
+	case p.Notify == 0:
+		p.Notify = smtp.NotifyFailure | smtp.NotifyDelay
+	case p.Notify != smtp.NotifyNever:
+		p.Notify |= smtp.NotifyDelay
+	}
 	if !x.dsn {
 		p.Notify, p.OriginalType, p.Original = 0, "", ""
 	}
@@ -154,7 +202,7 @@ func (x *exchange) rcpt(to smtp.Path, p smtp.RcptParams) error {
 
 // result is what one recipient gets for a reply of the server.
 func (x *exchange) result(r smtp.Reply) smtp.Result {
-	return smtp.Result{Reply: r, RemoteMTA: x.c.host, DSNPassed: x.dsn && r.OK()}
+	return smtp.Result{Reply: r, RemoteMTA: x.c.host, DSNPassed: x.dsn && r.OK(), DeliverByPassed: x.by && r.OK()}
 }
 
 // Mail implements smtp.Handler: it says MAIL and waits for the reply. The Conn is taken until the Transaction is closed.

@@ -65,10 +65,6 @@ func parseExtensions(r smtp.Reply) Extensions {
 // but for these.
 func keyword(param string) string {
 	switch param {
-	case "BY":
-		return "DELIVERBY" // RFC 2852
-	case "HOLDFOR", "HOLDUNTIL":
-		return "FUTURERELEASE" // RFC 4865
 	case "SOLICIT":
 		return "NO-SOLICITING" // RFC 3865
 	case "MTRK":

@@ -54,7 +54,7 @@ func (b *body) begin() {
 		b.data()
 	}
 	if !s.srv.NoReceived {
-		r := smtp.Received{Peer: s.tx.peer, By: s.srv.hostname, ID: s.tx.id, Time: time.Now()}
+		r := smtp.Received{Peer: s.tx.peer, By: s.srv.hostname, ID: s.tx.id, Priority: s.tx.params.Priority, Time: time.Now()}
 		if s.tx.accepted == 1 {
 			r.For = s.tx.first
 		}

@@ -25,8 +25,8 @@
 // Done: RFC 5321 (EHLO HELO MAIL RCPT DATA RSET NOOP QUIT VRFY HELP; VRFY answers 252, EXPN 502), 1870 (SIZE), 2033
 // (LMTP), 2034 (enhanced codes), 2920 (PIPELINING), 3030 (CHUNKING, and BINARYMIME where asked for), 3207 (STARTTLS),
 // 3461 (DSN: the parameters reach the Handler), 3848 (names in Received), 4954 (AUTH, any mechanism of auth/sasl), 6152
-// (8BITMIME), 6409 (Submission), 6531 (SMTPUTF8), 8314 (implicit TLS), 8689 (REQUIRETLS, where asked for), 9422 (LIMITS
-// RCPTMAX). A listener of smtp/proxyproto brings the PROXY protocol, XCLIENT is as Postfix documents it. Others are added
+// (8BITMIME), 6409 (Submission), 6531 (SMTPUTF8), 8314 (implicit TLS), 9422 (LIMITS
+// RCPTMAX); where asked for 2852 (DELIVERBY), 4865 (FUTURERELEASE), 6710 (MT-PRIORITY), 8689 (REQUIRETLS). A listener of smtp/proxyproto brings the PROXY protocol, XCLIENT is as Postfix documents it. Others are added
 // as values: see Extension.
 //
 // Not done: XFORWARD, ETRN, BURL (RFC 4468). Normalize does not reach messages that come by BDAT, which

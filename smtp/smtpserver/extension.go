@@ -2,10 +2,12 @@ package smtpserver
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -24,6 +26,9 @@ type Extension struct {
 	MailParams, RcptParams []string
 	// Line is by how many octets its parameters lengthen a command line (RFC 5321 §4.1.1.11).
 	Line int
+	// Mail, if not nil, is asked of each MAIL once its parameters are known, before the Handler; it may change them. An error
+	// refuses MAIL, as for smtp.Handler.
+	Mail func(peer *smtp.Peer, p *smtp.MailParams) error
 	// Verbs are the commands that it adds, by name in upper case. They come at any time after EHLO but not between
 	// the chunks of BDAT. An error is told as for smtp.Handler.
 	Verbs map[string]func(ctx context.Context, peer *smtp.Peer, args string) (smtp.Reply, error)
@@ -43,6 +48,74 @@ func RequireTLS() Extension {
 	}
 }
 
+// DeliverBy is the extension DELIVERBY (RFC 2852), for a Handler that obeys MailParams.DeliverBy, as package smtp/queue does.
+// least is the shortest time that is taken where the message is else to be returned; 0: not told, and none.
+func DeliverBy(least time.Duration) Extension {
+	e := Extension{Keyword: "DELIVERBY", MailParams: []string{"BY"}, Line: 17}
+	if least <= 0 {
+		return e
+	}
+	s := strconv.FormatInt(int64((least+time.Second-1)/time.Second), 10)
+	e.Argument = func(*smtp.Peer) (string, bool) { return s, true }
+	e.Mail = func(_ *smtp.Peer, p *smtp.MailParams) error {
+		if by := p.DeliverBy; by.Mode == smtp.DeliverReturn && by.After < least {
+			return smtp.NewError(555, smtp.EnhancedCode{5, 5, 4}, "Delivery takes "+s+" seconds at least")
+		}
+		return nil
+	}
+	return e
+}
+
+// FutureRelease is the extension FUTURERELEASE (RFC 4865), for a Handler that obeys MailParams.Hold, as package smtp/queue
+// does. longest is how long a message may be held. A Server that is not for Submission must not have it.
+func FutureRelease(longest time.Duration) Extension {
+	longest = longest.Truncate(time.Second)
+	bad := func(text string) error { return smtp.NewError(501, smtp.EnhancedCode{5, 5, 4}, text) }
+	return Extension{
+		Keyword: "FUTURERELEASE",
+		Argument: func(*smtp.Peer) (string, bool) {
+			until := time.Now().UTC().Add(longest).Format("2006-01-02T15:04:05Z")
+			return strconv.FormatInt(int64(longest/time.Second), 10) + " " + until, true
+		},
+		MailParams: []string{"HOLDFOR", "HOLDUNTIL"},
+		Line:       34,
+		Mail: func(_ *smtp.Peer, p *smtp.MailParams) error {
+			d := p.Hold.For
+			if !p.Hold.Until.IsZero() {
+				d = time.Until(p.Hold.Until)
+			}
+			switch {
+			case d > longest:
+				return bad("Held for " + strconv.FormatInt(int64(longest/time.Second), 10) + " seconds at most")
+			case p.Hold != smtp.Hold{} && p.DeliverBy.Mode != "" && d > p.DeliverBy.After: // RFC 4865 §5.2.2
+				return bad("To be held for longer than it may take")
+			}
+			return nil
+		},
+	}
+}
+
+// MTPriority is the extension MT-PRIORITY (RFC 6710), for a Handler that obeys MailParams.Priority, as package smtp/queue
+// does. profile names the Priority Assignment Policy, "" for none. Where trusted says no of a peer, a priority above 0
+// becomes 0; nil trusts who has logged in.
+func MTPriority(profile string, trusted func(*smtp.Peer) bool) Extension {
+	if trusted == nil {
+		trusted = func(peer *smtp.Peer) bool { return peer.Identity != "" }
+	}
+	return Extension{
+		Keyword:    "MT-PRIORITY",
+		Argument:   func(*smtp.Peer) (string, bool) { return profile, true },
+		MailParams: []string{"MT-PRIORITY"},
+		Line:       15,
+		Mail: func(peer *smtp.Peer, p *smtp.MailParams) error {
+			if p.Priority > 0 && !trusted(peer) {
+				p.Priority = 0
+			}
+			return nil
+		},
+	}
+}
+
 // maxExtensions is how many a session can keep in mind.
 const maxExtensions = 64
 
@@ -56,6 +129,9 @@ func (s *Server) prepareExtensions() error {
 		}
 		if slices.ContainsFunc(s.extensions, func(x Extension) bool { return x.Keyword == e.Keyword }) {
 			return fmt.Errorf("smtpserver: Extension %s twice", e.Keyword)
+		}
+		if e.Keyword == "FUTURERELEASE" && s.Mode != Submission {
+			return errors.New("smtpserver: Extension FUTURERELEASE outside of Submission (RFC 4865 §4.2)")
 		}
 		if slices.Contains(s.Without, e.Keyword) {
 			continue
@@ -141,6 +217,8 @@ func (s *session) checkMailParams(p *smtp.MailParams) error {
 	for _, err := range [...]error{
 		has(p.Size != 0, "SIZE"), has(p.Body != "", "BODY"), has(p.UTF8, "SMTPUTF8"), has(p.RequireTLS, "REQUIRETLS"),
 		has(p.Auth != "", "AUTH"), has(p.Return != "", "RET"), has(p.EnvelopeID != "", "ENVID"),
+		has(p.DeliverBy.Mode != "", "BY"), has(p.Hold.For != 0, "HOLDFOR"), has(!p.Hold.Until.IsZero(), "HOLDUNTIL"),
+		has(p.Prioritized, "MT-PRIORITY"),
 	} {
 		if err != nil {
 			return err

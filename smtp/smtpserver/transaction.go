@@ -61,7 +61,11 @@ func (s *session) mail(args string) {
 		p.Auth = "<>"
 	}
 	peer := s.peer(p.UTF8)
-	tx, err := s.srv.Handler.Mail(s.ctx, peer, from, p)
+	asked := p.Priority
+	var tx smtp.Transaction
+	if err = s.mailHooks(peer, &p); err == nil {
+		tx, err = s.srv.Handler.Mail(s.ctx, peer, from, p)
+	}
 	if err == nil && tx == nil {
 		err = errors.New("the Handler gave no transaction")
 	}
@@ -71,7 +75,22 @@ func (s *session) mail(args string) {
 	}
 	s.messages++
 	s.tx = &transaction{Transaction: tx, peer: peer, params: p, from: from, id: s.id + "-" + strconv.Itoa(s.messages)}
+	if p.Priority != asked { // RFC 6710 §4.1
+		s.w.say("250 2.3.6 " + strconv.Itoa(p.Priority) + " is the priority of this message\r\n")
+		return
+	}
 	s.w.say("250 2.1.0 Sender ok\r\n")
+}
+
+// mailHooks asks the extensions that were offered.
+func (s *session) mailHooks(peer *smtp.Peer, p *smtp.MailParams) (err error) {
+	s.any(func(e *Extension) bool {
+		if e.Mail != nil {
+			err = e.Mail(peer, p)
+		}
+		return err != nil
+	})
+	return err
 }
 
 func (s *session) checkMail(from smtp.Path, p *smtp.MailParams) error {
