@@ -60,7 +60,7 @@ type Result struct {
 	// DSNPassed says that the next hop took over the duty to notify (RFC 3461 §5.2.2: it offered DSN).
 	DSNPassed bool
 	// DeliverByPassed says that the next hop took over a DeliverBy (RFC 2852 §4.1.4).
-	DeliverByPassed bool
+	DeliverByPassed bool `json:",omitempty"`
 }
 
 // SameResult returns n Results that all carry r.

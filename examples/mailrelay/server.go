@@ -1,6 +1,13 @@
 package mailrelay
 
-import "github.com/mailbricks/mailbricks/smtp/smtpserver"
+import (
+	"time"
+
+	"github.com/mailbricks/mailbricks/smtp/smtpserver"
+)
+
+// maxHold is how long a user may have a message held (RFC 4865).
+const maxHold = 30 * 24 * time.Hour
 
 // MXServer returns a server of MX. It offers no AUTH: users go to Submission.
 func (r *Relay) MXServer() *smtpserver.Server {
@@ -17,6 +24,7 @@ func (r *Relay) SubmissionServer() *smtpserver.Server {
 	s := r.server()
 	s.Handler, s.Mode = r.submit, smtpserver.Submission
 	s.Authenticator, s.AllowPlaintextAuth = r.c.Authenticator, r.c.AllowPlaintextAuth
+	s.Extensions = []smtpserver.Extension{smtpserver.DeliverBy(0), smtpserver.FutureRelease(maxHold), smtpserver.MTPriority("", nil)}
 	return s
 }
 

@@ -135,6 +135,8 @@ func appendStatus(dst []byte, r *Report, utf8Form bool) []byte {
 	field("Reporting-MTA", mta(r.ReportingMTA))
 	field("Received-From-MTA", mta(r.ReceivedFrom))
 	date("Arrival-Date", r.Arrival)
+	date("Deliver-By-Date", r.DeliverBy)
+	field("Future-Release-Request", r.FutureRelease)
 	for i := range r.Recipients {
 		rc := &r.Recipients[i]
 		dst = append(dst, "\r\n"...)

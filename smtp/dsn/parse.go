@@ -231,6 +231,10 @@ func (r *Report) set(name, value string) error {
 		r.ReceivedFrom = parseMTA(value)
 	case "arrival-date":
 		r.Arrival = parseDate(value)
+	case "deliver-by-date":
+		r.DeliverBy = parseDate(value)
+	case "future-release-request":
+		r.FutureRelease = value
 	}
 	return nil
 }

@@ -13,14 +13,15 @@ type limiter struct {
 	mu      sync.Mutex
 	active  int
 	domains map[string]*domainSlots
-	waiting []*waiter // in the order they came
+	waiting []*waiter // the highest priority first, then in the order they came
 }
 
 type domainSlots struct{ active, waiting int }
 
 type waiter struct {
-	domain string
-	ready  chan struct{}
+	domain   string
+	priority int
+	ready    chan struct{}
 }
 
 func newLimiter(total, perDomain int) *limiter {
@@ -41,8 +42,8 @@ func (l *limiter) crowded(domain string) bool {
 	return d != nil && d.waiting >= 2*l.perDomain
 }
 
-// acquire waits for a slot.
-func (l *limiter) acquire(ctx context.Context, domain string) error {
+// acquire waits for a slot. Of those who wait the highest priority gets the next (RFC 6710 §5.1).
+func (l *limiter) acquire(ctx context.Context, domain string, priority int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -58,8 +59,12 @@ func (l *limiter) acquire(ctx context.Context, domain string) error {
 		l.mu.Unlock()
 		return nil
 	}
-	w := &waiter{domain: domain, ready: make(chan struct{})}
-	l.waiting = append(l.waiting, w)
+	w := &waiter{domain: domain, priority: priority, ready: make(chan struct{})}
+	i := len(l.waiting)
+	for i > 0 && l.waiting[i-1].priority < priority {
+		i--
+	}
+	l.waiting = slices.Insert(l.waiting, i, w)
 	d.waiting++
 	l.mu.Unlock()
 	select {
@@ -68,7 +73,7 @@ func (l *limiter) acquire(ctx context.Context, domain string) error {
 	case <-ctx.Done():
 	}
 	l.mu.Lock()
-	i := slices.Index(l.waiting, w)
+	i = slices.Index(l.waiting, w)
 	if i >= 0 {
 		l.waiting = slices.Delete(l.waiting, i, i+1)
 		d.waiting--

@@ -23,23 +23,29 @@ const maxHeader = 64 << 10
 func (q *Queue) notify(ctx context.Context, c Claim, s *state, now time.Time) error {
 	id := c.Record().ID
 	over := !s.waiting()
-	warn := !over && !s.Warned && q.c.Warn > 0 && !now.Before(s.Arrival.Add(q.c.Warn))
-	if !over && !warn {
+	warn := !over && !s.Warned && q.c.Warn > 0 && !now.Before(s.begin().Add(q.c.Warn))
+	late := !over && s.late(now)
+	if !over && !warn && !late {
 		return nil
 	}
-	report := dsn.Report{ReportingMTA: q.c.Hostname, EnvelopeID: s.Params.EnvelopeID, ReceivedFrom: s.Hello, Arrival: s.Arrival}
+	report := dsn.Report{ReportingMTA: q.c.Hostname, EnvelopeID: s.Params.EnvelopeID, ReceivedFrom: s.Hello, Arrival: s.Arrival,
+		DeliverBy: s.deliverBy(), FutureRelease: s.Params.Hold.String()}
 	var told []*recipient
 	for i := range s.Rcpts {
 		rc := &s.Rcpts[i]
-		action, ok := q.action(rc)
+		action, ok := s.action(rc)
 		if rc.Reported || !ok {
 			continue
 		}
 		if rc.State != Waiting {
 			told = append(told, rc)
 		}
-		if action.Wanted(rc.Params.Notify) {
-			report.Recipients = append(report.Recipients, q.entry(s, rc, action))
+		if action.Wanted(rc.Params.Notify) || action == dsn.Relayed && s.relayed(rc) && rc.Params.Notify != smtp.NotifyNever {
+			entry := q.entry(s, rc, action)
+			if late && action == dsn.Delayed {
+				entry.Status = smtp.EnhancedCode{4, 4, 7} // RFC 2852 §4.1.3
+			}
+			report.Recipients = append(report.Recipients, entry)
 		}
 	}
 	if len(report.Recipients) > 0 {
@@ -52,12 +58,12 @@ func (q *Queue) notify(ctx context.Context, c Claim, s *state, now time.Time) er
 	for _, rc := range told {
 		rc.Reported = true
 	}
-	s.Warned = s.Warned || warn
+	s.Warned, s.Late = s.Warned || warn || late, s.Late || late
 	return nil
 }
 
 // action says what is to be told of rc; !ok for nothing.
-func (q *Queue) action(rc *recipient) (a dsn.Action, ok bool) {
+func (s *state) action(rc *recipient) (a dsn.Action, ok bool) {
 	switch rc.State {
 	case Failed, Expired:
 		return dsn.Failed, true
@@ -65,7 +71,14 @@ func (q *Queue) action(rc *recipient) (a dsn.Action, ok bool) {
 		return dsn.Delayed, true
 	}
 	// RFC 3461 §5.2.2: a next hop without DSN will not tell, so this one does.
-	return dsn.Relayed, !rc.Last.DSNPassed
+	return dsn.Relayed, !rc.Last.DSNPassed || s.relayed(rc)
+}
+
+// relayed reports whether it is to be told of rc, whatever NOTIFY but NEVER says, that it was handed on: a trace was asked
+// for, or the next hop does not heed the deliver-by-time (RFC 2852 §4.1.4).
+func (s *state) relayed(rc *recipient) bool {
+	by := s.Params.DeliverBy
+	return by.Mode != "" && (by.Trace || !rc.Last.DeliverByPassed && rc.At.Before(s.deliverBy()))
 }
 
 func (q *Queue) entry(s *state, rc *recipient, action dsn.Action) dsn.Recipient {
@@ -82,9 +95,12 @@ func (q *Queue) entry(s *state, rc *recipient, action dsn.Action) dsn.Recipient 
 		LastAttempt: rc.At,
 	}
 	if action == dsn.Delayed {
-		out.RetryUntil = s.Arrival.Add(q.c.Expire)
+		out.RetryUntil = s.begin().Add(q.c.Expire)
 	}
-	if rc.State == Expired && out.Diagnostic.Enhanced == (smtp.EnhancedCode{}) {
+	if rc.State == Expired && s.Params.DeliverBy.Mode == smtp.DeliverReturn && !rc.At.After(s.deliverBy()) {
+		out.Status = smtp.EnhancedCode{5, 4, 7} // RFC 2852 §4.1.3
+	}
+	if rc.State == Expired && out.Status == (smtp.EnhancedCode{}) && out.Diagnostic.Enhanced == (smtp.EnhancedCode{}) {
 		out.Status = smtp.EnhancedCode{4, 4, 7} // RFC 3463 §3.5: delivery time expired
 	}
 	return out
@@ -120,13 +136,13 @@ func (q *Queue) storeReport(ctx context.Context, c Claim, s *state, report dsn.R
 	}
 	n := state{
 		Version: stateVersion,
-		Params:  smtp.MailParams{UTF8: m.UTF8, RequireTLS: s.Params.RequireTLS},
+		Params:  smtp.MailParams{UTF8: m.UTF8, RequireTLS: s.Params.RequireTLS, Priority: s.Params.Priority, Prioritized: s.Params.Prioritized},
 		Rcpts:   []recipient{{To: s.From, State: Waiting}},
 	}
 	if bytes.ContainsFunc(msg, func(r rune) bool { return r > 127 }) {
 		n.Params.Body = smtp.Body8BitMIME
 	}
-	_, err = q.store(context.WithoutCancel(ctx), id, &n, bytes.NewReader(msg))
+	_, err = q.store(context.WithoutCancel(ctx), id, &n, now, bytes.NewReader(msg))
 	if err != nil && !errors.Is(err, ErrExists) {
 		return err
 	}

@@ -101,7 +101,7 @@ func (q *Queue) Mail(_ context.Context, peer *smtp.Peer, from smtp.Path, p smtp.
 	if p.Size > q.c.MaxSize {
 		return nil, tooLarge()
 	}
-	return &transaction{q: q, s: state{Version: stateVersion, From: from, Params: p, Hello: peer.Hello}}, nil
+	return &transaction{q: q, begun: time.Now(), s: state{Version: stateVersion, From: from, Params: p, Hello: peer.Hello}}, nil
 }
 
 func tooLarge() error {
@@ -109,8 +109,9 @@ func tooLarge() error {
 }
 
 type transaction struct {
-	q *Queue
-	s state
+	q     *Queue
+	begun time.Time
+	s     state
 }
 
 func (t *transaction) Rcpt(_ context.Context, to smtp.Path, p smtp.RcptParams) error {
@@ -119,7 +120,7 @@ func (t *transaction) Rcpt(_ context.Context, to smtp.Path, p smtp.RcptParams) e
 }
 
 func (t *transaction) Data(ctx context.Context, body io.Reader) (smtp.Results, error) {
-	id, err := t.q.store(ctx, newID(), &t.s, body)
+	id, err := t.q.store(ctx, newID(), &t.s, t.begun, body)
 	if err != nil {
 		return nil, err
 	}
@@ -133,11 +134,20 @@ func newID() string {
 	return strconv.FormatInt(time.Now().UnixMicro(), 36) + "-" + strings.ToLower(rand.Text()[:8])
 }
 
-// store puts a message into the spool, due at once.
-func (q *Queue) store(ctx context.Context, id string, s *state, body io.Reader) (string, error) {
+// store puts a message whose MAIL came at begun into the spool, due at once or when its Hold ends.
+func (q *Queue) store(ctx context.Context, id string, s *state, begun time.Time, body io.Reader) (string, error) {
 	now := time.Now()
-	s.Arrival = now
-	r, err := s.record(id, now)
+	s.Arrival = begun // a DeliverBy counts from there
+	if h := s.Params.Hold; h.For > 0 {
+		s.Release = now.Add(h.For)
+	} else if h.Until.After(now) {
+		s.Release = h.Until
+	}
+	due := now
+	if s.Release.After(now) {
+		due = s.Release
+	}
+	r, err := s.record(id, due)
 	if err != nil {
 		return "", err
 	}

@@ -31,7 +31,9 @@ const (
 // Each recipient's reply decides: 2yz is done; 5yz has failed; 4yz, and any error of Next that is no *smtp.Error, is
 // tried again by the schedule Retry until Expire is over. When no recipient waits any more, the sender gets one
 // notification of all that failed (RFC 3464); a message that takes longer than Warn gets one on the way that tells what
-// failed so far and what still waits. Nobody is told twice of the same, and the null reverse-path never.
+// failed so far and what still waits. One with a DeliverBy is given up, or its sender told, when that has passed; one with a
+// Hold is not tried before that ends, and Expire and Warn count from there. Of what waits for a slot the highest Priority
+// goes first. Nobody is told twice of the same, and the null reverse-path never.
 func (q *Queue) Run(ctx context.Context) error {
 	work, abort := context.WithCancel(context.WithoutCancel(ctx))
 	defer abort()
@@ -100,6 +102,11 @@ func (q *Queue) process(ctx context.Context, c Claim) {
 		c.Release(time.Now().Add(unreadablePause))
 		return
 	}
+	if s.over(time.Now()) { // RFC 2852 §4.1.3: no further attempt
+		q.expire(s)
+		q.finish(ctx, c, s)
+		return
+	}
 	groups := s.groups(q.c.MaxRecipients)
 	if len(groups) > 0 && q.limit.crowded(groups[0].domain) {
 		c.Release(time.Now().Add(crowdPause))
@@ -131,6 +138,16 @@ func (q *Queue) process(ctx context.Context, c Claim) {
 	q.finish(ctx, c, s)
 }
 
+// expire gives up what waits.
+func (q *Queue) expire(s *state) {
+	for i := range s.Rcpts {
+		if rc := &s.Rcpts[i]; rc.State == Waiting {
+			rc.State = Expired
+			q.counted.expired.Add(1)
+		}
+	}
+}
+
 type outcome int
 
 const (
@@ -141,7 +158,7 @@ const (
 
 // deliver sends a message to one group and puts down the results.
 func (q *Queue) deliver(ctx context.Context, c Claim, s *state, g group) outcome {
-	if q.limit.acquire(ctx, g.domain) != nil {
+	if q.limit.acquire(ctx, g.domain, s.Params.Priority) != nil {
 		return interrupted
 	}
 	defer q.limit.release(g.domain)
@@ -150,7 +167,7 @@ func (q *Queue) deliver(ctx context.Context, c Claim, s *state, g group) outcome
 	if err == nil {
 		defer body.Close()
 		in := &limitReader{r: body, left: math.MaxInt64}
-		e := smtp.Envelope{From: s.From, Params: s.Params}
+		e := s.envelope(time.Now())
 		if b, ok := body.(interface{ Size() int64 }); ok {
 			e.Params.Size = b.Size()
 		}
@@ -198,7 +215,7 @@ func (q *Queue) deliver(ctx context.Context, c Claim, s *state, g group) outcome
 			q.counted.failed.Add(1)
 		default:
 			q.counted.deferred.Add(1)
-			if !now.Before(s.Arrival.Add(q.c.Expire)) {
+			if !now.Before(s.begin().Add(q.c.Expire)) {
 				rc.State = Expired
 				q.counted.expired.Add(1)
 			}
@@ -222,8 +239,11 @@ func (q *Queue) finish(ctx context.Context, c Claim, s *state) {
 		return
 	}
 	due := now.Add(q.retry.Delay(s.Attempts, random))
-	if end := s.Arrival.Add(q.c.Expire); now.Before(end) && due.After(end) {
+	if end := s.begin().Add(q.c.Expire); now.Before(end) && due.After(end) {
 		due = end // the last attempt
+	}
+	if end := s.deliverBy(); now.Before(end) && due.After(end) {
+		due = end
 	}
 	q.settleState(ctx, c, s, due)
 }

@@ -16,6 +16,8 @@ type state struct {
 	Params   smtp.MailParams `json:"params"`
 	Hello    string          `json:"hello,omitempty"`
 	Arrival  time.Time       `json:"arrival"`
+	Release  time.Time       `json:"release,omitzero"` // not to be tried before (RFC 4865)
+	Late     bool            `json:"late,omitempty"`   // the sender was told that the deliver-by-time has passed
 	Attempts int             `json:"attempts"`
 	Warned   bool            `json:"warned,omitempty"`
 	Reports  int             `json:"reports,omitempty"` // notifications stored so far
@@ -95,3 +97,44 @@ func (s *state) groups(limit int) []group {
 	}
 	return out
 }
+
+// begin is when the message could be sent first: its lifetime counts from there.
+func (s *state) begin() time.Time {
+	if s.Release.After(s.Arrival) {
+		return s.Release
+	}
+	return s.Arrival
+}
+
+// deliverBy returns the deliver-by-time (RFC 2852 §4), the zero Time if there is none.
+func (s *state) deliverBy() time.Time {
+	if s.Params.DeliverBy.Mode == "" {
+		return time.Time{}
+	}
+	return s.Arrival.Add(s.Params.DeliverBy.After)
+}
+
+// over reports whether the message is to be returned because its time has passed.
+func (s *state) over(now time.Time) bool {
+	return s.Params.DeliverBy.Mode == smtp.DeliverReturn && s.deliverBy().Sub(now) < time.Second
+}
+
+// late reports whether the sender is to be told that the time has passed. Where it had before the message came, the host
+// that sent it has told (RFC 2852 §4.1.3).
+func (s *state) late(now time.Time) bool {
+	by := s.Params.DeliverBy
+	return by.Mode == smtp.DeliverNotify && by.After > 0 && !s.Late && !now.Before(s.deliverBy())
+}
+
+// envelope returns what the next hop is told of the message at now, without recipients.
+func (s *state) envelope(now time.Time) smtp.Envelope {
+	e := smtp.Envelope{From: s.From, Params: s.Params}
+	e.Params.Hold = smtp.Hold{} // is over
+	if at := s.deliverBy(); !at.IsZero() {
+		e.Params.DeliverBy.After = max(at.Sub(now), -maxByTime)
+	}
+	return e
+}
+
+// maxByTime is the longest that can be told (RFC 2852 §4).
+const maxByTime = 999_999_999 * time.Second

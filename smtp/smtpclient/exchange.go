@@ -22,7 +22,7 @@ type exchange struct {
 	dsn      bool
 	by       bool // a DeliverBy was passed on
 	late     bool // a DeliverBy was not passed on: ask for the news of it
-	rcpts    int // commands given, for LIMITS
+	rcpts    int  // commands given, for LIMITS
 	accepted int
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -35,7 +36,8 @@ func both(t *testing.T, ext []string, c smtpclient.Config, e smtp.Envelope, body
 
 // TestParameters: what a server does not offer is left out, or refused where it cannot be.
 func TestParameters(t *testing.T) {
-	full := smtp.MailParams{Size: 100, Auth: "a@x.test", Return: smtp.ReturnHeaders, EnvelopeID: "x=1", Other: []smtp.Param{{Keyword: "BY", Value: "120;R"}, {Keyword: "X-OWN", Value: "1"}}}
+	full := smtp.MailParams{Size: 100, Auth: "a@x.test", Return: smtp.ReturnHeaders, EnvelopeID: "x=1", Other: []smtp.Param{{Keyword: "X-OWN", Value: "1"}},
+		DeliverBy: smtp.DeliverBy{After: 2 * time.Minute, Mode: smtp.DeliverNotify}, Priority: -3, Prioritized: true}
 	rcpt := smtp.RcptParams{Notify: smtp.NotifyFailure, OriginalType: "rfc822", Original: "b@y.test", Other: []smtp.Param{{Keyword: "CAP", Value: "t"}}}
 	alice := &sasl.Credentials{Username: "alice", Password: "secret", AllowPlaintext: true}
 	for _, tt := range []struct {
@@ -47,8 +49,10 @@ func TestParameters(t *testing.T) {
 		{"", smtpclient.Config{}, "FROM:<a@x.test>", "TO:<b@y.test>", false},
 		{"SIZE", smtpclient.Config{}, "FROM:<a@x.test> SIZE=100", "TO:<b@y.test>", false},
 		{"SIZE 100|8BITMIME|PIPELINING", smtpclient.Config{}, "FROM:<a@x.test> SIZE=100 BODY=8BITMIME", "TO:<b@y.test>", false},
-		{"DSN", smtpclient.Config{}, "FROM:<a@x.test> RET=HDRS ENVID=x+3D1", "TO:<b@y.test> NOTIFY=FAILURE ORCPT=rfc822;b@y.test", true},
-		{"DELIVERBY|XCAP", smtpclient.Config{}, "FROM:<a@x.test> BY=120;R", "TO:<b@y.test> CAP=t", false},
+		{"DSN", smtpclient.Config{}, "FROM:<a@x.test> RET=HDRS ENVID=x+3D1", "TO:<b@y.test> NOTIFY=FAILURE,DELAY ORCPT=rfc822;b@y.test", true}, // RFC 2852 §4.1.4.2
+		{"DSN|DELIVERBY", smtpclient.Config{}, "FROM:<a@x.test> RET=HDRS ENVID=x+3D1 BY=120;N", "TO:<b@y.test> NOTIFY=FAILURE ORCPT=rfc822;b@y.test", true},
+		{"MT-PRIORITY MIXER", smtpclient.Config{}, "FROM:<a@x.test> MT-PRIORITY=-3", "TO:<b@y.test>", false},
+		{"DELIVERBY|XCAP", smtpclient.Config{}, "FROM:<a@x.test> BY=120;N", "TO:<b@y.test> CAP=t", false},
 		{"AUTH PLAIN", smtpclient.Config{}, "FROM:<a@x.test>", "TO:<b@y.test>", false},
 		{"AUTH PLAIN|X-OWN", smtpclient.Config{Credentials: alice}, "FROM:<a@x.test> AUTH=a@x.test X-OWN=1", "TO:<b@y.test>", false},
 	} {
@@ -57,6 +61,9 @@ func TestParameters(t *testing.T) {
 		both(t, strings.Split(tt.ext, "|"), tt.c, e, text, func(t *testing.T, f *fake, res smtp.Results, err error) {
 			if err != nil || len(f.took()) != 1 {
 				t.Fatalf("%s: %v %v", tt.ext, res, err)
+			}
+			if got := res[0].DeliverByPassed; got != strings.Contains(tt.ext, "DELIVERBY") {
+				t.Errorf("%s: deliver-by passed %v", tt.ext, got)
 			}
 			if l := f.took()[0]; l.mail != tt.mail || l.rcpts[0] != tt.rcpt || res[0].DSNPassed != tt.dsn {
 				t.Errorf("%s: %q, %q, DSN passed %v", tt.ext, l.mail, l.rcpts, res[0].DSNPassed)
@@ -68,6 +75,7 @@ func TestParameters(t *testing.T) {
 // TestRefusedHere: what the server could not take is refused before it is bothered.
 func TestRefusedHere(t *testing.T) {
 	local := func(s string) smtp.Path { return smtp.Path{Local: s, Domain: "y.test"} }
+	within := smtp.DeliverBy{After: 2 * time.Minute, Mode: smtp.DeliverReturn}
 	for _, tt := range []struct {
 		name, ext string
 		from, to  smtp.Path
@@ -91,6 +99,15 @@ func TestRefusedHere(t *testing.T) {
 		{"NUL in path", "8BITMIME", local("a\x00"), local("b"), smtp.MailParams{}, text, "553 5.1.3"},
 		{"CRLF in a parameter", "X|SIZE", local("a"), local("b"), smtp.MailParams{Other: []smtp.Param{{Keyword: "X", Value: "1\r\nRSET"}}}, text, "501 5.5.4"},
 		{"CRLF in ENVID", "DSN", local("a"), local("b"), smtp.MailParams{EnvelopeID: "x\r\n"}, text, "501 5.5.4"},
+		{"return in time", "DELIVERBY", local("a"), local("b"), smtp.MailParams{DeliverBy: within}, text, "TO:<b@y.test>"},
+		{"time for it", "DELIVERBY 120", local("a"), local("b"), smtp.MailParams{DeliverBy: within}, text, "TO:<b@y.test>"},
+		{"too little time", "DELIVERBY 121", local("a"), local("b"), smtp.MailParams{DeliverBy: within}, text, "554 5.4.7"},
+		{"nobody who returns it in time", "SIZE", local("a"), local("b"), smtp.MailParams{DeliverBy: within}, text, "554 5.3.3"},
+		{"time is over", "DELIVERBY", local("a"), local("b"), smtp.MailParams{DeliverBy: smtp.DeliverBy{Mode: smtp.DeliverReturn}}, text, "554 5.4.7"},
+		{"held", "FUTURERELEASE 60 2026-01-01T00:00:00Z", local("a"), local("b"), smtp.MailParams{Hold: smtp.Hold{For: time.Minute}}, text, "TO:<b@y.test>"},
+		{"held for too long", "FUTURERELEASE 59 2026-01-01T00:00:00Z", local("a"), local("b"), smtp.MailParams{Hold: smtp.Hold{For: time.Minute}}, text, "501 5.5.4"},
+		{"held until too late", "FUTURERELEASE 60 2026-01-01T00:00:00Z", local("a"), local("b"), smtp.MailParams{Hold: smtp.Hold{Until: time.Date(2026, 1, 1, 0, 0, 1, 0, time.UTC)}}, text, "501 5.5.4"},
+		{"not held", "SIZE", local("a"), local("b"), smtp.MailParams{Hold: smtp.Hold{For: time.Minute}}, text, "554 5.3.3"},
 		{"recipient missing", "8BITMIME", local("a"), smtp.Path{}, smtp.MailParams{}, text, "501 5.1.3"},
 	} {
 		e := smtp.Envelope{From: tt.from, Params: tt.p, Recipients: []smtp.Recipient{{To: tt.to}}}

@@ -97,12 +97,12 @@ func ExampleServer() {
 	// S: 221 2.0.0 mx.example.com Bye
 }
 
-// An extension from outside: DELIVERBY (RFC 2852) as far as the parameter goes, and a verb of our own.
+// An extension from outside: a parameter and a verb of our own.
 func ExampleExtension() {
 	s := &smtpserver.Server{Handler: printer{}, Hostname: "mx.example.com", Extensions: []smtpserver.Extension{{
-		Keyword:    "DELIVERBY",
+		Keyword:    "XTIME",
 		Argument:   func(peer *smtp.Peer) (string, bool) { return "120", true },
-		MailParams: []string{"BY"},
+		MailParams: []string{"XBEFORE"},
 		Line:       17,
 		Verbs: map[string]func(context.Context, *smtp.Peer, string) (smtp.Reply, error){
 			"XTIME": func(_ context.Context, peer *smtp.Peer, args string) (smtp.Reply, error) {
@@ -112,14 +112,14 @@ func ExampleExtension() {
 	}}}
 	converse(s,
 		"EHLO client.example.org",
-		"MAIL FROM:<ann@example.org> BYE=3",
-		"MAIL FROM:<ann@example.org> BY=120;R",
+		"MAIL FROM:<ann@example.org> XBEHIND=3",
+		"MAIL FROM:<ann@example.org> XBEFORE=120",
 		"XTIME",
 	)
 	// Output:
-	// S: 250 mx.example.com PIPELINING SIZE 104857600 8BITMIME SMTPUTF8 ENHANCEDSTATUSCODES CHUNKING DSN LIMITS RCPTMAX=1000 DELIVERBY 120
-	// S: 555 5.5.4 Parameter BYE is not offered
-	// parameter BY=120;R
+	// S: 250 mx.example.com PIPELINING SIZE 104857600 8BITMIME SMTPUTF8 ENHANCEDSTATUSCODES CHUNKING DSN LIMITS RCPTMAX=1000 XTIME 120
+	// S: 555 5.5.4 Parameter XBEHIND is not offered
+	// parameter XBEFORE=120
 	// S: 250 2.1.0 Sender ok
 	// S: 250 2.0.0 Soon, client.example.org
 }
