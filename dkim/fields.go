@@ -93,16 +93,15 @@ func (x *fieldIndex) count(name string) int {
 // the signature covers.
 func (x *fieldIndex) hash(s *Signature, own int, field []byte) (sum [sha256.Size]byte, added []string) {
 	h := sha256.New()
+	var room [64]int32
+	lows := room[:0] // of the names that are there
 	for _, name := range s.Headers {
 		if low, ok := x.find(name); ok {
+			lows = append(lows, low)
 			x.unused[low] = x.skip(low, own)
 		}
 	}
-	for _, name := range s.Headers {
-		low, ok := x.find(name)
-		if !ok {
-			continue
-		}
+	for _, low := range lows {
 		at := x.unused[low]
 		if at < 0 {
 			continue // named once more than it is there: nothing is hashed
@@ -111,9 +110,9 @@ func (x *fieldIndex) hash(s *Signature, own int, field []byte) (sum [sha256.Size
 		x.buf = s.HeaderCanon.AppendField(x.buf[:0], withCRLF(x.fields[at].Raw))
 		h.Write(x.buf)
 	}
-	for _, name := range s.Headers {
-		if low, ok := x.find(name); ok && x.unused[low] >= 0 {
-			added = append(added, strings.ToLower(name))
+	for _, low := range lows {
+		if x.unused[low] >= 0 {
+			added = append(added, strings.ToLower(string(x.fields[low].Name)))
 			x.unused[low] = -1 // named once
 		}
 	}

