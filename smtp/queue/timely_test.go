@@ -129,10 +129,12 @@ func TestHold(t *testing.T) {
 		}
 		start(t, d, h, nil) // the Hold outlives the process
 		time.Sleep(29 * time.Minute)
+		synctest.Wait()
 		if len(h.got) != 0 {
 			t.Error("sent too early")
 		}
 		time.Sleep(2 * time.Minute)
+		synctest.Wait()
 		if got := h.tries["b@x.example"]; !slices.Equal(got, []time.Duration{time.Hour}) {
 			t.Errorf("tried at %v", got)
 		}
