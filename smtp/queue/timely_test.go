@@ -129,12 +129,14 @@ func TestHold(t *testing.T) {
 		}
 		start(t, d, h, nil) // the Hold outlives the process
 		time.Sleep(29 * time.Minute)
-		synctest.Wait()
+		h.mu.Lock()
 		if len(h.got) != 0 {
 			t.Error("sent too early")
 		}
+		h.mu.Unlock()
 		time.Sleep(2 * time.Minute)
-		synctest.Wait()
+		h.mu.Lock()
+		defer h.mu.Unlock()
 		if got := h.tries["b@x.example"]; !slices.Equal(got, []time.Duration{time.Hour}) {
 			t.Errorf("tried at %v", got)
 		}
