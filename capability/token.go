@@ -41,6 +41,7 @@ type Token struct {
 type block struct {
 	payload []byte // fields, then the next public key
 	end     bool   // it has no next key: nobody can add to it
+	uses    uint32 // limit of its own
 	sig     []byte
 }
 
@@ -76,42 +77,41 @@ func signGrant(g Grant, key crypto.Signer, end bool) (Token, error) {
 		return Token{}, err
 	}
 	t := Token{grant: parsed}
-	return t, t.add(payload, key, end)
+	return t, t.add(block{payload: payload, end: end, uses: parsed.Uses}, key)
 }
 
-// add signs a block with key and draws the next key, if there is to be one.
-func (t *Token) add(payload []byte, key crypto.Signer, end bool) error {
-	var seed []byte
-	if !end {
+// add signs a block with key, and draws the next key if there is to be one.
+func (t *Token) add(b block, key crypto.Signer) error {
+	t.seed = nil
+	if !b.end {
 		public, private, err := ed25519.GenerateKey(rand.Reader)
 		if err != nil {
 			return err
 		}
-		payload, seed = append(payload, public...), private.Seed()
+		b.payload, t.seed = append(b.payload, public...), private.Seed()
 	}
-	sig, err := key.Sign(rand.Reader, t.signed(payload, end), crypto.Hash(0))
-	if err != nil {
+	var err error
+	if b.sig, err = key.Sign(rand.Reader, appendSigned(nil, t.blocks, b.payload, b.end), crypto.Hash(0)); err != nil {
 		return fmt.Errorf("capability: sign: %w", err)
 	}
-	t.blocks = append(slices.Clip(t.blocks), block{payload, end, sig})
-	t.seed = seed
+	t.blocks = append(slices.Clip(t.blocks), b)
 	return nil
 }
 
-// signed returns the octets that the signature of the next block, or the seal with a nil payload, is over: the
-// signature before ties it to this very chain, and a block without next key has a label of its own, so that neither is
-// read as the other.
-func (t *Token) signed(payload []byte, end bool) []byte {
-	label := sigLabel
+// appendSigned appends the octets that the signature of a block, or the seal with a nil payload, is over: the signature
+// before ties it to this very chain, and a block without next key has a label of its own, so that neither is read as the
+// other.
+func appendSigned(dst []byte, before []block, payload []byte, end bool) []byte {
 	if end {
-		label = endLabel
+		dst = append(dst, endLabel...)
+	} else {
+		dst = append(dst, sigLabel...)
 	}
-	b := []byte(label)
-	b = append(b, byte(len(t.blocks)))
-	if n := len(t.blocks); n > 0 {
-		b = append(b, t.blocks[n-1].sig...)
+	dst = append(dst, byte(len(before)))
+	if n := len(before); n > 0 {
+		dst = append(dst, before[n-1].sig...)
 	}
-	return append(b, payload...)
+	return append(dst, payload...)
 }
 
 // Grant returns what the token allows if its signatures verify.
@@ -142,7 +142,7 @@ func (t Token) attenuate(l Limits, end bool) (Token, error) {
 	if t.grant.Limits, err = narrow(t.grant.Limits, parsed.Limits); err != nil {
 		return Token{}, err
 	}
-	return t, t.add(payload, ed25519.NewKeyFromSeed(t.seed), end)
+	return t, t.add(block{payload: payload, end: end, uses: parsed.Uses}, ed25519.NewKeyFromSeed(t.seed))
 }
 
 func narrow(outer, l Limits) (Limits, error) {
@@ -153,12 +153,13 @@ func narrow(outer, l Limits) (Limits, error) {
 	return next, nil
 }
 
-// Seal returns the token in the form that is shown to others: it cannot be narrowed any more, by nobody.
+// Seal returns the token in the form that is shown to others: it cannot be narrowed any more, by nobody. It adds a
+// signature; AttenuateSealed narrows and seals with one.
 func (t Token) Seal() Token {
 	if t.Sealed() {
 		return t
 	}
-	t.seal = ed25519.Sign(ed25519.NewKeyFromSeed(t.seed), t.signed(nil, false))
+	t.seal = ed25519.Sign(ed25519.NewKeyFromSeed(t.seed), appendSigned(nil, t.blocks, nil, false))
 	t.seed = nil
 	return t
 }
@@ -168,35 +169,36 @@ func (t Token) Seal() Token {
 func (t Token) counters() []Counter {
 	var out []Counter
 	for i, b := range t.blocks {
-		g, err := parseBlock(b.fields(), i == 0)
-		if err != nil || g.Uses == 0 {
-			continue // a Token's blocks have been parsed before: no error here
+		if b.uses == 0 {
+			continue
 		}
-		key := g.ID
+		key := t.grant.ID
 		if i > 0 {
 			sum := sha256.Sum256(b.sig)
 			copy(key[:], sum[:])
 		}
-		out = append(out, Counter{Key: key, Max: g.Uses})
+		out = append(out, Counter{Key: key, Max: b.uses})
 	}
 	return out
 }
 
 // verify checks the chain of signatures from the issuer's key on.
 func (t Token) verify(key ed25519.PublicKey) error {
-	chain := Token{}
-	for _, b := range t.blocks {
-		if !ed25519.Verify(key, chain.signed(b.payload, b.end), b.sig) {
+	if len(key) != ed25519.PublicKeySize {
+		return ErrSignature // where ed25519 panics
+	}
+	var buf [512]byte // enough for all but the longest names
+	for i, b := range t.blocks {
+		if !ed25519.Verify(key, appendSigned(buf[:0], t.blocks[:i], b.payload, b.end), b.sig) {
 			return ErrSignature
 		}
 		if b.end {
 			return nil // ParseToken has seen that it is the last
 		}
 		key = b.payload[len(b.payload)-ed25519.PublicKeySize:]
-		chain.blocks = append(chain.blocks, b)
 	}
 	if t.Sealed() {
-		if !ed25519.Verify(key, chain.signed(nil, false), t.seal) {
+		if !ed25519.Verify(key, appendSigned(buf[:0], t.blocks, nil, false), t.seal) {
 			return ErrSignature
 		}
 		return nil
@@ -244,8 +246,9 @@ func ParseToken(s string) (Token, error) {
 	if len(b) < 2 || b[0] != version || b[1]&^endFlag == 0 || b[1]&^endFlag > MaxBlocks {
 		return Token{}, errSyntax("version or number of blocks")
 	}
-	var t Token
 	n, end := int(b[1]&^endFlag), b[1]&endFlag != 0
+	t := Token{blocks: make([]block, 0, n)}
+	var scratch [binary.MaxVarintLen64]byte
 	b = b[2:]
 	for i := range n {
 		last, least := end && i == n-1, uint64(ed25519.PublicKeySize)
@@ -253,7 +256,7 @@ func ParseToken(s string) (Token, error) {
 			least = 0
 		}
 		size, w := binary.Uvarint(b)
-		if w != len(binary.AppendUvarint(nil, size)) || size < least || size > uint64(len(b)) || len(b)-w < int(size)+ed25519.SignatureSize {
+		if w != len(binary.AppendUvarint(scratch[:0], size)) || size < least || size > uint64(len(b)) || len(b)-w < int(size)+ed25519.SignatureSize {
 			return Token{}, errSyntax("block %d is cut short", i)
 		}
 		b = b[w:]
@@ -268,6 +271,7 @@ func ParseToken(s string) (Token, error) {
 		} else if t.grant.Limits, err = narrow(t.grant.Limits, g.Limits); err != nil {
 			return Token{}, err
 		}
+		blk.uses = g.Uses
 		t.blocks = append(t.blocks, blk)
 	}
 	switch {
