@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -61,7 +62,7 @@ type Loop struct {
 	MaxConns, MaxPerNetwork int
 	// Grace is how long sessions have to end; 0: DefaultGrace.
 	Grace time.Duration
-	// Logger is told of refusals and failing accepts; nil is silent.
+	// Logger is told of refusals, failing accepts and panics; nil is silent.
 	Logger *slog.Logger
 
 	mu       sync.Mutex
@@ -151,13 +152,18 @@ func (l *Loop) hard(soft context.Context) (context.Context, context.CancelFunc) 
 	return hard, func() { stop(); kill() }
 }
 
-// run runs one session.
+// run runs one session. A panic in it ends that session alone.
 func (l *Loop) run(soft, hard context.Context, c net.Conn) {
 	hard, done := context.WithCancel(hard)
 	defer done()
 	stop := context.AfterFunc(hard, func() { _ = c.Close() })
 	defer c.Close()
 	defer stop()
+	defer func() {
+		if p := recover(); p != nil {
+			l.log(hard, slog.LevelError, "panic in a session", "remote", c.RemoteAddr(), "panic", p, "stack", string(debug.Stack()))
+		}
+	}()
 	l.Session(soft, hard, c)
 }
 

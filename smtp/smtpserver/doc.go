@@ -16,6 +16,7 @@
 //
 // The Handler sees the message with a Received field on top, and in Submission with the Date and Message-ID that it
 // lacked. Its rules are those of smtp.Transaction; a Handler that breaks them is logged, and the peer told 451 4.3.0.
+// One that panics loses that connection, before any reply; the transaction is closed and the server goes on.
 //
 // Only CRLF ends a line and only CRLF.CRLF ends a message. A message with bare CR, bare LF or NUL is read to its true end
 // and refused with 550 5.6.11, so that nobody downstream can be made to see two messages in one. Replies are sent when

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/smtp"
@@ -266,5 +268,75 @@ func TestBody(t *testing.T) {
 		if s := below(t, got.Bytes()); s != want {
 			t.Errorf("chunk, buffer of %d: %q", size, s)
 		}
+	}
+}
+
+// A panicking is a Handler that panics where told.
+type panicking struct {
+	where  string
+	closed *atomic.Int32
+}
+
+func (p panicking) at(where string) {
+	if p.where == where {
+		panic("at " + where)
+	}
+}
+
+func (p panicking) Mail(context.Context, *smtp.Peer, smtp.Path, smtp.MailParams) (smtp.Transaction, error) {
+	p.at("MAIL")
+	return p, nil
+}
+
+func (p panicking) Rcpt(context.Context, smtp.Path, smtp.RcptParams) error {
+	p.at("RCPT")
+	return nil
+}
+
+func (p panicking) Data(_ context.Context, body io.Reader) (smtp.Results, error) {
+	_, _ = io.ReadAll(body)
+	p.at("DATA")
+	return smtp.SameResult(1, smtp.NewReply(250, smtp.EnhancedCode{2, 0, 0}, "Ok")), nil
+}
+
+func (p panicking) Close() error {
+	p.closed.Add(1)
+	return nil
+}
+
+// TestPanic: a Handler that panics loses its connection before the reply, and nothing else.
+func TestPanic(t *testing.T) {
+	script := []string{"C: EHLO x.example", "C: MAIL FROM:<a@x.example>\nS: 250 *", "C: RCPT TO:<b@y.example>\nS: 250 *", "C: DATA\nS: 354 *\nC: x\nC: ."}
+	for i, where := range []string{"MAIL", "RCPT", "DATA"} {
+		var log strings.Builder
+		var closed atomic.Int32
+		s := &smtpserver.Server{Handler: panicking{where, &closed}, Hostname: "mx.example.com", Logger: slog.New(slog.NewTextHandler(&log, nil))}
+		ours, theirs := net.Pipe()
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			_ = s.ServeConn(t.Context(), theirs)
+		}()
+		d := newDialogue(t, ours)
+		d.want("220 *")
+		d.play(script[0])
+		for l := ""; !strings.HasPrefix(l, "250 "); {
+			l = d.line()
+		}
+		for _, step := range script[1 : i+1] {
+			d.play(step)
+		}
+		last, _, _ := strings.Cut(script[i+1], "\nS: 250")
+		d.play(last)
+		d.wantEOF()
+		<-done
+		if want := int32(min(i, 1)); closed.Load() != want {
+			t.Errorf("%s: %d transactions closed, want %d", where, closed.Load(), want)
+		}
+		if !strings.Contains(log.String(), "at "+where) {
+			t.Errorf("%s: logged %q", where, log.String())
+		}
+		d = talk(t, s)
+		d.want("220 *")
 	}
 }
