@@ -101,6 +101,7 @@ async function desktop() {
 	await page.click("[data-box=Drafts]");
 	await row(page, "Re: Grüße to myself").waitFor();
 	await page.click("[data-box=INBOX]").catch(() => page.click("#boxes button >> nth=0"));
+	await row(page, "Re: Grüße to myself").waitFor({ state: "detached" }); // the list is that of the inbox
 
 	await row(page, "Grüße to myself").click();
 	await page.waitForSelector("#reader .text");
