@@ -189,14 +189,7 @@ func positive(b []byte) bool {
 // decodeBase64 decodes base64 with white space in it (RFC 6376 §2.10).
 func decodeBase64(s string) ([]byte, error) {
 	var buf [1 << 10]byte
-	text := buf[:0]
-	for i := range len(s) {
-		switch c := s[i]; c {
-		case ' ', '\t', '\r', '\n':
-		default:
-			text = append(text, c)
-		}
-	}
+	text := header.AppendStripped(buf[:0], s)
 	out := make([]byte, base64.StdEncoding.DecodedLen(len(text)))
 	n, err := base64.StdEncoding.Decode(out, text)
 	return out[:n], err

@@ -109,24 +109,22 @@ func TestOverQuota(t *testing.T) {
 			t.Errorf("%s: %s", command, got)
 		}
 	}
-	s = server(t)
-	s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.QuotaSetter = nil }}
-	p = dial(t, start(t, s))
-	p.want("* OK ...")
-	if got := p.do("a", "LOGIN alice secret")[0]; strings.Contains(got, "QUOTASET") {
-		t.Error(got)
-	}
-	if got := p.do("a", `SETQUOTA "" ()`); !strings.HasPrefix(got[0], "a BAD") {
-		t.Error(got)
-	}
-	s = server(t)
-	s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Quoter = nil }}
-	p = dial(t, start(t, s))
-	p.want("* OK ...")
-	if got := p.do("a", "LOGIN alice secret")[0]; strings.Contains(got, "QUOTA") {
-		t.Error(got)
-	}
-	if got := p.do("a", "GETQUOTAROOT INBOX"); !strings.HasPrefix(got[0], "a BAD") {
-		t.Error(got)
+	for _, without := range []struct {
+		role                func(*imap.Account)
+		capability, command string
+	}{
+		{func(a *imap.Account) { a.QuotaSetter = nil }, "QUOTASET", `SETQUOTA "" ()`},
+		{func(a *imap.Account) { a.Quoter = nil }, "QUOTA", "GETQUOTAROOT INBOX"},
+	} {
+		s := server(t)
+		s.Backend = wrapped{s.Backend, without.role}
+		p := dial(t, start(t, s))
+		p.want("* OK ...")
+		if got := p.do("a", "LOGIN alice secret")[0]; strings.Contains(got, without.capability) {
+			t.Error(got)
+		}
+		if got := p.do("a", without.command); !strings.HasPrefix(got[0], "a BAD") {
+			t.Error(got)
+		}
 	}
 }

@@ -79,13 +79,17 @@ func StripSpace(s string) string {
 	if !strings.ContainsAny(s, " \t\r\n") {
 		return s
 	}
-	b := make([]byte, 0, len(s))
+	return string(AppendStripped(make([]byte, 0, len(s)), s))
+}
+
+// AppendStripped appends s without its folding white space.
+func AppendStripped(dst []byte, s string) []byte {
 	for i := range len(s) {
 		switch c := s[i]; c {
 		case ' ', '\t', '\r', '\n':
 		default:
-			b = append(b, c)
+			dst = append(dst, c)
 		}
 	}
-	return string(b)
+	return dst
 }
