@@ -27,6 +27,14 @@ const (
 	DeliverReturn DeliverMode = "R" // give up and return the message; never to a host without DELIVERBY
 )
 
+// Remaining returns what is left of d once elapsed has gone by, for the next host (RFC 2852 §4.1.4).
+func (d DeliverBy) Remaining(elapsed time.Duration) DeliverBy {
+	if d.Mode != "" {
+		d.After = max(d.After-elapsed, -maxByTime)
+	}
+	return d
+}
+
 const maxByTime = 999_999_999 * time.Second
 
 // parseDeliverBy parses a by-value: [-+]1*9DIGIT ";" ("N" / "R") ["T"].

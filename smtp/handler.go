@@ -59,7 +59,8 @@ type Result struct {
 	RemoteMTA string
 	// DSNPassed says that the next hop took over the duty to notify (RFC 3461 §5.2.2: it offered DSN).
 	DSNPassed bool
-	// DeliverByPassed says that the next hop took over a DeliverBy (RFC 2852 §4.1.4).
+	// DeliverByPassed says that the next hop took over MailParams.DeliverBy (RFC 2852 §4.1.4: it offered DELIVERBY), or is
+	// where mail ends.
 	DeliverByPassed bool `json:",omitempty"`
 }
 

@@ -68,6 +68,9 @@ func TestServers(t *testing.T) {
 	if ok, _ := c.Extension("AUTH"); ok {
 		t.Error("AUTH is offered at MX")
 	}
+	if ok, _ := c.Extension("FUTURERELEASE"); ok {
+		t.Error("FUTURERELEASE is offered at MX (RFC 4865 §4.2)")
+	}
 	if err := sendTo(c, "alice@a.example", text, "eve@c.example"); fmt.Sprint(err) != `550 "5.7.1 Relaying denied"` {
 		t.Error(err)
 	}
@@ -91,6 +94,11 @@ func TestServers(t *testing.T) {
 	}
 	if err := c.Auth(netsmtp.PlainAuth("", "carol", "secret", "127.0.0.1")); err != nil {
 		t.Fatal(err)
+	}
+	for _, name := range []string{"DELIVERBY", "FUTURERELEASE", "MT-PRIORITY"} {
+		if ok, _ := c.Extension(name); !ok {
+			t.Errorf("%s is not offered to users", name)
+		}
 	}
 	bare := "From: carol@b.example\r\n\r\nHello.\r\n"
 	if err := sendTo(c, "carol@b.example", bare, "alice@a.example"); err != nil {

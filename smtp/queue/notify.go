@@ -42,8 +42,11 @@ func (q *Queue) notify(ctx context.Context, c Claim, s *state, now time.Time) er
 		}
 		if action.Wanted(rc.Params.Notify) || action == dsn.Relayed && s.relayed(rc) && rc.Params.Notify != smtp.NotifyNever {
 			entry := q.entry(s, rc, action)
-			if late && action == dsn.Delayed {
-				entry.Status = smtp.EnhancedCode{4, 4, 7} // RFC 2852 §4.1.3
+			switch { // RFC 2852 §4.1.3
+			case late && action == dsn.Delayed:
+				entry.Status = smtp.EnhancedCode{4, 4, 7}
+			case rc.State == Expired && s.over(now):
+				entry.Status = smtp.EnhancedCode{5, 4, 7}
 			}
 			report.Recipients = append(report.Recipients, entry)
 		}
@@ -74,11 +77,11 @@ func (s *state) action(rc *recipient) (a dsn.Action, ok bool) {
 	return dsn.Relayed, !rc.Last.DSNPassed || s.relayed(rc)
 }
 
-// relayed reports whether it is to be told of rc, whatever NOTIFY but NEVER says, that it was handed on: a trace was asked
-// for, or the next hop does not heed the deliver-by-time (RFC 2852 §4.1.4).
+// relayed reports whether it is to be told of rc, whatever NOTIFY but NEVER says, that it was handed on to another host: a
+// trace was asked for, or that host does not heed the deliver-by-time (RFC 2852 §4.1.4).
 func (s *state) relayed(rc *recipient) bool {
 	by := s.Params.DeliverBy
-	return by.Mode != "" && (by.Trace || !rc.Last.DeliverByPassed && rc.At.Before(s.deliverBy()))
+	return by.Mode != "" && rc.Last.RemoteMTA != "" && (by.Trace || !rc.Last.DeliverByPassed && rc.At.Before(s.deliverBy()))
 }
 
 func (q *Queue) entry(s *state, rc *recipient, action dsn.Action) dsn.Recipient {
@@ -97,10 +100,7 @@ func (q *Queue) entry(s *state, rc *recipient, action dsn.Action) dsn.Recipient 
 	if action == dsn.Delayed {
 		out.RetryUntil = s.begin().Add(q.c.Expire)
 	}
-	if rc.State == Expired && s.Params.DeliverBy.Mode == smtp.DeliverReturn && !rc.At.After(s.deliverBy()) {
-		out.Status = smtp.EnhancedCode{5, 4, 7} // RFC 2852 §4.1.3
-	}
-	if rc.State == Expired && out.Status == (smtp.EnhancedCode{}) && out.Diagnostic.Enhanced == (smtp.EnhancedCode{}) {
+	if rc.State == Expired && out.Diagnostic.Enhanced == (smtp.EnhancedCode{}) {
 		out.Status = smtp.EnhancedCode{4, 4, 7} // RFC 3463 §3.5: delivery time expired
 	}
 	return out

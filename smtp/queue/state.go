@@ -130,11 +130,6 @@ func (s *state) late(now time.Time) bool {
 func (s *state) envelope(now time.Time) smtp.Envelope {
 	e := smtp.Envelope{From: s.From, Params: s.Params}
 	e.Params.Hold = smtp.Hold{} // is over
-	if at := s.deliverBy(); !at.IsZero() {
-		e.Params.DeliverBy.After = max(at.Sub(now), -maxByTime)
-	}
+	e.Params.DeliverBy = s.Params.DeliverBy.Remaining(now.Sub(s.Arrival))
 	return e
 }
-
-// maxByTime is the longest that can be told (RFC 2852 §4).
-const maxByTime = 999_999_999 * time.Second

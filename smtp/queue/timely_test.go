@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"context"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -50,6 +51,27 @@ func TestDeliverReturn(t *testing.T) {
 	})
 }
 
+// TestDeliverReturnSlow: the time passes while the next hop makes up its mind.
+func TestDeliverReturnSlow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newHop(func(to smtp.Path, n int) smtp.Result {
+			if to == alice {
+				return ok()
+			}
+			return later()
+		})
+		h.data = func(context.Context) error { time.Sleep(10 * time.Minute); return nil }
+		r := start(t, disktest.New(), h, nil)
+		p := smtp.MailParams{DeliverBy: smtp.DeliverBy{After: 5 * time.Minute, Mode: smtp.DeliverReturn}}
+		r.send(smtp.Envelope{From: alice, Params: p, Recipients: []smtp.Recipient{to("b", "x.example")}}, letter)
+		time.Sleep(time.Hour)
+		r.empty()
+		if reports := h.reports(t); len(reports) != 1 || reports[0].Recipients[0].Status != (smtp.EnhancedCode{5, 4, 7}) || len(h.tries["b@x.example"]) != 1 {
+			t.Errorf("%+v, tried at %v", reports, h.tries)
+		}
+	})
+}
+
 // TestDeliverNotify is RFC 2852 §4.1.3 for by-mode N: told once, and tried on.
 func TestDeliverNotify(t *testing.T) {
 	p := smtp.MailParams{DeliverBy: smtp.DeliverBy{After: 5 * time.Minute, Mode: smtp.DeliverNotify}}
@@ -82,6 +104,8 @@ func TestDeliverNotify(t *testing.T) {
 func TestDeliverRelayed(t *testing.T) {
 	passed, not := ok(), ok()
 	passed.DSNPassed, passed.DeliverByPassed, not.DSNPassed = true, true, true
+	here := not // a store in this process is no other host
+	passed.RemoteMTA, not.RemoteMTA = "mx.example.net", "mx.example.net"
 	for _, tt := range []struct {
 		name   string
 		trace  bool
@@ -91,6 +115,7 @@ func TestDeliverRelayed(t *testing.T) {
 	}{
 		{"passed on", false, 0, passed, 0},
 		{"not passed on", false, 0, not, 1},
+		{"delivered", false, 0, here, 0},
 		{"not passed on, NEVER", false, smtp.NotifyNever, not, 0},
 		{"trace", true, smtp.NotifyFailure, passed, 1},
 		{"trace, NEVER", true, smtp.NotifyNever, passed, 0},

@@ -23,8 +23,8 @@
 // Every error is an *Error that names the host and the place, and holds the reply to tell as *smtp.Error.
 // Every phase has an absolute deadline (Timeouts), every reply a limit (smtp.ReplyReader), and ctx ends each of them.
 //
-// Done: RFC 5321 (client), 1870 SIZE, 2033 LMTP, 2034 enhanced codes, 2920 PIPELINING, 3030 CHUNKING and BINARYMIME,
-// 3207 STARTTLS and 8314 implicit TLS, 3461 DSN parameters, 4954 AUTH (PLAIN, LOGIN, OAUTHBEARER through package
+// Done: RFC 5321 (client), 1870 SIZE, 2033 LMTP, 2034 enhanced codes, 2852 DELIVERBY, 2920 PIPELINING, 3030 CHUNKING and BINARYMIME,
+// 4865 FUTURERELEASE, 6710 MT-PRIORITY, 3207 STARTTLS and 8314 implicit TLS, 3461 DSN parameters, 4954 AUTH (PLAIN, LOGIN, OAUTHBEARER through package
 // auth/sasl), 6152 8BITMIME, 6531 SMTPUTF8 (domains in A-labels where it is missing), 8689 REQUIRETLS, 9422 LIMITS
 // (RCPTMAX, MAILMAX). Not done: conversion of 8-bit messages to 7 bits, VRFY, EXPN, ETRN, BURL, channel binding.
 package smtpclient

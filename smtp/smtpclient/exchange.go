@@ -121,6 +121,8 @@ func (x *exchange) timely(p *smtp.MailParams) error {
 		if by.Mode == smtp.DeliverReturn && (by.After < time.Second || by.After/time.Second < time.Duration(least)) { // RFC 2852 §4.1.4.1
 			return c.local("MAIL", 554, smtp.EnhancedCode{5, 4, 7}, "Too little time left to deliver through "+c.host, nil)
 		}
+	case c.c.LMTP: // delivery, not relaying (RFC 2852 §4.1.1)
+		p.DeliverBy, x.by = smtp.DeliverBy{}, true
 	case by.Mode == smtp.DeliverReturn:
 		return c.local("MAIL", 554, smtp.EnhancedCode{5, 3, 3}, c.host+" does not offer DELIVERBY", nil)
 	default: // RFC 2852 §4.1.4.2

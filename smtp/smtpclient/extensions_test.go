@@ -247,3 +247,16 @@ func TestChunkRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestDeliverByLMTP: where mail ends nobody needs to be told until when.
+func TestDeliverByLMTP(t *testing.T) {
+	f := &fake{t: t, lmtp: true}
+	conn := dial(t, f.start(), smtpclient.Config{LMTP: true})
+	defer conn.Close()
+	e := envelope(t, "a@x.test", "b@y.test")
+	e.Params.DeliverBy = smtp.DeliverBy{After: time.Minute, Mode: smtp.DeliverReturn}
+	res, err := smtp.Deliver(t.Context(), conn, e, strings.NewReader(text))
+	if err != nil || !res[0].DeliverByPassed || len(f.took()) != 1 || strings.Contains(f.took()[0].mail, "BY=") {
+		t.Errorf("%+v, %v, %+v", res, err, f.took())
+	}
+}
