@@ -2,7 +2,6 @@ package imap
 
 import (
 	"context"
-	"slices"
 	"sync"
 )
 
@@ -18,6 +17,7 @@ type Watch struct {
 	ready chan struct{}
 	mu    sync.Mutex
 	new   []Notice
+	at    map[string]int // where the notice of a mailbox is in new
 }
 
 // Ready receives when Take has something new, so that it serves also who never calls Take and only wants to know that
@@ -30,14 +30,22 @@ func (w *Watch) Take() []Notice {
 	defer w.mu.Unlock()
 	n := w.new
 	w.new = nil
+	if len(w.at) > 64 { // once many mailboxes have changed, the memory need not stay
+		w.at = nil
+	}
+	clear(w.at)
 	return n
 }
 
 func (w *Watch) put(n Notice) {
 	w.mu.Lock()
-	if i := slices.IndexFunc(w.new, func(o Notice) bool { return o.MailboxID == n.MailboxID }); i >= 0 {
+	if i, ok := w.at[n.MailboxID]; ok {
 		w.new[i].ModSeq = max(w.new[i].ModSeq, n.ModSeq)
 	} else {
+		if w.at == nil {
+			w.at = make(map[string]int)
+		}
+		w.at[n.MailboxID] = len(w.new)
 		w.new = append(w.new, n)
 	}
 	w.mu.Unlock()

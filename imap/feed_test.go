@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"slices"
+	"strconv"
 	"testing"
 	"testing/synctest"
 )
@@ -40,4 +41,28 @@ func TestFeed(t *testing.T) {
 			t.Errorf("the other has %v", got)
 		}
 	})
+}
+
+// BenchmarkFeed publishes changes of n mailboxes to one watch that nobody reads meanwhile.
+func BenchmarkFeed(b *testing.B) {
+	for _, n := range []int{1, 1000, 100_000} {
+		b.Run(strconv.Itoa(n), func(b *testing.B) {
+			var f Feed
+			w := f.Watch(b.Context())
+			ids := make([]string, n)
+			for i := range ids {
+				ids[i] = "mailbox" + strconv.Itoa(i)
+				f.Publish(Notice{ids[i], 1})
+			}
+			b.ReportAllocs()
+			i := 0
+			for b.Loop() {
+				f.Publish(Notice{ids[i%n], ModSeq(i)})
+				i++
+			}
+			if len(w.Take()) != n {
+				b.Error("notices are missing")
+			}
+		})
+	}
 }

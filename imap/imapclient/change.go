@@ -277,3 +277,17 @@ func (cmd *command) appendMessage(m *imap.AppendMessage) error {
 		}
 	}
 }
+
+// Replace adds a message to a mailbox and removes the message uid of the one that is selected, in one step (RFC 8508).
+// Size and Body are as for Append, and so is the result. ErrUnsupported: the server has no REPLACE; Append, Store and Expunge
+// do the same in three.
+func (c *Client) Replace(ctx context.Context, uid imap.UID, mailbox string, m imap.AppendMessage) (*imap.Appended, error) {
+	if !c.caps.Has("REPLACE") {
+		return nil, ErrUnsupported
+	}
+	if _, err := c.name(mailbox); err != nil || uid == 0 || m.Size < 0 || m.Body == nil || !validFlags(m.Flags) {
+		return nil, ErrArgument
+	}
+	args := string(imap.AppendUIDs([]byte{' '}, []imap.UID{uid}))
+	return c.appendTo(ctx, "UID REPLACE", args, mailbox, []imap.AppendMessage{m})
+}

@@ -1,0 +1,196 @@
+package imapserver
+
+import (
+	"slices"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// states in which a command is allowed.
+type state uint8
+
+const (
+	anyState state = iota
+	beforeLogin
+	afterLogin
+	selected
+)
+
+// A handler reads the arguments of a command, runs it, and returns its tagged OK, nil for the usual one. An error is
+// answered as (*session).status says.
+type handler func(c *session) (*imap.Status, error)
+
+// takesNumbers reports a command that has a form with UID and one without.
+func takesNumbers(name string) bool {
+	switch name {
+	case "FETCH", "STORE", "COPY", "MOVE", "SEARCH", "SORT", "THREAD", "REPLACE":
+		return true
+	}
+	return false
+}
+
+func errUIDRequired() error {
+	return &imap.Status{Type: imap.StatusBad, Code: imap.CodeUIDRequired, Text: "no message numbers once UIDONLY is enabled"}
+}
+
+func lookup(name string, uid bool) (handler, state) {
+	switch name {
+	case "FETCH":
+		return (*session).fetch, selected
+	case "STORE":
+		return (*session).store, selected
+	case "COPY":
+		return (*session).copy, selected
+	case "MOVE":
+		return (*session).move, selected
+	case "SEARCH":
+		return (*session).search, selected
+	case "SORT":
+		return (*session).sortCommand, selected
+	case "THREAD":
+		return (*session).threadCommand, selected
+	case "EXPUNGE":
+		return (*session).expunge, selected
+	case "REPLACE":
+		return (*session).replace, selected
+	}
+	if uid {
+		return nil, anyState
+	}
+	switch name {
+	case "CAPABILITY":
+		return (*session).capability, anyState
+	case "NOOP":
+		return (*session).noop, anyState
+	case "LOGOUT":
+		return (*session).logout, anyState
+	case "ID":
+		return (*session).id, anyState
+	case "STARTTLS":
+		return (*session).starttls, beforeLogin
+	case "LOGIN":
+		return (*session).login, beforeLogin
+	case "AUTHENTICATE":
+		return (*session).authenticate, beforeLogin
+	case "UIDBATCHES":
+		return (*session).uidBatches, selected
+	case "CHECK":
+		return (*session).noop, selected
+	case "CLOSE", "UNSELECT":
+		if name == "CLOSE" {
+			return (*session).closeBox, selected
+		}
+		return (*session).unselect, selected
+	}
+	return lookupMailboxes(name), afterLogin
+}
+
+func lookupMailboxes(name string) handler {
+	switch name {
+	case "SELECT":
+		return (*session).selectBox
+	case "EXAMINE":
+		return (*session).examine
+	case "LIST":
+		return (*session).list
+	case "LSUB":
+		return (*session).lsub
+	case "STATUS":
+		return (*session).statusOf
+	case "CREATE":
+		return (*session).create
+	case "DELETE":
+		return (*session).delete
+	case "RENAME":
+		return (*session).rename
+	case "SUBSCRIBE":
+		return (*session).subscribe
+	case "UNSUBSCRIBE":
+		return (*session).unsubscribe
+	case "NAMESPACE":
+		return (*session).namespace
+	case "ENABLE":
+		return (*session).enable
+	case "APPEND":
+		return (*session).append
+	case "IDLE":
+		return (*session).idle
+	case "COMPRESS":
+		return (*session).compress
+	case "GETQUOTA":
+		return (*session).quota
+	case "SETQUOTA":
+		return (*session).setQuota
+	case "GETQUOTAROOT":
+		return (*session).quotaRoot
+	case "GETJMAPACCESS":
+		return (*session).jmapAccess
+	case "UNAUTHENTICATE":
+		return (*session).unauthenticate
+	}
+	return nil
+}
+
+func (c *session) noop() (*imap.Status, error) {
+	c.d.EOL()
+	if c.d.Err() != nil {
+		return nil, nil
+	}
+	return nil, c.sync(true)
+}
+
+func (c *session) logout() (*imap.Status, error) {
+	if c.d.EOL(); c.d.Err() == nil {
+		c.over = true
+		c.respond("*", &imap.Status{Type: imap.StatusBye, Text: "logging out"})
+	}
+	return nil, nil
+}
+
+// id answers with the name of the software alone (RFC 2971).
+func (c *session) id() (*imap.Status, error) {
+	c.d.SP()
+	if !c.d.AcceptKeyword("NIL") {
+		pairs := 0
+		c.d.List(func() {
+			if pairs++; pairs > 60 {
+				c.d.Fail(&imap.LimitError{What: "fields of ID", Limit: 30})
+			}
+			c.d.Nstring()
+		})
+	}
+	if c.d.EOL(); c.d.Err() == nil {
+		c.untagged(`ID ("name" "mailbricks")`)
+	}
+	return nil, nil
+}
+
+// enable turns on what changes the protocol (RFC 5161).
+func (c *session) enable() (*imap.Status, error) {
+	var on []string
+	for c.d.SP(); c.d.Err() == nil; c.d.SP() {
+		switch name := c.d.Keyword(); {
+		case slices.Contains(on, name):
+		case name == "IMAP4REV2":
+			c.rev2, c.utf8 = true, true
+			on = append(on, "IMAP4rev2")
+		case name == "UIDONLY":
+			c.uidOnly = true
+			on = append(on, name)
+		case name == "UTF8=ACCEPT":
+			c.accept, c.utf8 = true, true
+			on = append(on, name)
+		case name == "CONDSTORE", name == "QRESYNC":
+			c.condstore = true
+			c.qresync = c.qresync || name == "QRESYNC"
+			on = append(on, name)
+		}
+		if c.d.AtEOL() {
+			break
+		}
+	}
+	if c.d.Err() == nil {
+		c.untagged(append([]string{"ENABLED"}, on...)...)
+	}
+	return nil, nil
+}
