@@ -72,7 +72,7 @@ func openDB(dir, sync string, readers int) (*db, error) {
 		d.readers <- c
 	}
 	c := <-d.readers
-	err = migrate(c)
+	err = migrate(c, steps())
 	d.readers <- c
 	if err == nil && dir != "" {
 		d.writer, err = d.connect()

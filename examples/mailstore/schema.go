@@ -5,10 +5,12 @@ import (
 	"fmt"
 )
 
-// schemaVersion is PRAGMA user_version of a database that this code reads and writes.
-const schemaVersion = 1
+// steps returns what makes a database of version n (PRAGMA user_version) out of one of version n-1, for n from 1 on: a
+// new database goes through all of them, an old one through those that it lacks. A step that was in a release is never
+// changed; what is new comes behind it.
+func steps() []string { return []string{schema1} }
 
-// schema in one look:
+// The schema in one look:
 //
 //	account ─┬─ mailbox ── message (mailbox, uid) ─┐
 //	         ├─ email (what messages with the same bytes share: EMAILID, thread, cached envelope) ── blob
@@ -18,7 +20,7 @@ const schemaVersion = 1
 //
 // A number that is a JMAP or IMAP identity is never used again: AUTOINCREMENT. Dates are Unix seconds. A thread is
 // named by the email that began it.
-const schema = `
+const schema1 = `
 CREATE TABLE account (
 	id          INTEGER PRIMARY KEY AUTOINCREMENT,
 	name        TEXT    NOT NULL UNIQUE,  -- lower case
@@ -108,18 +110,34 @@ CREATE TABLE expunged (
 CREATE INDEX expunged_mailbox ON expunged (mailbox, modseq);
 `
 
-// migrate makes the schema in an empty database and refuses one of another version.
-func migrate(c *conn) error {
+// A VersionError says that a database was made by a newer version of this package.
+type VersionError struct{ Have, Known int }
+
+func (e *VersionError) Error() string {
+	return fmt.Sprintf("mailstore: the database has schema version %d, this program knows those up to %d", e.Have, e.Known)
+}
+
+// migrate takes a database through the steps that it lacks, all of them in one transaction or none.
+func migrate(c *conn, steps []string) (err error) {
+	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			c.exec("ROLLBACK") // fails where SQLite has rolled back by itself
+		}
+	}()
 	var have int
 	if err := c.row([]any{&have}, "PRAGMA user_version"); err != nil {
 		return err
 	}
-	switch have {
-	case schemaVersion:
-		return nil
-	case 0:
-		_, err := c.c.ExecContext(context.Background(), fmt.Sprintf("BEGIN IMMEDIATE; %s PRAGMA user_version = %d; COMMIT", schema, schemaVersion))
-		return dbError(err)
+	if have > len(steps) {
+		return &VersionError{have, len(steps)}
 	}
-	return fmt.Errorf("mailstore: the database has schema version %d, this program knows version %d", have, schemaVersion)
+	for n, step := range steps[have:] {
+		if _, err := c.c.ExecContext(context.Background(), fmt.Sprintf("%s; PRAGMA user_version = %d", step, have+n+1)); err != nil {
+			return fmt.Errorf("mailstore: migration to schema version %d: %w", have+n+1, dbError(err))
+		}
+	}
+	return c.exec("COMMIT")
 }
