@@ -19,6 +19,8 @@ const (
 	tagUses
 	tagSize
 	tagEpoch
+	tagRate
+	tagClass
 	tagEnd
 )
 
@@ -63,7 +65,9 @@ func appendBlock(dst []byte, g Grant) []byte {
 	dst = appendTime(dst, tagExpires, g.Expires)
 	dst = appendNumber(dst, tagUses, uint64(g.Uses))
 	dst = appendNumber(dst, tagSize, g.Size)
-	return appendNumber(dst, tagEpoch, uint64(g.Epoch))
+	dst = appendNumber(dst, tagEpoch, uint64(g.Epoch))
+	dst = appendNumber(dst, tagRate, g.Rate.number())
+	return appendNumber(dst, tagClass, uint64(g.Class))
 }
 
 // parseBlock reads the fields of one block.
@@ -122,6 +126,12 @@ func parseBlock(b []byte, first bool) (Grant, error) {
 			g.Size = n
 		case tagEpoch:
 			most, g.Epoch = math.MaxUint32, uint32(n)
+		case tagRate:
+			if g.Rate = rateOf(n & (1<<56 - 1)); !g.Rate.valid() || n >= 1<<56 {
+				return g, errSyntax("rate")
+			}
+		case tagClass:
+			most, g.Class = uint64(Bulk), Class(n)
 		}
 		if n > most {
 			return g, errSyntax("number in field %d", tag)

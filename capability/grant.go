@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What a Verifier refuses a token for. ErrReserved and ErrStore are temporary: try again later. To a stranger all of
+// What a Verifier refuses a token for. ErrRate, ErrReserved and ErrStore are temporary: try again later. To a stranger all of
 // them are told as "Unknown sender, capability not established".
 var (
 	ErrSyntax    = errors.New("capability: malformed")
@@ -22,6 +22,8 @@ var (
 	ErrIssuer    = errors.New("capability: issuer is not known")
 	ErrRevoked   = errors.New("capability: revoked")
 	ErrUsedUp    = errors.New("capability: used up")
+	ErrClass     = errors.New("capability: not the class of mail that the grant is for")
+	ErrRate      = errors.New("capability: too many messages for now")
 	ErrReserved  = errors.New("capability: in use by another delivery")
 	ErrStore     = errors.New("capability: store is not available")
 )
@@ -89,6 +91,10 @@ type Limits struct {
 	Uses uint32
 	// Size is the largest message, in octets; 0 is any.
 	Size uint64
+	// Rate is how many messages in how long.
+	Rate Rate
+	// Class is the loudest class of mail; 0 is any.
+	Class Class
 }
 
 // narrows reports whether every message that l lets in is let in by outer too.
@@ -97,7 +103,9 @@ func (l Limits) narrows(outer Limits) bool {
 		(outer.NotBefore.IsZero() || !l.NotBefore.IsZero() && !l.NotBefore.Before(outer.NotBefore)) &&
 		(outer.Expires.IsZero() || !l.Expires.IsZero() && !l.Expires.After(outer.Expires)) &&
 		(outer.Uses == 0 || l.Uses != 0 && l.Uses <= outer.Uses) &&
-		(outer.Size == 0 || l.Size != 0 && l.Size <= outer.Size)
+		(outer.Size == 0 || l.Size != 0 && l.Size <= outer.Size) &&
+		l.Rate.within(outer.Rate) &&
+		(outer.Class == 0 || l.Class != 0 && l.Class <= outer.Class)
 }
 
 // over returns outer with what l says put over it: what l leaves open stays as it is.
@@ -117,14 +125,24 @@ func (l Limits) over(outer Limits) Limits {
 	if l.Size != 0 {
 		outer.Size = l.Size
 	}
+	if l.Rate != (Rate{}) {
+		outer.Rate = l.Rate
+	}
+	if l.Class != 0 {
+		outer.Class = l.Class
+	}
 	return outer
 }
 
-// Check reports, wrapping ErrSyntax, why a grant cannot be issued: it has no ID, or its issuer or scope is malformed.
+// Check reports, wrapping ErrSyntax, why a grant cannot be issued: it has no ID, or its issuer or scope is malformed, or its
+// Rate or Class is none.
 func (g Grant) Check() error {
 	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
 	if len(g.Issuer) > maxField || len(g.Scope) > maxField {
 		return errSyntax("issuer or scope of more than %d octets", maxField)
+	}
+	if err := g.Limits.check(); err != nil {
+		return err
 	}
 	_, err := parseBlock(appendBlock(nil, g), true)
 	return err

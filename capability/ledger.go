@@ -2,6 +2,7 @@ package capability
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -14,6 +15,7 @@ import (
 type ledger struct {
 	last   uint64 // highest reservation number
 	used   map[ID]uint32
+	recent map[rateKey][]int64 // when the last uses came, ascending
 	held   map[uint64]entry
 	busy   map[ID]map[uint64]bool  // counter: what is held on it
 	done   map[doneKey]int64       // committed messages, with the time
@@ -23,6 +25,11 @@ type ledger struct {
 	grants map[ID]Grant            // what tags stand for
 }
 
+type rateKey struct {
+	id  ID
+	per time.Duration
+}
+
 type doneKey struct {
 	id     ID
 	digest [32]byte
@@ -30,13 +37,37 @@ type doneKey struct {
 
 // An entry is one line of a file store. Numbers and times are as in Use.
 type entry struct {
-	Op       string      `json:"op"` // hold, commit, release, revoke, used, done, grant
+	Op       string      `json:"op"` // hold, commit, release, revoke, used, recent, done, grant
 	Number   uint64      `json:"n,omitempty"`
-	Grant    Grant       `json:"grant,omitzero"`
+	ID       ID          `json:"id,omitzero"` // done: of the grant
+	Grant    packed      `json:"grant,omitzero"`
 	Counters []Counter   `json:"counters,omitempty"`
 	Time     int64       `json:"time,omitempty"` // hold: until; commit and done: at
+	Times    []int64     `json:"times,omitempty"` // recent
 	Digest   *[32]byte   `json:"digest,omitempty"`
 	Revoke   *Revocation `json:"revoke,omitempty"`
+}
+
+// packed is a grant as the fields of its block, in base64.
+type packed Grant
+
+// MarshalText implements encoding.TextMarshaler.
+func (p packed) MarshalText() ([]byte, error) {
+	if err := Grant(p).Check(); err != nil {
+		return nil, err
+	}
+	return base64.RawURLEncoding.AppendEncode(nil, appendBlock(nil, Grant(p))), nil
+}
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (p *packed) UnmarshalText(text []byte) error {
+	b, err := base64.RawURLEncoding.AppendDecode(nil, text)
+	if err != nil {
+		return err
+	}
+	g, err := parseBlock(b, true)
+	*p = packed(g)
+	return err
 }
 
 // keepDone is how long a committed message is remembered for the idempotency of Commit: longer than any queue tries.
@@ -44,7 +75,7 @@ const keepDone = 14 * 24 * 3600
 
 func (l *ledger) reset() {
 	*l = ledger{used: make(map[ID]uint32), held: make(map[uint64]entry), done: make(map[doneKey]int64), gone: make(map[ID]bool),
-		before: make(map[string]uint32), scopes: make(map[string][]Revocation), grants: make(map[ID]Grant), busy: make(map[ID]map[uint64]bool)}
+		before: make(map[string]uint32), scopes: make(map[string][]Revocation), grants: make(map[ID]Grant), recent: make(map[rateKey][]int64), busy: make(map[ID]map[uint64]bool)}
 }
 
 // isRevoked takes as long however many were taken back by ID and epoch; by relationship it looks at those of the issuer.
@@ -94,7 +125,13 @@ func (l *ledger) reserve(u Use) (entry, error) {
 	now := u.Now.Unix()
 	for _, c := range u.Counters {
 		used := l.used[c.Key]
-		if used >= c.Max {
+		if c.Per > 0 {
+			used = l.within(c, now)
+		}
+		switch {
+		case used >= c.Max && c.Per > 0:
+			return entry{}, ErrRate
+		case used >= c.Max:
 			return entry{}, ErrUsedUp
 		}
 		for n := range l.busy[c.Key] {
@@ -106,7 +143,32 @@ func (l *ledger) reserve(u Use) (entry, error) {
 			return entry{}, ErrReserved
 		}
 	}
-	return entry{Op: "hold", Number: l.last + 1, Grant: u.Grant, Counters: u.Counters, Time: u.Until.Unix()}, nil
+	return entry{Op: "hold", Number: l.last + 1, Grant: packed(u.Grant), Counters: u.Counters, Time: u.Until.Unix()}, nil
+}
+
+// within counts the uses of a counter in the time that it is about.
+func (l *ledger) within(c Counter, now int64) (n uint32) {
+	times := l.recent[rateKey{c.Key, c.Per}]
+	for i := len(times) - 1; i >= 0 && times[i] > now-int64(c.Per/time.Second); i-- {
+		n++
+	}
+	return n
+}
+
+// count takes in a use. What is older than any time that it could matter in is forgotten.
+func (l *ledger) count(c Counter, at int64) {
+	if c.Per == 0 {
+		l.used[c.Key]++
+		return
+	}
+	key := rateKey{c.Key, c.Per}
+	times := append(l.recent[key], at)
+	slices.Sort(times) // clocks of several processes
+	old := 0
+	for times[old] <= at-int64(c.Per/time.Second) || len(times)-old > MaxRateCount {
+		old++
+	}
+	l.recent[key] = slices.Delete(times, 0, old)
 }
 
 // commit decides on the end of a delivery; entry.Op is "" where there is nothing to write.
@@ -121,7 +183,7 @@ func (l *ledger) commit(r Reservation, digest [32]byte, now time.Time) (entry, e
 	switch {
 	case !ok || h.Time <= now.Unix() || h.Grant.ID != r.Grant.ID:
 		return entry{}, ErrReserved
-	case l.isRevoked(h.Grant):
+	case l.isRevoked(Grant(h.Grant)):
 		return entry{}, ErrRevoked
 	}
 	return entry{Op: "commit", Number: r.Number, Digest: &digest, Time: now.Unix()}, nil
@@ -147,7 +209,7 @@ func (l *ledger) apply(e entry) error {
 		}
 		l.drop(e.Number)
 		for _, c := range h.Counters {
-			l.used[c.Key]++
+			l.count(c, e.Time)
 		}
 		l.done[doneKey{h.Grant.ID, *e.Digest}] = e.Time
 		if len(l.done)%1024 == 0 {
@@ -164,16 +226,20 @@ func (l *ledger) apply(e entry) error {
 		for _, c := range e.Counters {
 			l.used[c.Key] = c.Max
 		}
+	case "recent":
+		for _, c := range e.Counters {
+			l.recent[rateKey{c.Key, c.Per}] = e.Times
+		}
 	case "grant":
 		if e.Grant.ID == (ID{}) || e.Grant.Issuer == "" {
 			return errors.New("grant of nothing")
 		}
-		l.grants[e.Grant.ID] = e.Grant
+		l.grants[e.Grant.ID] = Grant(e.Grant)
 	case "done":
 		if e.Digest == nil {
 			return errors.New("done without digest")
 		}
-		l.done[doneKey{e.Grant.ID, *e.Digest}] = e.Time
+		l.done[doneKey{e.ID, *e.Digest}] = e.Time
 	default:
 		return errors.New("unknown entry " + e.Op)
 	}
@@ -188,8 +254,11 @@ func (l *ledger) lines() []byte {
 	for key, n := range l.used {
 		put(entry{Op: "used", Counters: []Counter{{Key: key, Max: n}}})
 	}
+	for key, times := range l.recent {
+		put(entry{Op: "recent", Counters: []Counter{{Key: key.id, Per: key.per}}, Times: times})
+	}
 	for key, at := range l.done {
-		put(entry{Op: "done", Grant: Grant{ID: key.id}, Digest: &key.digest, Time: at})
+		put(entry{Op: "done", ID: key.id, Digest: &key.digest, Time: at})
 	}
 	for id := range l.gone {
 		put(entry{Op: "revoke", Revoke: &Revocation{ID: id}})
@@ -203,7 +272,7 @@ func (l *ledger) lines() []byte {
 		}
 	}
 	for _, g := range l.grants {
-		put(entry{Op: "grant", Grant: g})
+		put(entry{Op: "grant", Grant: packed(g)})
 	}
 	put(entry{Op: "release", Number: l.last}) // numbers go on from here
 	for _, n := range slices.Sorted(maps.Keys(l.held)) {

@@ -56,7 +56,7 @@ func (s *ledgerStore) PutGrant(ctx context.Context, g Grant) error {
 	if err != nil {
 		return err
 	}
-	return s.do(ctx, func(*ledger) (entry, error) { return entry{Op: "grant", Grant: g}, nil })
+	return s.do(ctx, func(*ledger) (entry, error) { return entry{Op: "grant", Grant: packed(g)}, nil })
 }
 
 // Grant implements Grants.
@@ -157,6 +157,6 @@ func (s *ledgerLines) Compact() ([]byte, bool) {
 	for _, list := range s.l.scopes {
 		few += len(list)
 	}
-	few += len(s.l.used) + len(s.l.done) + len(s.l.held) + len(s.l.gone) + len(s.l.before) + len(s.l.grants)
+	few += len(s.l.used) + len(s.l.recent) + len(s.l.done) + len(s.l.held) + len(s.l.gone) + len(s.l.before) + len(s.l.grants)
 	return s.l.lines(), s.n > 2*few+16
 }

@@ -41,7 +41,7 @@ type Token struct {
 type block struct {
 	payload []byte // fields, then the next public key
 	end     bool   // it has no next key: nobody can add to it
-	uses    uint32 // limit of its own
+	own     Limits // of them Uses and Rate, which have counters
 	sig     []byte
 }
 
@@ -77,7 +77,7 @@ func signGrant(g Grant, key crypto.Signer, end bool) (Token, error) {
 		return Token{}, err
 	}
 	t := Token{grant: parsed}
-	return t, t.add(block{payload: payload, end: end, uses: parsed.Uses}, key)
+	return t, t.add(block{payload: payload, end: end, own: parsed.Limits}, key)
 }
 
 // add signs a block with key, and draws the next key if there is to be one.
@@ -134,6 +134,9 @@ func (t Token) attenuate(l Limits, end bool) (Token, error) {
 	if l.Scope = strings.ToLower(l.Scope); len(l.Scope) > maxField {
 		return Token{}, errSyntax("scope of more than %d octets", maxField)
 	}
+	if err := l.check(); err != nil {
+		return Token{}, err
+	}
 	payload := appendBlock(nil, Grant{Limits: l})
 	parsed, err := parseBlock(payload, false)
 	if err != nil {
@@ -142,7 +145,7 @@ func (t Token) attenuate(l Limits, end bool) (Token, error) {
 	if t.grant.Limits, err = narrow(t.grant.Limits, parsed.Limits); err != nil {
 		return Token{}, err
 	}
-	return t, t.add(block{payload: payload, end: end, uses: parsed.Uses}, ed25519.NewKeyFromSeed(t.seed))
+	return t, t.add(block{payload: payload, end: end, own: parsed.Limits}, ed25519.NewKeyFromSeed(t.seed))
 }
 
 func narrow(outer, l Limits) (Limits, error) {
@@ -164,12 +167,12 @@ func (t Token) Seal() Token {
 	return t
 }
 
-// counters returns what a use of the token counts against: each block that limits uses has a counter of its own, so
-// that what a holder hands on is counted within what it holds.
+// counters returns what a use of the token counts against: each block that limits uses or their rate has counters of its
+// own, so that what a holder hands on is counted within what it holds.
 func (t Token) counters() []Counter {
 	var out []Counter
 	for i, b := range t.blocks {
-		if b.uses == 0 {
+		if b.own.Uses == 0 && b.own.Rate == (Rate{}) {
 			continue
 		}
 		key := t.grant.ID
@@ -177,9 +180,20 @@ func (t Token) counters() []Counter {
 			sum := sha256.Sum256(b.sig)
 			copy(key[:], sum[:])
 		}
-		out = append(out, Counter{Key: key, Max: b.uses})
+		out = b.own.appendCounters(out, key)
 	}
 	return out
+}
+
+// appendCounters appends the counters of limits.
+func (l Limits) appendCounters(dst []Counter, key ID) []Counter {
+	if l.Uses > 0 {
+		dst = append(dst, Counter{Key: key, Max: l.Uses})
+	}
+	if l.Rate != (Rate{}) {
+		dst = append(dst, Counter{Key: key, Max: l.Rate.Count, Per: l.Rate.Per})
+	}
+	return dst
 }
 
 // verify checks the chain of signatures from the issuer's key on.
@@ -271,7 +285,7 @@ func ParseToken(s string) (Token, error) {
 		} else if t.grant.Limits, err = narrow(t.grant.Limits, g.Limits); err != nil {
 			return Token{}, err
 		}
-		blk.uses = g.Uses
+		blk.own = g.Limits
 		t.blocks = append(t.blocks, blk)
 	}
 	switch {

@@ -20,6 +20,8 @@ type Keys interface {
 //   - Each call is atomic, also between processes that share the store, and durable when it returns.
 //   - Uses that are reserved count like uses: of two deliveries on a single use, the second gets ErrReserved until the
 //     first has come to its end, then ErrUsedUp or its turn.
+//   - A Counter with Per counts what was committed in the time Per before Use.Now, and what is reserved: one above its Max gets
+//     ErrRate where the committed ones suffice, else ErrReserved.
 //   - A reservation that nobody commits or releases lapses at Use.Until.
 //   - Commit is idempotent by digest: the same message, delivered again because a reply was lost, is not counted
 //     twice. A revocation since Reserve makes Commit fail with ErrRevoked; a reservation that has lapsed or was
@@ -60,10 +62,11 @@ type Use struct {
 	Now, Until time.Time
 }
 
-// A Counter limits the uses that share a Key.
+// A Counter limits the uses that share a Key: in all, or with Per in any time of that length. The two are counted apart.
 type Counter struct {
 	Key ID
 	Max uint32
+	Per time.Duration `json:",omitempty"`
 }
 
 // A Reservation is one use held for a delivery under way.
@@ -100,13 +103,15 @@ type Request struct {
 	Recipient string
 	// Size is the message's size in octets, 0 if not known yet.
 	Size uint64
+	// Class is the class of the message, 0 if not known yet.
+	Class Class
 	// Pending says that it is not known yet who sends: the scope is not looked at, and the caller asks Grant.Admits
 	// before the message is let in. So does a server at RCPT, which learns the author's domain at the end of the header.
 	Pending bool
 }
 
 // Admits reports whether the grant lets r in at that time, as far as the grant itself tells: nil, ErrRecipient, ErrScope,
-// ErrNotYet, ErrExpired or ErrTooBig. Signatures, uses and revocations are a Verifier's.
+// ErrNotYet, ErrExpired, ErrTooBig or ErrClass. Signatures, uses and revocations are a Verifier's.
 func (g Grant) Admits(r Request, at time.Time) error {
 	switch {
 	case !issuedFor(g.Issuer, r.Recipient):
@@ -119,6 +124,8 @@ func (g Grant) Admits(r Request, at time.Time) error {
 		return ErrExpired
 	case g.Size != 0 && r.Size > g.Size:
 		return ErrTooBig
+	case g.Class != 0 && r.Class > g.Class:
+		return ErrClass
 	}
 	return nil
 }
@@ -192,11 +199,7 @@ func (v Verifier) VerifyTag(ctx context.Context, x Tagged, r Request) (Reservati
 	if err := g.Admits(r, at); err != nil {
 		return Reservation{}, err
 	}
-	var counters []Counter
-	if g.Uses > 0 {
-		counters = []Counter{{Key: g.ID, Max: g.Uses}}
-	}
-	return v.reserve(ctx, g, counters, at)
+	return v.reserve(ctx, g, g.appendCounters(nil, g.ID), at)
 }
 
 func (v Verifier) now() time.Time {
