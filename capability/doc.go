@@ -2,7 +2,8 @@
 // recipient can limit, watch and take back.
 //
 // A Grant says who gives it (an address or a whole domain), who may use it (an address, a domain, its subdomains, or
-// whoever holds it), from when until when, how often, and for how large a message. It is signed with Ed25519. Whoever
+// whoever holds it), from when until when, how often in all and in a time,
+// for how large a message and for which class of mail. It is signed with Ed25519. Whoever
 // holds a Token can narrow it without asking anybody, and never widen it: each block is signed with a key that the
 // block before it names, and the last key travels with the token until it is sealed.
 //
@@ -36,6 +37,6 @@
 //
 // There is no RFC; this is mailbricks's own form. Sizes: a grant of an address to a domain, with expiry, uses and size, is under
 // 200 octets as long as both names have 30 together, 95 if it is issued sealed. A block that narrows time, uses and size adds
-// at most 112; one with a scope its length more. Keys and revocations in DNS
-// are in package capability/grantdns. Not here yet: rates, classes of mail.
+// at most 112; rate and class take 10 more, a scope its length. Keys and revocations in DNS
+// are in package capability/grantdns.
 package capability

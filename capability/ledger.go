@@ -42,7 +42,7 @@ type entry struct {
 	ID       ID          `json:"id,omitzero"` // done: of the grant
 	Grant    packed      `json:"grant,omitzero"`
 	Counters []Counter   `json:"counters,omitempty"`
-	Time     int64       `json:"time,omitempty"` // hold: until; commit and done: at
+	Time     int64       `json:"time,omitempty"`  // hold: until; commit and done: at
 	Times    []int64     `json:"times,omitempty"` // recent
 	Digest   *[32]byte   `json:"digest,omitempty"`
 	Revoke   *Revocation `json:"revoke,omitempty"`

@@ -31,8 +31,8 @@ func (b Book) now() time.Time {
 	return now().UTC().Truncate(time.Second)
 }
 
-// New makes a channel. Of c it takes Owner, Note, Peer, Exact, Pinned, Expires and Max. The error wraps ErrChannel,
-// capability.ErrSyntax for an owner, peer or pin that is none or too long for a tag, or is the Store's.
+// New makes a channel. Of c it takes Owner, Note, Peer, Exact, Pinned, Expires, Max, Rate and Class. The error wraps ErrChannel,
+// capability.ErrSyntax for an owner, peer, pin, rate or class that is none or too long for a tag, or is the Store's.
 func (b Book) New(ctx context.Context, c Channel) (Channel, error) { return b.add(ctx, c, false) }
 
 // NewBare is New with an address that is the tag alone, for sites that refuse a separator. It does not tell who the owner is.
@@ -40,12 +40,12 @@ func (b Book) NewBare(ctx context.Context, c Channel) (Channel, error) { return 
 
 func (b Book) add(ctx context.Context, c Channel, bare bool) (Channel, error) {
 	c = Channel{ID: capability.NewTagID(), Owner: canonical(c.Owner), Note: c.Note, Peer: canonical(c.Peer), Exact: c.Exact, Pinned: canonical(c.Pinned),
-		State: Open, Created: b.now(), Expires: c.Expires.UTC().Truncate(time.Second), Max: c.Max}
+		State: Open, Created: b.now(), Expires: c.Expires.UTC().Truncate(time.Second), Max: c.Max, Rate: c.Rate, Class: c.Class}
 	if len(c.Note) > MaxNote {
 		return Channel{}, fmt.Errorf("%w: note of %d octets", ErrChannel, len(c.Note))
 	}
 	for _, scope := range []string{c.Peer, c.Pinned} {
-		if err := (capability.Grant{ID: c.ID, Issuer: c.Owner, Limits: capability.Limits{Scope: scope}}).Check(); err != nil {
+		if err := (capability.Grant{ID: c.ID, Issuer: c.Owner, Limits: capability.Limits{Scope: scope, Rate: c.Rate, Class: c.Class}}).Check(); err != nil {
 			return Channel{}, err
 		}
 	}

@@ -63,6 +63,9 @@ type Channel struct {
 	// Uses is how many messages came, Max how many may; 0 is any number.
 	Uses uint32 `json:"uses,omitempty"`
 	Max  uint32 `json:"max,omitempty"`
+	// Rate and Class are limits as of a grant: a shop may send orders, so many a day, and nothing else.
+	Rate  capability.Rate  `json:"rate,omitzero"`
+	Class capability.Class `json:"class,omitzero"`
 	// Leaks is how many messages of others were refused.
 	Leaks uint32 `json:"leaks,omitempty"`
 	// Next is the channel that took this one's place, by Rotate.
@@ -71,7 +74,7 @@ type Channel struct {
 
 // Grant returns what the channel allows, with its pin or else its Peer for scope. Whether it is open is not in it.
 func (c Channel) Grant() capability.Grant {
-	g := capability.Grant{ID: c.ID, Issuer: c.Owner, Limits: capability.Limits{Scope: c.Pinned, Expires: c.Expires, Uses: c.Max}}
+	g := capability.Grant{ID: c.ID, Issuer: c.Owner, Limits: capability.Limits{Scope: c.Pinned, Expires: c.Expires, Uses: c.Max, Rate: c.Rate, Class: c.Class}}
 	if g.Scope == "" {
 		g.Scope = c.Peer
 	}

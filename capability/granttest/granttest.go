@@ -26,6 +26,8 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) capability.
 		{"a reservation lapses", testLapse},
 		{"the same message counts once", testIdempotent},
 		{"counters within counters", testCounters},
+		{"a rate is of any time of its length", testRate},
+		{"a rate beside other counters", testRateCounters},
 		{"revocation", testRevoke},
 		{"revocation by id, relationship and epoch", testRevokeKinds},
 		{"of fifty deliveries at once one succeeds", testConcurrent},
@@ -41,7 +43,8 @@ func Run(t *testing.T, open func(t *testing.T, now func() time.Time) capability.
 // RunGrants tests the stores of what tags stand for that open makes. Each subtest opens its own, empty one.
 func RunGrants(t *testing.T, open func(t *testing.T) capability.GrantStore) {
 	full := capability.Grant{ID: capability.NewTagID(), Issuer: "bob@example.com", Epoch: 7, Key: 3,
-		Limits: capability.Limits{Scope: "*.shop.example", NotBefore: start, Expires: start.AddDate(0, 1, 0), Uses: 5, Size: 1 << 40}}
+		Limits: capability.Limits{Scope: "*.shop.example", NotBefore: start, Expires: start.AddDate(0, 1, 0), Uses: 5, Size: 1 << 40,
+			Rate: capability.Rate{Count: 10, Per: 24 * time.Hour}, Class: capability.Transactional}}
 	t.Run("what is put is what comes back", func(t *testing.T) {
 		s := open(t)
 		for _, g := range []capability.Grant{full, {ID: capability.NewID(), Issuer: "example.com"}} {
@@ -79,7 +82,8 @@ func RunGrants(t *testing.T, open func(t *testing.T) capability.GrantStore) {
 	})
 	t.Run("a grant of nothing is refused", func(t *testing.T) {
 		s := open(t)
-		for _, g := range []capability.Grant{{}, {ID: full.ID}, {Issuer: "bob@example.com"}, {ID: full.ID, Issuer: "bob@example.com", Limits: capability.Limits{Scope: "no domain"}}} {
+		for _, g := range []capability.Grant{{}, {ID: full.ID}, {Issuer: "bob@example.com"}, {ID: full.ID, Issuer: "bob@example.com", Limits: capability.Limits{Scope: "no domain"}},
+			{ID: full.ID, Issuer: "bob@example.com", Limits: capability.Limits{Rate: capability.Rate{Count: 1}}}, {ID: full.ID, Issuer: "bob@example.com", Limits: capability.Limits{Class: 200}}} {
 			if err := s.PutGrant(t.Context(), g); !errors.Is(err, capability.ErrSyntax) {
 				t.Errorf("%+v: %v", g, err)
 			}
@@ -184,6 +188,52 @@ func testCounters(t *testing.T, b *bench) {
 	b.reserve(g, capability.ErrUsedUp, whole) // the part counted for the whole too
 	b.commit(b.reserve(grant(2, 0), nil), 'd', nil)
 	b.commit(b.reserve(grant(2, 0), nil), 'e', nil) // without counters there is no end
+}
+
+func testRate(t *testing.T, b *bench) {
+	g := grant(1, 0)
+	rate := capability.Counter{Key: g.ID, Max: 2, Per: time.Hour}
+	at := func(minute int) { b.offset.Store(int64(time.Duration(minute) * time.Minute)) }
+	b.commit(b.reserve(g, nil, rate), 'a', nil)
+	at(40)
+	held := b.reserve(g, nil, rate)
+	b.reserve(g, capability.ErrReserved, rate) // what is held counts
+	b.release(held)
+	b.commit(b.reserve(g, nil, rate), 'b', nil)
+	b.reserve(g, capability.ErrRate, rate)
+	at(59)
+	b.reserve(g, capability.ErrRate, rate)
+	at(61) // the first is out of the hour, the second is in it
+	b.commit(b.reserve(g, nil, rate), 'c', nil)
+	b.reserve(g, capability.ErrRate, rate)
+	at(80)
+	b.reserve(g, capability.ErrRate, rate)
+	b.reserve(grant(2, 0), nil, capability.Counter{Key: capability.ID{2}, Max: 2, Per: time.Hour}) // another grant is another
+	at(101)
+	b.commit(b.reserve(g, nil, rate), 'd', nil)
+	b.commit(b.reserve(g, capability.ErrRate, rate), 'e', capability.ErrReserved)
+	at(24 * 60)
+	b.commit(b.reserve(g, nil, rate), 'a', nil) // the same message is not counted twice
+	b.commit(b.reserve(g, nil, rate), 'f', nil)
+	b.commit(b.reserve(g, nil, rate), 'g', nil)
+	b.reserve(g, capability.ErrRate, rate)
+}
+
+func testRateCounters(t *testing.T, b *bench) {
+	g := grant(1, 3)
+	all, hour, day := capability.Counter{Key: g.ID, Max: 3}, capability.Counter{Key: g.ID, Max: 1, Per: time.Hour}, capability.Counter{Key: g.ID, Max: 2, Per: 24 * time.Hour}
+	at := func(hours int) { b.offset.Store(int64(time.Duration(hours) * time.Hour)) }
+	b.commit(b.reserve(g, nil, all, hour, day), 'a', nil)
+	b.reserve(g, capability.ErrRate, all, hour, day)
+	at(2)
+	b.commit(b.reserve(g, nil, all, hour, day), 'b', nil)
+	at(4)
+	b.reserve(g, capability.ErrRate, all, hour, day) // of the day
+	at(30)
+	b.commit(b.reserve(g, nil, all, hour, day), 'c', nil)
+	at(100)
+	b.reserve(g, capability.ErrUsedUp, all, hour, day)
+	b.reserve(g, nil, hour, day)
 }
 
 func testRevoke(t *testing.T, b *bench) {

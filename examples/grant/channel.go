@@ -28,6 +28,10 @@ func channels(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Wr
 	note := fs.String("note", "", "what the channel is for")
 	bare := fs.Bool("bare", false, "an address that does not tell the mailbox")
 	uses := fs.Uint("uses", 0, "number of messages; 0 is any number")
+	var rate capability.Rate
+	fs.TextVar(&rate, "rate", capability.Rate{}, "messages in any time of a length, such as 10/24h")
+	var class capability.Class
+	fs.TextVar(&class, "class", capability.Class(0), "loudest mail: personal, transactional or bulk; without it any")
 	var expires cli.Duration
 	fs.Var(&expires, "expires", "time to live, such as 12h or 30d; without it there is no end")
 	if err := cli.Parse(fs, args, 1); err != nil {
@@ -56,7 +60,7 @@ func channels(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Wr
 	case "disconnect":
 		return disconnect(ctx, book, *owner, fs.Arg(0), stdout)
 	}
-	c := channel.Channel{Owner: *owner, Note: *note, Peer: fs.Arg(0), Max: uint32(*uses)}
+	c := channel.Channel{Owner: *owner, Note: *note, Peer: fs.Arg(0), Max: uint32(*uses), Rate: rate, Class: class}
 	if expires > 0 {
 		c.Expires = time.Now().Add(time.Duration(expires))
 	}

@@ -20,6 +20,7 @@ import (
 const usage = `grant gives others the right to write to you, and takes it back.
 
   grant issue -store grants -for bob@example.com -sender shop.example -uses 3 -expires 30d
+  grant issue -store grants -for bob@example.com -sender shop.example -rate 10/24h -class transactional
   grant attenuate -uses 1 TOKEN
   grant inspect TOKEN
   grant verify -store grants -sender orders@shop.example -recipient bob@example.com -domain shop.example TOKEN
@@ -55,11 +56,16 @@ func limitFlags(fs *flag.FlagSet) func() (capability.Limits, error) {
 	uses := fs.Uint("uses", 0, "number of messages; 0 is any number")
 	var expires cli.Duration
 	fs.Var(&expires, "expires", "time to live, such as 12h or 30d; without it there is no end")
+	size := fs.Uint64("size", 0, "largest message in octets; 0 is any")
+	var rate capability.Rate
+	fs.TextVar(&rate, "rate", capability.Rate{}, "messages in any time of a length, such as 10/24h")
+	var class capability.Class
+	fs.TextVar(&class, "class", capability.Class(0), "loudest mail: personal, transactional or bulk; without it any")
 	return func() (capability.Limits, error) {
 		if *uses > 1<<32-1 {
 			return capability.Limits{}, cli.Usagef("-uses %d: it takes up to %d", *uses, uint32(1<<32-1))
 		}
-		l := capability.Limits{Uses: uint32(*uses)}
+		l := capability.Limits{Uses: uint32(*uses), Size: *size, Rate: rate, Class: class}
 		if expires > 0 {
 			l.Expires = time.Now().Add(time.Duration(expires)).Truncate(time.Second).UTC()
 		}
@@ -139,8 +145,9 @@ func inspect(_ context.Context, fs *flag.FlagSet, args []string, stdout io.Write
 		}
 		return s
 	}
-	_, err = fmt.Fprintf(stdout, "id      %s\nfor     %s\nsender  %s\nexpires %s\nuses    %s\nsize    %s\nsealed  %v\n", g.ID, g.Issuer, open(g.Scope == "", g.Scope),
-		open(g.Expires.IsZero(), g.Expires.Format(time.RFC3339)), open(g.Uses == 0, fmt.Sprint(g.Uses)), open(g.Size == 0, fmt.Sprint(g.Size)), token.Sealed())
+	_, err = fmt.Fprintf(stdout, "id      %s\nfor     %s\nsender  %s\nexpires %s\nuses    %s\nsize    %s\nrate    %s\nclass   %s\nsealed  %v\n", g.ID, g.Issuer, open(g.Scope == "", g.Scope),
+		open(g.Expires.IsZero(), g.Expires.Format(time.RFC3339)), open(g.Uses == 0, fmt.Sprint(g.Uses)), open(g.Size == 0, fmt.Sprint(g.Size)),
+		open(g.Rate == capability.Rate{}, g.Rate.String()), open(g.Class == 0, g.Class.String()), token.Sealed())
 	return err
 }
 

@@ -60,6 +60,7 @@ const (
 	Missing Proof = iota // the message brings none
 	Invalid              // it brings one that does not let it in
 	Valid
+	Deferred // it brings one that will let it in later: its rate is used up
 )
 
 // An Action is what is done with a message.
@@ -218,6 +219,8 @@ func (r Rules) Decide(e Evidence) Decision {
 func (r Rules) decide(e Evidence) Decision {
 	known := e.Relation == Known && (e.Auth.Domain != "" || e.Bounce && r.AllowUnauthenticated)
 	switch {
+	case e.Capability == Deferred && e.Address != Missing:
+		return later()
 	case e.Address == Invalid && (e.Unavailable || e.Auth.temporary()):
 		return refusal(451, smtp.EnhancedCode{4, 7, 1}, tryAgain, "a store or DNS does not answer, and the address may be open")
 	case e.Address == Invalid:
@@ -236,6 +239,8 @@ func (r Rules) decide(e Evidence) Decision {
 		return let(Accept, ClassOpen, "notification from a domain that the recipient has written to")
 	case e.Unavailable:
 		return refusal(451, smtp.EnhancedCode{4, 7, 1}, tryAgain, "a store does not answer")
+	case e.Capability == Deferred:
+		return later()
 	case e.Auth.Domain == "" && !r.AllowUnauthenticated:
 		return unauthenticated(e.Auth)
 	case r.AllowUnknown:
@@ -285,6 +290,10 @@ func unauthenticated(a Auth) Decision {
 		return refusal(550, smtp.EnhancedCode{5, 7, 26}, "Multiple authentication checks failed", why)
 	}
 	return refusal(550, smtp.EnhancedCode{5, 7, 20}, "No passing DKIM signature found", why)
+}
+
+func later() Decision {
+	return refusal(450, smtp.EnhancedCode{4, 7, 1}, "Too many messages for now, try again later", "the rate of the capability is used up")
 }
 
 func let(a Action, c Class, why string) Decision { return Decision{Action: a, Class: c, Reason: why} }

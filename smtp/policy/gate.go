@@ -209,7 +209,7 @@ func (t *gating) look(ctx context.Context, r *guest, c credentials) (class strin
 		err = t.reserve(ctx, r, token, capability.Request{Sender: canonical(t.from.Address()), Recipient: r.address, Pending: true}) // SIZE is an estimate
 	}
 	if err != nil {
-		e.Capability = Invalid
+		e.Capability = outcome(err)
 		return class
 	}
 	return "capability\x00" + r.use.Grant.Scope
@@ -229,10 +229,18 @@ func (t *gating) reserve(ctx context.Context, r *guest, token capability.Token, 
 	return nil
 }
 
+// outcome returns what a capability that does not let a message in counts for.
+func outcome(err error) Proof {
+	if errors.Is(err, capability.ErrRate) {
+		return Deferred
+	}
+	return Invalid
+}
+
 // doubt notes that a capability could not be checked, if that is what err says.
 func (t *gating) doubt(r *guest, err error) {
 	if !isAny(err, capability.ErrSyntax, capability.ErrSignature, capability.ErrWidened, capability.ErrNotYet, capability.ErrExpired, capability.ErrScope,
-		capability.ErrRecipient, capability.ErrTooBig, capability.ErrIssuer, capability.ErrRevoked, capability.ErrUsedUp, capability.ErrUnknown) {
+		capability.ErrRecipient, capability.ErrTooBig, capability.ErrIssuer, capability.ErrRevoked, capability.ErrUsedUp, capability.ErrUnknown, capability.ErrRate, capability.ErrClass) {
 		r.evidence.Unavailable = true
 		t.g.Logger.Warn("capability not checked", "to", r.address, "err", err)
 	}

@@ -94,7 +94,7 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	if e.Auth.User = user; e.Exempt || user != "" {
 		return
 	}
-	who := capability.Request{Sender: s.address, Domain: s.auth.Domain, Recipient: r.address}
+	who := capability.Request{Sender: s.address, Domain: s.auth.Domain, Recipient: r.address, Class: classOf(section)}
 	if r.use != nil && (t.admit(ctx, r, s, section, false) != nil || r.use.Grant.Admits(who, t.g.Now()) != nil) {
 		t.release(r)
 		r.closed()
@@ -110,10 +110,12 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	}
 	if len(t.guests) == 1 && !r.tagged {
 		for token := range tokens(section, CapabilityField) {
-			if e.Capability == Valid || t.reserve(ctx, r, token, who) == nil {
+			if e.Capability == Valid {
 				break
 			}
-			e.Capability = Invalid
+			if err := t.reserve(ctx, r, token, who); err != nil && e.Capability != Deferred {
+				e.Capability = outcome(err)
+			}
 		}
 		for stamp := range hashcash.Stamps(slices.Values(fieldValues(section, hashcash.HeaderName))) {
 			t.weigh(ctx, r, stamp)
@@ -224,7 +226,7 @@ func (in *ending) recheck(r *guest) Decision {
 		return Decision{Action: Accept}
 	}
 	g, now, store := r.use.Grant, in.t.g.Now(), in.t.g.Capabilities.Store
-	err := g.Admits(capability.Request{Sender: in.sender.address, Domain: in.sender.auth.Domain, Recipient: r.address, Size: uint64(in.size)}, now)
+	err := g.Admits(capability.Request{Sender: in.sender.address, Domain: in.sender.auth.Domain, Recipient: r.address, Size: uint64(in.size), Class: classOf(in.section)}, now)
 	if err == nil {
 		var probe capability.Reservation
 		if probe, err = store.Reserve(in.ctx, capability.Use{Grant: g, Now: now, Until: now}); err == nil {
@@ -236,7 +238,7 @@ func (in *ending) recheck(r *guest) Decision {
 	}
 	e := &r.evidence
 	r.closed()
-	e.Unavailable = e.Unavailable || !isAny(err, capability.ErrRevoked, capability.ErrTooBig, capability.ErrExpired, channel.ErrLeaked, channel.ErrClosed, channel.ErrUnauthenticated)
+	e.Unavailable = e.Unavailable || !isAny(err, capability.ErrRevoked, capability.ErrTooBig, capability.ErrClass, capability.ErrExpired, channel.ErrLeaked, channel.ErrClosed, channel.ErrUnauthenticated)
 	return in.instead(r)
 }
 
@@ -321,6 +323,38 @@ func (in *ending) collect() {
 func stable(section []byte) []byte {
 	return without(section, oneOf("Received", "Return-Path", "Delivered-To", "Received-SPF", authres.Name, "DKIM-Signature", "ARC-Seal",
 		"ARC-Message-Signature", "ARC-Authentication-Results", DecisionField, CapabilityField, OfferField, hashcash.HeaderName))
+}
+
+// classOf returns the class that a message says it is of: Bulk with a field of a list (RFC 2369, 2919), with a Precedence of
+// such, or where VBR-Info vouches for list mail (RFC 5518); Transactional if no person wrote it (RFC 3834 §5), or where that is
+// vouched for; else Personal.
+func classOf(section []byte) capability.Class {
+	class := capability.Personal
+	for f := range header.Fields(section) {
+		value := strings.ToLower(header.TrimSpace(string(f.Value)))
+		word, _, _ := strings.Cut(value, ";")
+		word = header.TrimSpace(word)
+		switch {
+		case f.Is("List-Id"), f.Is("List-Unsubscribe"), f.Is("List-Post"), f.Is("List-Help"), f.Is("List-Owner"), f.Is("List-Archive"), f.Is("List-Subscribe"):
+			return capability.Bulk
+		case f.Is("Precedence") && (word == "bulk" || word == "list" || word == "junk"):
+			return capability.Bulk
+		case f.Is("Auto-Submitted") && word != "no":
+			class = capability.Transactional
+		case f.Is("VBR-Info"):
+			tags, err := header.ParseTags(value)
+			if err != nil {
+				continue
+			}
+			switch mc, _ := tags.Get("mc"); mc {
+			case "list":
+				return capability.Bulk
+			case "transaction":
+				class = capability.Transactional
+			}
+		}
+	}
+	return class
 }
 
 // from is who a message is from, by its header.

@@ -51,7 +51,7 @@ func (t *gating) arrive(ctx context.Context, to smtp.Path) (*guest, error) {
 		if !errors.Is(err, channel.ErrClosed) {
 			t.doubt(r, err)
 		}
-		r.evidence.Address = Invalid
+		r.evidence.Address, r.evidence.Capability = Invalid, outcome(err)
 		return r, nil
 	}
 	r.use, r.evidence.Capability, r.evidence.Address = &use, Valid, Valid
