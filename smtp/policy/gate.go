@@ -69,6 +69,8 @@ const gateSize = 256
 // transaction: the later one gets 452 4.5.3. Those with capabilities of one scope do, and those who know the sender;
 // any other takes a transaction of its own. So whoever names a reverse-path can find out who knows it.
 //
+// A capability whose rate is used up gets 450 4.7.1, whatever else the message pays: later it goes straight to the inbox.
+//
 // A recipient of Tags is decided on by itself. An address with a forged tag is refused with 550 5.1.1, as a user who does
 // not exist, and no store is asked. One whose capability has ended, or is for another sender, is refused whatever else
 // the message brings: who wants to write to a stranger writes to the plain address. A channel that is paused gets 450 4.2.1;
