@@ -48,6 +48,10 @@ const (
 	CodeNoModSeq          Code = "NOMODSEQ"
 	CodeNonexistent       Code = "NONEXISTENT"
 	CodeNoPerm            Code = "NOPERM"
+	CodeBadEvent          Code = "BADEVENT" // RFC 5465 §8
+
+	CodeNotificationOverflow Code = "NOTIFICATIONOVERFLOW" // RFC 5465 §5.8
+
 	CodeOverQuota         Code = "OVERQUOTA"
 	CodeParse             Code = "PARSE"
 	CodePermanentFlags    Code = "PERMANENTFLAGS"

@@ -32,7 +32,7 @@ func (c *session) capabilities() string {
 	}
 	add(!c.compressed(), "COMPRESS=DEFLATE")
 	add(c.s.JMAP != "", "JMAPACCESS")
-	add(true, "UIDONLY UIDBATCHES UNAUTHENTICATE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES PARTIAL PREVIEW SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT")
+	add(true, "UIDONLY UIDBATCHES UNAUTHENTICATE NAMESPACE UNSELECT CHILDREN ESEARCH SEARCHRES PARTIAL PREVIEW SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES WITHIN LIST-EXTENDED LIST-STATUS SPECIAL-USE STATUS=SIZE BINARY CONDSTORE QRESYNC OBJECTID SAVEDATE UTF8=ACCEPT NOTIFY")
 	add(a.Quoter != nil, "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE")
 	add(a.Quoter != nil && a.QuotaSetter != nil, "QUOTASET")
 	add(a.Expunger != nil, "UIDPLUS")
@@ -200,6 +200,7 @@ func (c *session) unauthenticate() (*imap.Status, error) {
 		return nil, nil
 	}
 	c.leave()
+	c.endNotify()
 	c.log.Info("unauthenticated", "user", c.user)
 	c.account, c.user = nil, ""
 	c.rev2, c.utf8, c.accept, c.condstore, c.qresync, c.uidOnly = false, false, false, false, false, false

@@ -110,6 +110,7 @@ func (c *session) add(name string, nameErr error, several bool) (*imap.Status, e
 	if err != nil {
 		return nil, tryCreate(err)
 	}
+	c.added(name, done.UIDValidity, done.UIDs)
 	st := &imap.Status{Type: imap.StatusOK, Text: "APPEND completed"}
 	if len(done.UIDs) > 0 {
 		b := append(strconv.AppendUint(nil, uint64(done.UIDValidity), 10), ' ')
@@ -354,6 +355,7 @@ func (c *session) transfer(move bool) (*imap.Status, error) {
 	if err != nil {
 		return nil, tryCreate(err)
 	}
+	c.added(to, done.UIDValidity, done.To)
 	st := &imap.Status{Type: imap.StatusOK, Text: "completed"}
 	if len(done.To) > 0 {
 		b := append(strconv.AppendUint(nil, uint64(done.UIDValidity), 10), ' ')

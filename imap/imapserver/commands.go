@@ -115,6 +115,8 @@ func lookupMailboxes(name string) handler {
 		return (*session).append
 	case "IDLE":
 		return (*session).idle
+	case "NOTIFY":
+		return (*session).notifyCommand
 	case "COMPRESS":
 		return (*session).compress
 	case "GETQUOTA":

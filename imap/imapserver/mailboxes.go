@@ -82,6 +82,7 @@ func (c *session) create() (*imap.Status, error) {
 		}
 	}
 	info, err := c.account.Editor.Create(c.ctx, name, o)
+	c.changedName(name)
 	if err != nil || info.ID == "" {
 		return nil, err
 	}
@@ -124,6 +125,7 @@ func (c *session) delete() (*imap.Status, error) {
 	if err := c.account.Editor.Delete(c.ctx, name); err != nil {
 		return nil, err
 	}
+	c.changedName(name)
 	if c.box != nil && c.box.Name == name {
 		c.leave()
 		c.ok(imap.CodeClosed, "", "the mailbox is closed")
@@ -154,6 +156,7 @@ func (c *session) rename() (*imap.Status, error) {
 	if err := c.account.Editor.Rename(c.ctx, from, to); err != nil {
 		return nil, err
 	}
+	c.changedName(from, to)
 	return nil, c.sync(true) // renaming INBOX empties it
 }
 
@@ -168,6 +171,7 @@ func (c *session) setSubscribed(on bool) (*imap.Status, error) {
 	if c.account.Editor == nil {
 		return nil, imap.ErrCannot
 	}
+	c.changedName(name)
 	return nil, c.account.Editor.Subscribe(c.ctx, name, on)
 }
 

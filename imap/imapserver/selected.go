@@ -26,7 +26,8 @@ type view struct {
 	uidValidity      uint32
 	uidNext          imap.UID // when it was selected
 	watch            *imap.Watch
-	stale            bool // there may be changes after modseq
+	stale            bool        // there may be changes after modseq
+	fresh, added     imap.UIDSet // new messages that NOTIFY fetches; those that this session has added, which it does not
 	cancel           context.CancelFunc
 }
 
@@ -207,6 +208,9 @@ func (c *session) ok(code imap.Code, args, text string) {
 // leave deselects the mailbox.
 func (c *session) leave() {
 	if c.box != nil {
+		if c.notify != nil && c.notify.watch != nil {
+			c.notify.pending[c.box.ID] = true
+		}
 		c.box.cancel()
 		c.box, c.saved = nil, nil
 	}

@@ -71,6 +71,9 @@ type Limits struct {
 	FailedLogins int
 	// ListPatterns is how many patterns one LIST has; 0: 32. They have 4000 octets in all.
 	ListPatterns int
+	// NotifyMailboxes is how many mailboxes an account has at most for NOTIFY to watch them; 0: 5000. With more of them NOTIFY is
+	// refused with NOTIFICATIONOVERFLOW, or ends with it.
+	NotifyMailboxes int
 }
 
 // Timeouts are absolute for what they limit: a slow peer cannot stretch them octet by octet.

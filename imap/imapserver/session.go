@@ -39,6 +39,7 @@ type session struct {
 	uidOnly   bool          // ENABLE UIDONLY (RFC 9586): no sequence numbers, either way
 	box       *view         // the selected mailbox or nil
 	saved     imap.UIDSet   // $ (RFC 9051 §6.4.4.1)
+	notify    *notifying    // by NOTIFY
 	scratch   []byte        // message text, within one command
 }
 
@@ -53,6 +54,7 @@ func (s *Server) session(soft, hard context.Context, nc net.Conn) {
 	c.d = imap.NewDecoder(c.br, s.options(false, c.ask))
 	defer context.AfterFunc(soft, c.interrupt)()
 	defer c.leave()
+	defer c.endNotify()
 	defer c.park()
 	c.work(c.until)
 	if t, ok := nc.(interface{ HandshakeContext(context.Context) error }); ok {
@@ -86,6 +88,24 @@ func (c *session) next() error {
 	if c.soft.Err() != nil {
 		return errShutdown
 	}
+	if c.notify.always() && c.br.Buffered() == 0 {
+		err := c.tellNews(!c.notify.delayed())
+		if err == nil {
+			c.wait(c.idleUntil())
+			err = c.attend(!c.notify.delayed())
+		}
+		if err != nil && c.soft.Err() != nil {
+			return errShutdown
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return c.nextLine()
+}
+
+// nextLine reads the first line of a command.
+func (c *session) nextLine() error {
 	c.wait(c.idleUntil())
 	c.park()
 	err := c.d.Next()
@@ -124,6 +144,9 @@ func (c *session) end(err error) {
 	switch {
 	case errors.Is(err, errShutdown):
 		bye.Code, bye.Text = imap.CodeUnavailable, "the server is shutting down"
+	case isNews(err):
+		c.log.Error("news cannot be told", "user", c.user, "err", err)
+		bye.Code, bye.Text = imap.CodeUnavailable, "internal error"
 	case isTimeout(err):
 		bye.Text = "autologout: idle for too long"
 	case isLimit(err):
@@ -136,7 +159,9 @@ func (c *session) end(err error) {
 		_ = c.bw.Flush() // the peer may have closed its side alone
 		return
 	}
-	c.respond("*", &bye)
+	if !c.over {
+		c.respond("*", &bye)
+	}
 	_ = c.bw.Flush()
 	c.linger()
 }
@@ -188,6 +213,7 @@ func (c *session) finish(name string, st *imap.Status, err error) {
 	if c.answered || c.lost(err) {
 		return
 	}
+	c.notified()
 	if err != nil {
 		st = c.status(name, err)
 	} else if st == nil {

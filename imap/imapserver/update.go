@@ -18,13 +18,19 @@ func (c *session) sync(expunge bool) error {
 	if err := c.current(); err != nil {
 		return err
 	}
-	if v.stale {
+	if v.stale && c.notify.told(imap.NotifyMessageNew) {
 		if err := c.pull(); err != nil {
 			return err
 		}
 		v.stale = false
 	}
+	if !c.notify.told(imap.NotifyFlagChange) {
+		v.changed = nil
+	}
 	if err := c.tellChanged(); err != nil {
+		return err
+	}
+	if err := c.tellFresh(); err != nil {
 		return err
 	}
 	if expunge {
@@ -47,7 +53,7 @@ func (c *session) pull() error {
 		changes = append(changes, ch)
 	}
 	had := len(v.uids)
-	var gone, changed []imap.UID
+	var gone, changed, fresh []imap.UID
 	for _, ch := range changes {
 		v.modseq = max(v.modseq, ch.ModSeq)
 		i, known := slices.BinarySearch(v.uids, ch.UID)
@@ -61,18 +67,24 @@ func (c *session) pull() error {
 			}
 		case i >= had: // new ones come by mod-sequence, not by UID
 			v.uids = slices.Insert(v.uids, i, ch.UID)
+			fresh = append(fresh, ch.UID)
 		}
 	}
 	v.gone, v.changed = v.gone.Union(imap.UIDs(gone...)), v.changed.Union(imap.UIDs(changed...))
 	v.own = nil
-	c.tellExists(had)
+	c.tellExists(had, imap.UIDs(fresh...))
 	return nil
 }
 
-func (c *session) tellExists(had int) {
-	if n := len(c.box.uids); n > had {
+func (c *session) tellExists(had int, fresh imap.UIDSet) {
+	v := c.box
+	if n := len(v.uids); n > had {
 		c.untagged(strconv.Itoa(n), "EXISTS")
 	}
+	if c.notify != nil {
+		v.fresh = fresh.Minus(v.added)
+	}
+	v.added = nil
 }
 
 // mine reports a change that this session has made.
@@ -92,7 +104,7 @@ func (c *session) reload() error {
 	if err != nil {
 		return err
 	}
-	var there, changed imap.UIDSet
+	var there, changed, fresh imap.UIDSet
 	had := len(v.uids)
 	uids := v.uids
 	for m, err := range v.Mailbox.Messages(c.ctx, imap.AllUIDs(), imap.FieldModSeq) {
@@ -103,6 +115,7 @@ func (c *session) reload() error {
 		switch {
 		case m.UID > v.last():
 			uids = append(uids, m.UID)
+			fresh.Add(m.UID, m.UID)
 		case m.ModSeq > v.modseq:
 			changed.Add(m.UID, m.UID)
 		}
@@ -114,7 +127,7 @@ func (c *session) reload() error {
 	}
 	v.uids, v.own, v.changed = uids, nil, v.changed.Union(changed)
 	v.modseq = max(v.modseq, st.HighestModSeq)
-	c.tellExists(had)
+	c.tellExists(had, fresh)
 	return nil
 }
 
@@ -337,6 +350,59 @@ func (c *session) sinceForgotten(m imap.ModSeq) (gone, changed imap.UIDSet, err 
 	return gone, changed, nil
 }
 
+// tellNews tells what has happened in every mailbox that the client listens for.
+func (c *session) tellNews(expunge bool) error {
+	if err := c.sync(expunge); err != nil {
+		return &newsError{err}
+	}
+	c.notified()
+	return c.bw.Flush()
+}
+
+// attend tells what happens until the first octet of the next line is there. The error is the connection's, or that of what
+// could not be told.
+func (c *session) attend(expunge bool) error {
+	// The one goroutine beside the session's ends with that octet, or with the deadline.
+	input := make(chan error, 1)
+	c.idling = true
+	defer func() { c.idling = false }()
+	go func() {
+		_, err := c.br.Peek(1)
+		input <- err
+	}()
+	for {
+		var ready <-chan struct{}
+		if c.box != nil && c.notify.told(imap.NotifyMessageNew) {
+			ready = c.box.watch.Ready()
+		}
+		c.park()
+		select {
+		case <-ready:
+		case <-c.notify.ready():
+		case err := <-input:
+			c.unpark()
+			return err
+		}
+		c.unpark()
+		if err := c.tellNews(expunge); err != nil {
+			c.wait(longAgo())
+			<-input
+			return err
+		}
+	}
+}
+
+// A newsError is why what has happened could not be told.
+type newsError struct{ err error }
+
+func (e *newsError) Error() string { return "imapserver: news: " + e.err.Error() }
+func (e *newsError) Unwrap() error { return e.err }
+
+func isNews(err error) bool {
+	_, ok := errors.AsType[*newsError](err)
+	return ok
+}
+
 // idle is IDLE (RFC 2177): the change feed is told as it comes, until DONE.
 func (c *session) idle() (*imap.Status, error) {
 	if c.d.EOL(); c.d.Err() != nil {
@@ -345,60 +411,31 @@ func (c *session) idle() (*imap.Status, error) {
 	if err := c.sync(true); err != nil {
 		return nil, err
 	}
+	c.notified()
 	_, _ = c.bw.WriteString("+ idling\r\n")
 	if err := c.bw.Flush(); err != nil {
 		return nil, err
 	}
-	// The one goroutine beside the session's waits for a first octet; it ends with it, or with the deadline.
-	input := make(chan error, 1)
 	c.wait(c.idleUntil())
-	c.idling = true
-	defer func() { c.idling = false }()
-	go func() {
-		_, err := c.br.Peek(1)
-		input <- err
-	}()
-	var ready <-chan struct{}
-	if c.box != nil {
-		ready = c.box.watch.Ready()
-	}
-	var failed error
-	for {
-		c.park()
-		select {
-		case <-ready:
-			c.unpark()
-			err := c.sync(true)
-			if err == nil {
-				err = c.bw.Flush()
-			}
-			if err == nil {
-				continue
-			}
-			failed = err
-			c.wait(longAgo())
-			<-input
-		case err := <-input:
-			c.unpark()
-			c.idling = false
-			if err == nil {
-				err = c.next()
-			}
-			if err != nil {
-				c.over = true
-				c.answered = true
-				if c.soft.Err() != nil {
-					err = errShutdown
-				}
-				c.end(err)
-				return nil, nil
-			}
-			if line := c.d.Line(); !equalFold(line, "DONE") || !c.d.AtEOL() {
-				return nil, badCommand("want DONE")
-			}
-			return &imap.Status{Type: imap.StatusOK, Text: "IDLE terminated"}, nil
-		}
+	err := c.attend(true)
+	if news, ok := errors.AsType[*newsError](err); ok {
 		c.over = true
-		return nil, failed
+		return nil, news.err
 	}
+	if err == nil {
+		err = c.nextLine()
+	}
+	if err != nil {
+		c.answered = true
+		if c.soft.Err() != nil {
+			err = errShutdown
+		}
+		c.end(err)
+		c.over = true
+		return nil, nil
+	}
+	if line := c.d.Line(); !equalFold(line, "DONE") || !c.d.AtEOL() {
+		return nil, badCommand("want DONE")
+	}
+	return &imap.Status{Type: imap.StatusOK, Text: "IDLE terminated"}, nil
 }

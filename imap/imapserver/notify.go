@@ -1,0 +1,467 @@
+package imapserver
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+// A notifying is what NOTIFY has asked for (RFC 5465). nil is what holds without NOTIFY: the selected mailbox, and during
+// commands only.
+type notifying struct {
+	selected *imap.NotifyGroup  // nil: nothing of the selected mailbox
+	others   []imap.NotifyGroup // of the mailboxes that are not selected
+	watch    *imap.Watch        // nil without others
+	cancel   context.CancelFunc
+	boxes    map[string]*noted // by ID: every mailbox, as the client has been told of it
+	pending  map[string]bool   // IDs of those that may have changed
+	own      map[string]bool   // names that this command has changed
+}
+
+// A noted is one mailbox.
+type noted struct {
+	imap.MailboxInfo
+	box  imap.Mailbox       // nil: not opened yet
+	last imap.MailboxStatus // the counters
+}
+
+var errOverflow = &imap.Status{Type: imap.StatusNo, Code: imap.CodeNotificationOverflow, Text: "too many mailboxes to watch"}
+
+// told reports whether an event about messages is told of the selected mailbox.
+func (n *notifying) told(e imap.NotifyEvent) bool {
+	return n == nil || n.selected != nil && n.selected.Has(e)
+}
+
+// always reports whether there is something to tell between commands.
+func (n *notifying) always() bool {
+	return n != nil && (n.watch != nil || n.told(imap.NotifyMessageNew))
+}
+
+// delayed reports whether expunges of the selected mailbox wait for a command.
+func (n *notifying) delayed() bool {
+	return n.selected == nil || n.selected.Filter == imap.NotifySelectedDelayed
+}
+
+func (n *notifying) ready() <-chan struct{} {
+	if n == nil || n.watch == nil {
+		return nil
+	}
+	return n.watch.Ready()
+}
+
+// wants reports whether some group tells of an event in a mailbox.
+func (n *notifying) wants(m *imap.MailboxInfo, e imap.NotifyEvent) bool {
+	messages := e == imap.NotifyMessageNew || e == imap.NotifyFlagChange
+	for i := range n.others {
+		if g := &n.others[i]; g.Has(e) && !(messages && m.NoSelect) && covers(g, m) {
+			return true
+		}
+	}
+	return false
+}
+
+// covers reports whether a mailbox is one of a group. Mail may be delivered to each, so that INBOXES is PERSONAL (RFC 5465
+// §6.3).
+func covers(g *imap.NotifyGroup, m *imap.MailboxInfo) bool {
+	switch g.Filter {
+	case imap.NotifyInboxes, imap.NotifyPersonal:
+		return true
+	case imap.NotifySubscribed:
+		return m.Subscribed
+	}
+	return slices.ContainsFunc(g.Mailboxes, func(name string) bool {
+		below, ok := strings.CutPrefix(m.Name, name)
+		return ok && (below == "" || g.Filter == imap.NotifySubtree && below[0] == '/')
+	})
+}
+
+// notifyCommand is NOTIFY (RFC 5465 §3.1).
+func (c *session) notifyCommand() (*imap.Status, error) {
+	c.d.SP()
+	args := c.d.Notify(c.utf8)
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	n := &notifying{}
+	for i := range args.Groups {
+		g := &args.Groups[i]
+		for _, e := range g.Events {
+			switch e {
+			case imap.NotifyMessageNew, imap.NotifyMessageExpunge, imap.NotifyFlagChange, imap.NotifyMailboxName, imap.NotifySubscriptionChange:
+			default:
+				return nil, &imap.Status{Type: imap.StatusNo, Code: imap.CodeBadEvent, Text: "no such event",
+					Args: "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"}
+			}
+		}
+		switch g.Filter {
+		case imap.NotifySelected, imap.NotifySelectedDelayed:
+			for i := range g.Fetch { // nobody has read a message that is told of
+				g.Fetch[i].Peek = true
+			}
+			n.selected = g
+		default:
+			if len(g.Events) > 0 {
+				n.others = append(n.others, *g)
+			}
+		}
+	}
+	if len(n.others) > 0 {
+		if err := c.startNotify(n, args.Status); err != nil {
+			return nil, err
+		}
+	}
+	c.endNotify()
+	if err := c.sync(true); err != nil { // what has gathered, as with NOOP
+		n.end()
+		return nil, err
+	}
+	c.notify = n
+	return nil, nil
+}
+
+// endNotify goes back to what holds without NOTIFY.
+func (c *session) endNotify() {
+	if c.notify != nil {
+		c.notify.end()
+		c.notify = nil
+	}
+}
+
+func (n *notifying) end() {
+	if n.cancel != nil {
+		n.cancel()
+		n.cancel, n.watch = nil, nil
+	}
+}
+
+// startNotify watches the account, and tells of its mailboxes if that was asked for.
+func (c *session) startNotify(n *notifying, status bool) error {
+	ctx, cancel := context.WithCancel(c.ctx)
+	n.watch, n.cancel = c.account.Watcher.Watch(ctx), cancel
+	boxes, err := c.mailboxes()
+	if err == nil && len(boxes) > def(c.s.Limits.NotifyMailboxes, 5000) {
+		err = errOverflow
+	}
+	n.boxes, n.pending, n.own = make(map[string]*noted, len(boxes)), map[string]bool{}, map[string]bool{}
+	for i := range boxes {
+		if err != nil {
+			break
+		}
+		b := &noted{MailboxInfo: boxes[i].MailboxInfo}
+		n.boxes[b.ID] = b
+		if !n.wants(&b.MailboxInfo, imap.NotifyMessageNew) {
+			continue
+		}
+		if b.last, err = c.look(b); errors.Is(err, imap.ErrNonexistent) { // it has gone: there is a notice of it
+			err = nil
+			continue
+		}
+		if err != nil || !status || c.isSelected(b.ID) {
+			continue
+		}
+		items := []imap.StatusItem{imap.StatusMessages, imap.StatusUIDNext, imap.StatusUIDValidity}
+		if n.wants(&b.MailboxInfo, imap.NotifyFlagChange) {
+			items = append(items, imap.StatusHighestModSeq)
+		}
+		enabled := c.condstore
+		c.tellStatus(b.Name, &b.last, items)
+		c.condstore = enabled // nobody has asked for HIGHESTMODSEQ by its name
+	}
+	if err != nil {
+		n.end()
+	}
+	return err
+}
+
+func (c *session) isSelected(id string) bool { return c.box != nil && c.box.ID == id }
+
+// look returns what a mailbox is like now.
+func (c *session) look(b *noted) (st imap.MailboxStatus, err error) {
+	if b.box == nil {
+		if b.box, err = c.account.Store.OpenMailbox(c.ctx, b.Name); err != nil {
+			b.box = nil
+			return st, err
+		}
+	}
+	return b.box.Status(c.ctx)
+}
+
+// changedName notes mailboxes that this session itself creates, perhaps with those above, deletes, renames or subscribes to: the
+// client knows.
+func (c *session) changedName(names ...string) {
+	if c.notify == nil || c.notify.watch == nil {
+		return
+	}
+	for _, name := range names {
+		c.notify.own[name] = true
+		for i := range len(name) {
+			if name[i] == '/' {
+				c.notify.own[name[:i]] = true
+			}
+		}
+	}
+}
+
+// notified tells what has happened in the mailboxes that are not selected. If that fails, the client is told that nothing
+// will be told any more (RFC 5465 §5.8).
+func (c *session) notified() {
+	n := c.notify
+	if n == nil || n.watch == nil {
+		return
+	}
+	for _, x := range n.watch.Take() {
+		n.pending[x.MailboxID] = true
+	}
+	if len(n.pending) > 0 {
+		if err := c.tellNoted(); err != nil {
+			if !errors.Is(err, errOverflow) {
+				c.log.Error("notifications end", "user", c.user, "err", err)
+			}
+			n.end()
+			c.notify = &notifying{}
+			c.ok(imap.CodeNotificationOverflow, "", "nothing is told any more")
+		}
+	}
+	clear(n.own)
+}
+
+// tellNoted tells of the mailboxes that may have changed.
+func (c *session) tellNoted() error {
+	n := c.notify
+	now := make(map[*noted]imap.MailboxStatus, len(n.pending))
+	listed := true // is what is known of names and subscriptions
+	for id := range n.pending {
+		b := n.boxes[id]
+		if b == nil {
+			listed = false
+			continue
+		}
+		st, err := c.look(b)
+		switch {
+		case errors.Is(err, imap.ErrNonexistent):
+			listed = false
+		case err != nil:
+			return err
+		default:
+			listed = listed && st.MailboxInfo == b.MailboxInfo
+			now[b] = st
+		}
+	}
+	clear(n.pending)
+	if !listed {
+		if err := c.tellTree(now); err != nil {
+			return err
+		}
+	}
+	for _, b := range sortedNoted(now) {
+		if st := now[b]; !c.isSelected(b.ID) {
+			c.tellCounters(b, &st)
+		}
+	}
+	return nil
+}
+
+func sortedNoted(m map[*noted]imap.MailboxStatus) []*noted {
+	out := make([]*noted, 0, len(m))
+	for b := range m {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b *noted) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+// tellCounters sends STATUS of what has changed (RFC 5465 §5.1 to §5.3).
+func (c *session) tellCounters(b *noted, st *imap.MailboxStatus) {
+	last := b.last
+	b.last = *st
+	if !c.notify.wants(&st.MailboxInfo, imap.NotifyMessageNew) {
+		return
+	}
+	var items []imap.StatusItem
+	if st.UIDNext != last.UIDNext || st.Messages != last.Messages || st.UIDValidity != last.UIDValidity {
+		items = append(items, imap.StatusUIDNext, imap.StatusMessages)
+	}
+	if c.notify.wants(&st.MailboxInfo, imap.NotifyFlagChange) {
+		if st.Unseen != last.Unseen {
+			items = append(items, imap.StatusUnseen)
+		}
+		if c.condstore && st.HighestModSeq != last.HighestModSeq {
+			items = append(items, imap.StatusUIDValidity, imap.StatusHighestModSeq)
+		}
+	} else if c.condstore && len(items) > 0 {
+		items = append(items, imap.StatusHighestModSeq)
+	}
+	if st.UIDValidity != last.UIDValidity && !slices.Contains(items, imap.StatusUIDValidity) {
+		items = append(items, imap.StatusUIDValidity)
+	}
+	if len(items) > 0 {
+		c.tellStatus(b.Name, st, items)
+	}
+}
+
+// A tree is the mailboxes before and after, for tellTree.
+type tree struct {
+	n        *notifying
+	after    map[string]*listed // by name
+	renamed  map[string]string  // from old names
+	affected map[string]string  // names to tell of, with their old names or ""
+}
+
+// tellTree compares the mailboxes with those known, and sends LIST for each name that a change is about (RFC 5465 §5.4, §5.5).
+// now gets those that are new.
+func (c *session) tellTree(now map[*noted]imap.MailboxStatus) error {
+	boxes, err := c.mailboxes()
+	if err != nil {
+		return err
+	}
+	n := c.notify
+	if len(boxes) > def(c.s.Limits.NotifyMailboxes, 5000) {
+		return errOverflow
+	}
+	t := tree{n: n, after: map[string]*listed{}, renamed: map[string]string{}, affected: map[string]string{}}
+	there := make(map[string]bool, len(boxes))
+	for i := range boxes {
+		b := &boxes[i]
+		t.after[b.Name], there[b.ID] = b, true
+		if old := n.boxes[b.ID]; old != nil && old.Name != b.Name {
+			t.renamed[old.Name] = b.Name
+		}
+	}
+	gone := map[string]bool{} // names
+	for id, old := range n.boxes {
+		if !there[id] {
+			gone[old.Name] = true
+			t.came(&old.MailboxInfo)
+			delete(n.boxes, id)
+			delete(now, old)
+		}
+	}
+	for i := range boxes {
+		b := &boxes[i].MailboxInfo
+		if old := n.boxes[b.ID]; old != nil {
+			t.compare(&old.MailboxInfo, b)
+			old.MailboxInfo = *b
+			continue
+		}
+		fresh := &noted{MailboxInfo: *b}
+		n.boxes[b.ID] = fresh
+		t.came(b)
+		st, err := c.look(fresh)
+		if errors.Is(err, imap.ErrNonexistent) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		fresh.last.UIDNext, now[fresh] = 1, st
+		if !gone[b.Name] {
+			fresh.last.UIDValidity = st.UIDValidity
+		}
+		if st.Messages == 0 { // it has come as LIST says; nothing has come into it
+			fresh.last.UIDNext, fresh.last.HighestModSeq = st.UIDNext, st.HighestModSeq
+		}
+	}
+	c.tellAffected(&t)
+	return nil
+}
+
+// came notes a mailbox that has come or gone, which its parent is affected by too.
+func (t *tree) came(m *imap.MailboxInfo) {
+	if t.n.own[m.Name] {
+		return
+	}
+	t.affect(m, imap.NotifyMailboxName, "")
+	if cut := strings.LastIndexByte(m.Name, '/'); cut > 0 {
+		parent := imap.MailboxInfo{Name: m.Name[:cut]}
+		if p := t.after[parent.Name]; p != nil {
+			parent = p.MailboxInfo
+		}
+		t.affect(&parent, imap.NotifyMailboxName, "")
+	}
+}
+
+func (t *tree) affect(m *imap.MailboxInfo, e imap.NotifyEvent, old string) {
+	if t.n.wants(m, e) && t.affected[m.Name] == "" {
+		t.affected[m.Name] = old
+	}
+}
+
+// compare notes a rename, unless it follows from that of a mailbox above, and a change of the subscription.
+func (t *tree) compare(old, m *imap.MailboxInfo) {
+	if t.n.own[m.Name] {
+		return
+	}
+	if old.Name != m.Name && !t.follows(old.Name, m.Name) {
+		t.affect(m, imap.NotifyMailboxName, old.Name)
+		if t.n.wants(old, imap.NotifyMailboxName) {
+			t.affected[m.Name] = old.Name
+		}
+	}
+	if old.Subscribed != m.Subscribed {
+		t.affect(m, imap.NotifySubscriptionChange, "")
+		if t.n.wants(old, imap.NotifySubscriptionChange) {
+			t.affect(&imap.MailboxInfo{Name: m.Name, Subscribed: true}, imap.NotifySubscriptionChange, "")
+		}
+	}
+}
+
+func (t *tree) follows(old, name string) bool {
+	for i := range len(old) {
+		if old[i] != '/' {
+			continue
+		}
+		if to, ok := t.renamed[old[:i]]; ok && name == to+old[i:] {
+			return true
+		}
+		if t.n.own[old[:i]] {
+			return true
+		}
+	}
+	return false
+}
+
+// tellAffected sends LIST, by name.
+func (c *session) tellAffected(t *tree) {
+	names := make([]string, 0, len(t.affected))
+	for name := range t.affected {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		b := append(c.bw.AvailableBuffer(), "* LIST ("...)
+		if m := t.after[name]; m != nil {
+			b = appendAttributes(b, m, &listing{tellSubscribed: true})
+		} else {
+			b = append(b, `\NonExistent`...)
+		}
+		b = c.appendName(append(b, `) "/" `...), name)
+		if old := t.affected[name]; old != "" {
+			b = append(c.appendName(append(b, ` ("OLDNAME" (`...), old), "))"...)
+		}
+		_, _ = c.bw.Write(append(b, "\r\n"...))
+	}
+}
+
+// tellFresh sends what NOTIFY fetches of new messages (RFC 5465 §5.2).
+func (c *session) tellFresh() error {
+	v := c.box
+	uids := v.fresh
+	v.fresh = nil
+	n := c.notify
+	if len(uids) == 0 || n == nil || n.selected == nil || len(n.selected.Fetch) == 0 {
+		return nil
+	}
+	f := fetching{items: slices.Clone(n.selected.Fetch)}
+	f.plan(c)
+	return c.tellMessages(&f, uids)
+}
+
+// added notes messages that this session has put into a mailbox, so that the selected one does not fetch them.
+func (c *session) added(name string, validity uint32, uids []imap.UID) {
+	if v := c.box; v != nil && c.notify != nil && v.Name == name && v.uidValidity == validity {
+		v.added = v.added.Union(imap.UIDs(uids...))
+	}
+}
