@@ -91,11 +91,22 @@ func (d *Decoder) Mailbox(utf8 bool) string {
 // StatusData reads a STATUS response behind its keyword and a space: the Name of the mailbox and the counters that are
 // told (RFC 9051 §7.3.4). RECENT and what is unknown is passed over.
 func (d *Decoder) StatusData(utf8 bool) *MailboxStatus {
-	s := &MailboxStatus{}
+	s, _ := d.StatusUpdate(utf8)
+	return s
+}
+
+// StatusUpdate is StatusData that also returns which items are told, RECENT and unknown ones among them: the others are zero in
+// the MailboxStatus.
+func (d *Decoder) StatusUpdate(utf8 bool) (s *MailboxStatus, told []StatusItem) {
+	s = &MailboxStatus{}
 	s.Name = d.Mailbox(utf8)
 	d.SP()
 	d.List(func() {
 		item := StatusItem(d.Keyword())
+		if len(told) == maxStatusItems {
+			d.Fail(&LimitError{What: "items of STATUS", Limit: maxStatusItems})
+		}
+		told = append(told, item)
 		d.SP()
 		switch item {
 		case StatusMessages:
@@ -121,8 +132,10 @@ func (d *Decoder) StatusData(utf8 bool) *MailboxStatus {
 		}
 	})
 	d.EOL()
-	return s
+	return s, told
 }
+
+const maxStatusItems = 100
 
 // A SearchData is a SEARCH or ESEARCH response (RFC 9051 §7.3.3, RFC 3501 §7.2.5). Numbers are UIDs or sequence numbers,
 // as the command was.

@@ -52,21 +52,21 @@ const (
 
 	CodeNotificationOverflow Code = "NOTIFICATIONOVERFLOW" // RFC 5465 §5.8
 
-	CodeOverQuota         Code = "OVERQUOTA"
-	CodeParse             Code = "PARSE"
-	CodePermanentFlags    Code = "PERMANENTFLAGS"
-	CodePrivacy           Code = "PRIVACYREQUIRED"
-	CodeReadOnly          Code = "READ-ONLY"
-	CodeReadWrite         Code = "READ-WRITE"
-	CodeServerBug         Code = "SERVERBUG"
-	CodeTooBig            Code = "TOOBIG"
-	CodeTryCreate         Code = "TRYCREATE"
-	CodeUIDNext           Code = "UIDNEXT"
-	CodeUIDNotSticky      Code = "UIDNOTSTICKY"
-	CodeUIDValidity       Code = "UIDVALIDITY"
-	CodeUnavailable       Code = "UNAVAILABLE"
-	CodeUnknownCTE        Code = "UNKNOWN-CTE"
-	CodeUnseen            Code = "UNSEEN"
+	CodeOverQuota      Code = "OVERQUOTA"
+	CodeParse          Code = "PARSE"
+	CodePermanentFlags Code = "PERMANENTFLAGS"
+	CodePrivacy        Code = "PRIVACYREQUIRED"
+	CodeReadOnly       Code = "READ-ONLY"
+	CodeReadWrite      Code = "READ-WRITE"
+	CodeServerBug      Code = "SERVERBUG"
+	CodeTooBig         Code = "TOOBIG"
+	CodeTryCreate      Code = "TRYCREATE"
+	CodeUIDNext        Code = "UIDNEXT"
+	CodeUIDNotSticky   Code = "UIDNOTSTICKY"
+	CodeUIDValidity    Code = "UIDVALIDITY"
+	CodeUnavailable    Code = "UNAVAILABLE"
+	CodeUnknownCTE     Code = "UNKNOWN-CTE"
+	CodeUnseen         Code = "UNSEEN"
 )
 
 // A Status is a status response without its tag. As an error it is what a server answered, or, from a backend, what it

@@ -22,6 +22,13 @@ const (
 	EventFetch
 	// EventAlert: Text is to be shown to the user (RFC 9051 §7.1).
 	EventAlert
+	// EventStatus: a mailbox that is not selected has the counters Told of Status (RFC 5465 §5.1 to §5.3).
+	EventStatus
+	// EventListing: a mailbox has come, or its name or subscription has changed, as Listing says; it has gone if that has \NonExistent
+	// (RFC 5465 §5.4, §5.5).
+	EventListing
+	// EventOverflow: Notify is over, and nothing is told any more (RFC 5465 §5.8).
+	EventOverflow
 )
 
 // An Event is something that the server said unasked.
@@ -31,6 +38,9 @@ type Event struct {
 	UIDs    imap.UIDSet
 	Message *Message
 	Text    string
+	Status  *imap.MailboxStatus
+	Told    []imap.StatusItem // the others of Status are zero
+	Listing *imap.Listing
 }
 
 func (c *Client) event(e Event) {
@@ -125,6 +135,16 @@ func (cmd *command) untagged(r response) {
 		if m.parse(false); m.err == nil {
 			c.event(Event{Kind: EventFetch, Message: m})
 		}
+	case "STATUS":
+		if s, told := c.readStatus(); s != nil {
+			c.event(Event{Kind: EventStatus, Status: s, Told: told})
+		}
+	case "LIST":
+		_ = d.Keyword()
+		d.SP()
+		if l := d.Listing(c.inUTF8()); d.Err() == nil {
+			c.event(Event{Kind: EventListing, Listing: l})
+		}
 	case "CAPABILITY":
 		_ = d.Keyword()
 		c.caps, c.told = parseCapabilities(d.Line()), true
@@ -142,8 +162,11 @@ func (cmd *command) untagged(r response) {
 		if s.Type == imap.StatusBye {
 			c.bye = &s
 		}
-		if s.Code == imap.CodeAlert {
+		switch s.Code {
+		case imap.CodeAlert:
 			c.event(Event{Kind: EventAlert, Text: s.Text})
+		case imap.CodeNotificationOverflow:
+			c.event(Event{Kind: EventOverflow, Text: s.Text})
 		}
 		c.codes(&s)
 	case "":

@@ -15,8 +15,8 @@ import (
 )
 
 // server stands for one somewhere: it serves alice's mail on a connection in memory, without TLS.
-func server(ctx context.Context) net.Conn {
-	backend, users := &imaptest.Memory{}, sasl.NewUsers()
+func server(ctx context.Context, backend *imaptest.Memory) net.Conn {
+	users := sasl.NewUsers()
 	backend.AddUser("alice")
 	_ = users.Set("alice", "secret")
 	s := &imapserver.Server{Backend: backend, Authenticator: sasl.New(sasl.Plain(users.Check)), AllowPlaintextAuth: true}
@@ -27,8 +27,10 @@ func server(ctx context.Context) net.Conn {
 
 // login connects to a server and puts a letter into the INBOX. For a real one it is Dial(ctx, "imap.example.com:143",
 // Options{}), which demands STARTTLS, or port 993 and TLSImplicit.
-func login(ctx context.Context) (*imapclient.Client, error) {
-	c, err := imapclient.New(ctx, server(ctx), imapclient.Options{TLS: imapclient.TLSNone, AllowPlaintextAuth: true})
+func login(ctx context.Context) (*imapclient.Client, error) { return loginTo(ctx, &imaptest.Memory{}) }
+
+func loginTo(ctx context.Context, backend *imaptest.Memory) (*imapclient.Client, error) {
+	c, err := imapclient.New(ctx, server(ctx, backend), imapclient.Options{TLS: imapclient.TLSNone, AllowPlaintextAuth: true})
 	if err != nil {
 		return nil, err
 	}
@@ -157,4 +159,50 @@ func ExampleClient_ListStatus() {
 	// INBOX 1 1
 	// Entwürfe 0 0
 	// <nil>
+}
+
+// Hear of new mail in every mailbox over one connection.
+func ExampleClient_Notify() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	backend := &imaptest.Memory{}
+	c, err := loginTo(ctx, backend)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if err := c.Create(ctx, "Lists/go", imap.CreateOptions{}); err != nil {
+		fmt.Println(err)
+		return
+	}
+	messages := []imap.NotifyEvent{imap.NotifyMessageNew, imap.NotifyMessageExpunge}
+	err = c.Notify(ctx, imap.Notify{Groups: []imap.NotifyGroup{
+		{Filter: imap.NotifySelected, Events: messages, Fetch: []imap.FetchItem{{Att: imap.FetchUID}, {Att: imap.FetchEnvelope}}},
+		{Filter: imap.NotifyPersonal, Events: append(messages, imap.NotifyMailboxName)},
+	}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	account, _ := backend.OpenAccount(ctx, "alice") // somebody else delivers
+	letter := "Subject: a release\r\n\r\nIt is out.\r\n"
+	_, _ = account.Appender.Append(ctx, "Lists/go", []imap.AppendMessage{{Size: int64(len(letter)), Body: strings.NewReader(letter)}})
+	for e, err := range c.Idle(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		switch e.Kind {
+		case imapclient.EventFetch:
+			fmt.Println("new here:", e.Message.Envelope.Subject)
+		case imapclient.EventStatus:
+			fmt.Println(e.Status.Name, e.Status.Messages, e.Told)
+			return
+		case imapclient.EventListing:
+			fmt.Println("mailbox:", e.Listing.Name, e.Listing.Attrs)
+		}
+	}
+	// Output:
+	// Lists/go 1 [UIDNEXT MESSAGES]
 }

@@ -7,13 +7,14 @@ import (
 	"iter"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
 )
 
-// Idle yields what happens in the selected mailbox until ctx ends or the loop is left; both leave the connection ready
-// for more. It renews IDLE (RFC 2177) before servers give up on it, and asks every now and then with NOOP where there is
+// Idle yields what happens in the selected mailbox, and what else Notify has asked for, until ctx ends or the loop is left; both
+// leave the connection ready for more. It renews IDLE (RFC 2177) before servers give up on it, and asks every now and then with NOOP where there is
 // no IDLE. Other methods must wait until the loop is left. An error is the last that is yielded.
 func (c *Client) Idle(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
@@ -37,6 +38,41 @@ func (c *Client) Idle(ctx context.Context) iter.Seq2[Event, error] {
 			yield(Event{}, err)
 		}
 	}
+}
+
+// Notify says what the server tells from now on, of the selected mailbox and of others (RFC 5465): Idle yields it, and
+// Options.Unilateral is told of it during other methods, this one too if n.Status is set. Without groups nothing is told any
+// more, of the selected mailbox neither. ErrUnsupported: the server has no NOTIFY. An *Error with imap.CodeBadEvent names the
+// events that it does have; with imap.CodeNotificationOverflow this is too much.
+//
+// With NotifySelected messages may go at any time, so that sequence numbers mean nothing; this Client uses UIDs.
+func (c *Client) Notify(ctx context.Context, n imap.Notify) error {
+	if !c.caps.Has("NOTIFY") {
+		return ErrUnsupported
+	}
+	for i := range n.Groups {
+		if !validGroup(&n.Groups[i]) {
+			return ErrArgument
+		}
+	}
+	_, err := c.simple(ctx, "NOTIFY", imap.AppendNotify([]byte{' '}, &n, c.inUTF8()))
+	return err
+}
+
+// validGroup reports whether a group can be written.
+func validGroup(g *imap.NotifyGroup) bool {
+	named := g.Filter == imap.NotifySubtree || g.Filter == imap.NotifyMailboxes
+	for _, name := range g.Mailboxes {
+		if name == "" || strings.IndexByte(name, 0) >= 0 {
+			return false
+		}
+	}
+	for _, e := range g.Events {
+		if !imap.Flag(e).Valid() {
+			return false
+		}
+	}
+	return imap.Flag(g.Filter).Valid() && named == (len(g.Mailboxes) > 0)
 }
 
 // watch is one Idle.

@@ -104,7 +104,12 @@ func (c *Client) Status(ctx context.Context, mailbox string, items ...imap.Statu
 		if r.kind != "STATUS" {
 			return false
 		}
-		status = c.readStatus()
+		s, told := c.readStatus()
+		if s != nil && s.Name != mailbox && !(s.Name == "INBOX" && strings.EqualFold(mailbox, s.Name)) { // by NOTIFY
+			c.event(Event{Kind: EventStatus, Status: s, Told: told})
+			return true
+		}
+		status = s
 		return true
 	})
 	switch {
@@ -117,13 +122,13 @@ func (c *Client) Status(ctx context.Context, mailbox string, items ...imap.Statu
 }
 
 // readStatus reads a STATUS response, nil if it cannot be.
-func (c *Client) readStatus() *imap.MailboxStatus {
+func (c *Client) readStatus() (*imap.MailboxStatus, []imap.StatusItem) {
 	_ = c.d.Keyword()
 	c.d.SP()
-	if s := c.d.StatusData(c.inUTF8()); c.d.Err() == nil {
-		return s
+	if s, told := c.d.StatusUpdate(c.inUTF8()); c.d.Err() == nil {
+		return s, told
 	}
-	return nil
+	return nil, nil
 }
 
 func (c *Client) appendStatusItems(dst []byte, items []imap.StatusItem) ([]byte, error) {
@@ -198,7 +203,7 @@ func (c *Client) list(ctx context.Context, command string, args []byte, status f
 		_, err = cmd.run(args, func(r response) bool {
 			switch {
 			case r.kind == "STATUS" && status != nil:
-				if s := c.readStatus(); s != nil {
+				if s, _ := c.readStatus(); s != nil {
 					status(s)
 				}
 				return true

@@ -89,11 +89,8 @@ func (c *session) next() error {
 		return errShutdown
 	}
 	if c.notify.always() && c.br.Buffered() == 0 {
-		err := c.tellNews(!c.notify.delayed())
-		if err == nil {
-			c.wait(c.idleUntil())
-			err = c.attend(!c.notify.delayed())
-		}
+		c.wait(c.idleUntil())
+		err := c.attend(!c.notify.delayed(), true)
 		if err != nil && c.soft.Err() != nil {
 			return errShutdown
 		}

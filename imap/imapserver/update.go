@@ -359,9 +359,9 @@ func (c *session) tellNews(expunge bool) error {
 	return c.bw.Flush()
 }
 
-// attend tells what happens until the first octet of the next line is there. The error is the connection's, or that of what
-// could not be told.
-func (c *session) attend(expunge bool) error {
+// attend tells what happens until the first octet of the next line is there, and with now what has happened before. The error is
+// the connection's, or that of what could not be told.
+func (c *session) attend(expunge, now bool) error {
 	// The one goroutine beside the session's ends with that octet, or with the deadline.
 	input := make(chan error, 1)
 	c.idling = true
@@ -370,20 +370,22 @@ func (c *session) attend(expunge bool) error {
 		_, err := c.br.Peek(1)
 		input <- err
 	}()
-	for {
+	for first := now; ; first = false {
 		var ready <-chan struct{}
 		if c.box != nil && c.notify.told(imap.NotifyMessageNew) {
 			ready = c.box.watch.Ready()
 		}
-		c.park()
-		select {
-		case <-ready:
-		case <-c.notify.ready():
-		case err := <-input:
+		if !first {
+			c.park()
+			select {
+			case <-ready:
+			case <-c.notify.ready():
+			case err := <-input:
+				c.unpark()
+				return err
+			}
 			c.unpark()
-			return err
 		}
-		c.unpark()
 		if err := c.tellNews(expunge); err != nil {
 			c.wait(longAgo())
 			<-input
@@ -417,7 +419,7 @@ func (c *session) idle() (*imap.Status, error) {
 		return nil, err
 	}
 	c.wait(c.idleUntil())
-	err := c.attend(true)
+	err := c.attend(true, false)
 	if news, ok := errors.AsType[*newsError](err); ok {
 		c.over = true
 		return nil, news.err
