@@ -1,6 +1,9 @@
 package imap
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // A NotifyEvent is what NOTIFY tells of (RFC 5465 §5), in the spelling of the RFC.
 type NotifyEvent string
@@ -57,12 +60,7 @@ type NotifyGroup struct {
 
 // Has reports whether the group tells of e.
 func (g *NotifyGroup) Has(e NotifyEvent) bool {
-	for _, x := range g.Events {
-		if x == e {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(g.Events, e)
 }
 
 // Notify is the arguments of NOTIFY (RFC 5465 §8). Without groups it is NOTIFY NONE, and nothing is told any more.
