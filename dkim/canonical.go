@@ -67,7 +67,13 @@ type BodyHash struct {
 // NewBodyHash returns a BodyHash that feeds h. length is how many octets of the canonical body count (l=), negative
 // for all.
 func NewBodyHash(c Canonicalization, h hash.Hash, length int64) *BodyHash {
-	return &BodyHash{h: h, relaxed: c == Relaxed, limit: length}
+	b := new(BodyHash)
+	b.init(c, h, length)
+	return b
+}
+
+func (b *BodyHash) init(c Canonicalization, h hash.Hash, length int64) {
+	b.h, b.relaxed, b.limit = h, c == Relaxed, length
 }
 
 // Write takes the next piece of the body. It never fails.

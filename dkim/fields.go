@@ -15,51 +15,46 @@ import (
 type fieldIndex struct {
 	fields []header.Field
 	seed   maphash.Seed
-	lowest map[uint64]int32 // by hash of the name in lower case
-	above  []int32          // by field: the next one up of that name, -1: none
-	unused []int32          // by lowest field: where the next search begins
+	lowest []int32 // hash table with linear probing: the lowest field of a name plus 1, 0: free
+	above  []int32 // by field: the next one up of that name, -1: none
+	unused []int32 // by lowest field: where the next search begins
 	buf    []byte
+	room   [512]byte // of buf
 }
 
 func newFieldIndex(section []byte) *fieldIndex {
-	x := &fieldIndex{fields: make([]header.Field, 0, min(bytes.Count(section, []byte("\n")), 64)), seed: maphash.MakeSeed(), buf: make([]byte, 0, 512)}
+	x := &fieldIndex{fields: make([]header.Field, 0, min(bytes.Count(section, []byte("\n")), 64)), seed: maphash.MakeSeed()}
+	x.buf = x.room[:0]
 	for f := range header.Fields(section) {
 		if len(x.fields) == cap(x.fields) {
 			x.fields = slices.Grow(x.fields, max(16, cap(x.fields)))
 		}
 		x.fields = append(x.fields, f)
 	}
-	x.lowest = make(map[uint64]int32, len(x.fields))
-	links := make([]int32, 2*len(x.fields))
-	x.above, x.unused = links[:len(x.fields)], links[len(x.fields):]
-	var h uint64
-	above := -1 // the field with a name last seen, whose hash is h
+	n := len(x.fields)
+	size := 4 // over half of it stays free
+	for size < 2*n {
+		size *= 2
+	}
+	links := make([]int32, size+2*n)
+	x.lowest, x.above, x.unused = links[:size], links[size:size+n], links[size+n:]
+	above, slot := -1, 0 // the field with a name last seen, and its place in lowest
 	for i, f := range x.fields {
 		if len(f.Name) == 0 {
 			continue
 		}
-		if above >= 0 && bytes.Equal(f.Name, x.fields[above].Name) { // Received above Received
-			x.above[i] = int32(above)
-		} else {
-			if above >= 0 {
-				x.lowest[h] = int32(above)
-			}
-			h = x.hashName(f.Name)
-			x.above[i] = -1
-			if up, ok := x.lowest[h]; ok {
-				x.above[i] = up
-			}
+		if above < 0 || !bytes.Equal(f.Name, x.fields[above].Name) { // else as with Received below Received
+			slot = x.slot(f.Name)
 		}
+		x.above[i] = x.lowest[slot] - 1
+		x.lowest[slot] = int32(i) + 1
 		above = i
-	}
-	if above >= 0 {
-		x.lowest[h] = int32(above)
 	}
 	return x
 }
 
-// hashName hashes a name without regard to case. The seed is random, so nobody can choose names that collide.
-func (x *fieldIndex) hashName(name []byte) uint64 {
+// slot returns the place of a name in lowest, case aside. The seed is random, so nobody can choose names that collide.
+func (x *fieldIndex) slot(name []byte) int {
 	x.buf = x.buf[:0]
 	for _, c := range name {
 		if c >= 'A' && c <= 'Z' {
@@ -67,14 +62,19 @@ func (x *fieldIndex) hashName(name []byte) uint64 {
 		}
 		x.buf = append(x.buf, c)
 	}
-	return maphash.Bytes(x.seed, x.buf)
+	for i := maphash.Bytes(x.seed, x.buf); ; i++ {
+		slot := int(i & uint64(len(x.lowest)-1))
+		if low := x.lowest[slot]; low == 0 || bytes.EqualFold(x.fields[low-1].Name, name) {
+			return slot
+		}
+	}
 }
 
 // find returns the lowest field of a name.
 func (x *fieldIndex) find(name string) (int32, bool) {
 	var buf [64]byte
-	i, ok := x.lowest[x.hashName(append(buf[:0], name...))]
-	return i, ok
+	low := x.lowest[x.slot(append(buf[:0], name...))]
+	return low - 1, low > 0
 }
 
 // count returns how many fields of a name there are.

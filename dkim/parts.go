@@ -69,7 +69,7 @@ func (c Canonicalization) AppendUnsigned(dst, raw []byte) []byte {
 // Share has the body hashed for a signature of another field in the same pass. It is called before the first Write; what
 // it returns tells, after Results, whether the body has the hash that the signature says.
 func (c *Verification) Share(s *Signature) func() Check {
-	h := c.bodyHash(*s)
+	h := c.bodyHash(s.BodyCanon, s.Length)
 	return func() Check { return h.check(s) }
 }
 

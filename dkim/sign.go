@@ -81,7 +81,7 @@ func NewSigning(headerSection []byte, signers ...Signer) (*Signing, error) {
 		} else if i := slices.IndexFunc(g.Headers, func(h string) bool { return !validName(h) }); i >= 0 {
 			return nil, fmt.Errorf("dkim: %q is no name of a field", g.Headers[i])
 		}
-		s.body = append(s.body, shared.bodyHash(Signature{BodyCanon: g.BodyCanon, Length: -1}))
+		s.body = append(s.body, shared.bodyHash(g.BodyCanon, -1))
 	}
 	s.hashes = shared.hashes
 	return s, nil

@@ -39,35 +39,43 @@ type Verifier struct {
 
 // A Verification is one message being verified. Write takes the body; then Results tells. It is used by one goroutine.
 type Verification struct {
-	v      Verifier
-	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	extra  int // signatures beyond the limit, above those that are checked
-	checks []*check
-	hashes []*sharedHash
-	// mine, if not nil, is a look-up that Results does itself.
-	mine func()
+	v       Verifier
+	extra   int // signatures beyond the limit, above those that are checked
+	checks  []check
+	hashes  []*sharedHash
+	lookups []*keyLookup
+	mine    *keyLookup // if not nil, Results does this one itself, with ctx
+
+	ctx    context.Context
+	cancel context.CancelFunc // of the look-ups that run beside the body; nil: there are none
+	wg     sync.WaitGroup     // of these
 }
 
 // A check is one signature being checked.
 type check struct {
-	res  Result
-	sum  [sha256.Size]byte // of the header fields
-	body *sharedHash
-	key  *keyLookup // nil: decided already
+	res   Result
+	field int               // which one of the header
+	sum   [sha256.Size]byte // of the header fields
+	body  *sharedHash
+	key   *keyLookup // nil: decided already
 }
 
 type keyLookup struct {
-	txts   []string
-	secure bool
-	err    error
+	question string // "TXT " and the name
+	txts     []string
+	secure   bool
+	err      error
+}
+
+func (l *keyLookup) ask(ctx context.Context, r Resolver, sr SecureResolver) {
+	l.txts, l.secure, l.err = lookupTXT(ctx, r, sr, strings.TrimPrefix(l.question, "TXT "))
 }
 
 // A sharedHash is the hash of a body for all signatures with the same canonicalisation and length.
 type sharedHash struct {
 	canon  Canonicalization
 	length int64
-	*BodyHash
+	BodyHash
 	sum []byte
 }
 
@@ -89,48 +97,63 @@ func (v Verifier) begin(ctx context.Context, headerSection []byte, atHand bool) 
 	if v.Now == nil {
 		v.Now = time.Now
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	c := &Verification{v: v, cancel: cancel}
+	c := &Verification{v: v, ctx: ctx}
 	index := newFieldIndex(headerSection)
-	var at []int
-	for i, f := range index.fields {
-		if f.Is("DKIM-Signature") {
-			at = append(at, i)
+	signatures := 0
+	for i := range index.fields {
+		if index.fields[i].Is("DKIM-Signature") {
+			signatures++
 		}
 	}
-	if len(at) == 0 {
+	if signatures == 0 {
 		return c
 	}
-	c.extra = max(0, len(at)-v.MaxSignatures)
-	keys := map[string]*keyLookup{}
-	for _, i := range at[c.extra:] {
-		k := &check{}
-		c.checks = append(c.checks, k)
-		var err error
-		if k.res.Signature, err = ParseSignature(string(index.fields[i].Value)); err != nil {
-			k.end(PermError, err)
-			continue
+	c.extra = max(0, signatures-v.MaxSignatures)
+	c.checks = make([]check, signatures-c.extra)
+	k := len(c.checks)
+	for i := len(index.fields) - 1; k > 0; i-- {
+		if index.fields[i].Is("DKIM-Signature") {
+			k--
+			c.checks[k].field = i
 		}
-		if v.refuse(k) {
-			continue
-		}
-		own := k.res.Signature.HeaderCanon.AppendUnsigned(nil, index.fields[i].Raw)
-		k.sum, k.res.Added = index.hash(&k.res.Signature, i, own)
-		k.body = c.bodyHash(k.res.Signature)
-		name := keyName(k.res.Signature.Selector, k.res.Signature.Domain)
-		if keys[name] == nil {
-			look := &keyLookup{}
-			keys[name] = look
-			ask := func() { look.txts, look.secure, look.err = lookupTXT(ctx, v.Resolver, v.SecureResolver, name) }
-			if atHand && c.mine == nil {
-				c.mine = ask
-			} else {
-				c.wg.Go(ask)
-			}
-		}
-		k.key = keys[name]
+	}
+	for i := range c.checks {
+		c.start(&c.checks[i], index, atHand)
 	}
 	return c
+}
+
+// start does what can be done before the body, and has the key looked up.
+func (c *Verification) start(k *check, index *fieldIndex, atHand bool) {
+	var err error
+	if k.res.Signature, err = ParseSignature(string(index.fields[k.field].Value)); err != nil {
+		k.end(PermError, err)
+		return
+	}
+	if c.v.refuse(k) {
+		return
+	}
+	sig := &k.res.Signature
+	k.sum, k.res.Added = index.hash(sig, k.field, sig.HeaderCanon.AppendUnsigned(nil, index.fields[k.field].Raw))
+	k.body = c.bodyHash(sig.BodyCanon, sig.Length)
+	question := "TXT " + keyName(sig.Selector, sig.Domain)
+	for _, l := range c.lookups {
+		if l.question == question {
+			k.key = l
+			return
+		}
+	}
+	k.key = &keyLookup{question: question}
+	c.lookups = append(c.lookups, k.key)
+	if atHand && c.mine == nil {
+		c.mine = k.key
+		return
+	}
+	if c.cancel == nil {
+		c.ctx, c.cancel = context.WithCancel(c.ctx)
+	}
+	ctx, l := c.ctx, k.key
+	c.wg.Go(func() { l.ask(ctx, c.v.Resolver, c.v.SecureResolver) })
 }
 
 func (k *check) end(v Value, err error) { k.res.Value, k.res.Err = v, err }
@@ -153,13 +176,14 @@ func (v Verifier) refuse(k *check) bool {
 	return true
 }
 
-func (c *Verification) bodyHash(s Signature) *sharedHash {
+func (c *Verification) bodyHash(canon Canonicalization, length int64) *sharedHash {
 	for _, h := range c.hashes {
-		if h.canon == s.BodyCanon && h.length == s.Length {
+		if h.canon == canon && h.length == length {
 			return h
 		}
 	}
-	h := &sharedHash{canon: s.BodyCanon, length: s.Length, BodyHash: NewBodyHash(s.BodyCanon, sha256.New(), s.Length)}
+	h := &sharedHash{canon: canon, length: length}
+	h.init(canon, sha256.New(), length)
 	c.hashes = append(c.hashes, h)
 	return h
 }
@@ -174,7 +198,9 @@ func (c *Verification) Write(p []byte) (int, error) {
 
 // Close ends the key look-ups. After Results it does nothing.
 func (c *Verification) Close() error {
-	c.cancel()
+	if c.cancel != nil {
+		c.cancel()
+	}
 	c.wg.Wait()
 	return nil
 }
@@ -182,11 +208,11 @@ func (c *Verification) Close() error {
 // Results ends the body, waits for the keys, and returns one Result a signature, from the top of the header down.
 func (c *Verification) Results() []Result {
 	if c.mine != nil {
-		c.mine()
+		c.mine.ask(c.ctx, c.v.Resolver, c.v.SecureResolver)
 		c.mine = nil
 	}
 	c.wg.Wait()
-	c.cancel()
+	_ = c.Close() // never an error
 	for _, h := range c.hashes {
 		if h.sum == nil {
 			h.sum = h.Sum()
@@ -196,7 +222,8 @@ func (c *Verification) Results() []Result {
 	for i := range out {
 		out[i].Value, out[i].Err = Neutral, ErrTooMany
 	}
-	for _, k := range c.checks {
+	for i := range c.checks {
+		k := &c.checks[i]
 		if k.key != nil {
 			c.finish(k)
 		}
@@ -209,7 +236,7 @@ func (c *Verification) Results() []Result {
 func (c *Verification) finish(k *check) {
 	k.res.Secure = k.key.secure
 	k.res.Body = k.body.check(&k.res.Signature)
-	step := Step{Question: "TXT " + keyName(k.res.Signature.Selector, k.res.Signature.Domain)}
+	step := Step{Question: k.key.question}
 	if err := k.key.err; err != nil {
 		step.Answer = strings.TrimPrefix(err.Error(), "dkim: ")
 	} else {
