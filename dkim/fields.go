@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"hash/maphash"
-	"slices"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/internal/header"
@@ -13,23 +12,27 @@ import (
 // A fieldIndex finds the fields of a header by name, from the bottom up (RFC 6376 §5.4.2), each once a signature. Its
 // cost is that of the header and of h=, whatever either holds.
 type fieldIndex struct {
-	fields []header.Field
-	seed   maphash.Seed
-	lowest []int32 // hash table with linear probing: the lowest field of a name plus 1, 0: free
-	above  []int32 // by field: the next one up of that name, -1: none
-	unused []int32 // by lowest field: where the next search begins
-	buf    []byte
-	room   [512]byte // of buf
+	section []byte
+	fields  []span
+	seed    maphash.Seed
+	lowest  []int32 // hash table with linear probing: the lowest field of a name plus 1, 0: free
+	above   []int32 // by field: the next one up of that name, -1: none
+	unused  []int32 // by lowest field: where the next search begins
+	buf     []byte
+	room    [512]byte // of buf
 }
 
+// A span is where a field is in its section. A section has up to some ten thousand of them: they hold no pointers.
+type span struct{ start, name, end int32 } // name is where the name ends; start: a line that is no field
+
 func newFieldIndex(section []byte) *fieldIndex {
-	x := &fieldIndex{fields: make([]header.Field, 0, min(bytes.Count(section, []byte("\n")), 64)), seed: maphash.MakeSeed()}
+	x := &fieldIndex{section: section, fields: make([]span, 0, min(bytes.Count(section, []byte("\n")), 64)), seed: maphash.MakeSeed()}
 	x.buf = x.room[:0]
+	at := int32(0)
 	for f := range header.Fields(section) {
-		if len(x.fields) == cap(x.fields) {
-			x.fields = slices.Grow(x.fields, max(16, cap(x.fields)))
-		}
-		x.fields = append(x.fields, f)
+		end := at + int32(len(f.Raw))
+		x.fields = append(x.fields, span{at, at + int32(len(f.Name)), end})
+		at = end
 	}
 	n := len(x.fields)
 	size := 4 // over half of it stays free
@@ -39,18 +42,37 @@ func newFieldIndex(section []byte) *fieldIndex {
 	links := make([]int32, size+2*n)
 	x.lowest, x.above, x.unused = links[:size], links[size:size+n], links[size+n:]
 	above, slot := -1, 0 // the field with a name last seen, and its place in lowest
-	for i, f := range x.fields {
-		if len(f.Name) == 0 {
+	for i := range x.fields {
+		name := x.name(i)
+		if len(name) == 0 {
 			continue
 		}
-		if above < 0 || !bytes.Equal(f.Name, x.fields[above].Name) { // else as with Received below Received
-			slot = x.slot(f.Name)
+		if above < 0 || !bytes.Equal(name, x.name(above)) { // else as with Received below Received
+			slot = x.slot(name)
 		}
 		x.above[i] = x.lowest[slot] - 1
 		x.lowest[slot] = int32(i) + 1
 		above = i
 	}
 	return x
+}
+
+// raw returns a field as it stands.
+func (x *fieldIndex) raw(i int) []byte {
+	f := x.fields[i]
+	return x.section[f.start:f.end:f.end]
+}
+
+// name returns the name of a field; it is empty for a line that is no field.
+func (x *fieldIndex) name(i int) []byte {
+	f := x.fields[i]
+	return x.section[f.start:f.name]
+}
+
+// value returns the value of a field.
+func (x *fieldIndex) value(i int) string {
+	_, value, _ := bytes.Cut(x.raw(i), []byte(":"))
+	return string(bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte("\r")))
 }
 
 // slot returns the place of a name in lowest, case aside. The seed is random, so nobody can choose names that collide.
@@ -64,26 +86,23 @@ func (x *fieldIndex) slot(name []byte) int {
 	}
 	for i := maphash.Bytes(x.seed, x.buf); ; i++ {
 		slot := int(i & uint64(len(x.lowest)-1))
-		if low := x.lowest[slot]; low == 0 || bytes.EqualFold(x.fields[low-1].Name, name) {
+		if low := x.lowest[slot]; low == 0 || bytes.EqualFold(x.name(int(low-1)), name) {
 			return slot
 		}
 	}
 }
 
-// find returns the lowest field of a name.
-func (x *fieldIndex) find(name string) (int32, bool) {
+// find returns the lowest field of a name, -1 if there is none.
+func (x *fieldIndex) find(name string) int32 {
 	var buf [64]byte
-	low := x.lowest[x.slot(append(buf[:0], name...))]
-	return low - 1, low > 0
+	return x.lowest[x.slot(append(buf[:0], name...))] - 1
 }
 
 // count returns how many fields of a name there are.
 func (x *fieldIndex) count(name string) int {
 	n := 0
-	if i, ok := x.find(name); ok {
-		for ; i >= 0; i = x.above[i] {
-			n++
-		}
+	for i := x.find(name); i >= 0; i = x.above[i] {
+		n++
 	}
 	return n
 }
@@ -96,7 +115,7 @@ func (x *fieldIndex) hash(s *Signature, own int, field []byte) (sum [sha256.Size
 	var room [64]int32
 	lows := room[:0] // of the names that are there
 	for _, name := range s.Headers {
-		if low, ok := x.find(name); ok {
+		if low := x.find(name); low >= 0 {
 			lows = append(lows, low)
 			x.unused[low] = x.skip(low, own)
 		}
@@ -107,12 +126,12 @@ func (x *fieldIndex) hash(s *Signature, own int, field []byte) (sum [sha256.Size
 			continue // named once more than it is there: nothing is hashed
 		}
 		x.unused[low] = x.skip(x.above[at], own)
-		x.buf = s.HeaderCanon.AppendField(x.buf[:0], withCRLF(x.fields[at].Raw))
+		x.buf = s.HeaderCanon.AppendField(x.buf[:0], withCRLF(x.raw(int(at))))
 		h.Write(x.buf)
 	}
 	for _, low := range lows {
 		if x.unused[low] >= 0 {
-			added = append(added, strings.ToLower(string(x.fields[low].Name)))
+			added = append(added, strings.ToLower(string(x.name(int(low)))))
 			x.unused[low] = -1 // named once
 		}
 	}

@@ -47,7 +47,7 @@ func NewHeader(section []byte) *Header { return &Header{newFieldIndex(section)} 
 func (h *Header) Sum(s *Signature, own []byte) (sum [sha256.Size]byte, added []string) {
 	at := -1
 	for i, f := range h.index.fields {
-		if len(own) > 0 && len(f.Raw) > 0 && &f.Raw[0] == &own[0] {
+		if len(own) > 0 && &h.index.section[f.start] == &own[0] {
 			at = i
 		}
 	}

@@ -99,23 +99,14 @@ func (v Verifier) begin(ctx context.Context, headerSection []byte, atHand bool) 
 	}
 	c := &Verification{v: v, ctx: ctx}
 	index := newFieldIndex(headerSection)
-	signatures := 0
-	for i := range index.fields {
-		if index.fields[i].Is("DKIM-Signature") {
-			signatures++
-		}
-	}
+	signatures := index.count("DKIM-Signature")
 	if signatures == 0 {
 		return c
 	}
 	c.extra = max(0, signatures-v.MaxSignatures)
 	c.checks = make([]check, signatures-c.extra)
-	k := len(c.checks)
-	for i := len(index.fields) - 1; k > 0; i-- {
-		if index.fields[i].Is("DKIM-Signature") {
-			k--
-			c.checks[k].field = i
-		}
+	for at, k := index.find("DKIM-Signature"), len(c.checks)-1; k >= 0; at, k = index.above[at], k-1 {
+		c.checks[k].field = int(at)
 	}
 	for i := range c.checks {
 		c.start(&c.checks[i], index, atHand)
@@ -126,7 +117,7 @@ func (v Verifier) begin(ctx context.Context, headerSection []byte, atHand bool) 
 // start does what can be done before the body, and has the key looked up.
 func (c *Verification) start(k *check, index *fieldIndex, atHand bool) {
 	var err error
-	if k.res.Signature, err = ParseSignature(string(index.fields[k.field].Value)); err != nil {
+	if k.res.Signature, err = ParseSignature(index.value(k.field)); err != nil {
 		k.end(PermError, err)
 		return
 	}
@@ -134,7 +125,7 @@ func (c *Verification) start(k *check, index *fieldIndex, atHand bool) {
 		return
 	}
 	sig := &k.res.Signature
-	k.sum, k.res.Added = index.hash(sig, k.field, sig.HeaderCanon.AppendUnsigned(nil, index.fields[k.field].Raw))
+	k.sum, k.res.Added = index.hash(sig, k.field, sig.HeaderCanon.AppendUnsigned(nil, index.raw(k.field)))
 	k.body = c.bodyHash(sig.BodyCanon, sig.Length)
 	question := "TXT " + keyName(sig.Selector, sig.Domain)
 	for _, l := range c.lookups {
