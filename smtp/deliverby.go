@@ -82,6 +82,14 @@ type Hold struct {
 	Until time.Time `json:",omitzero"`
 }
 
+// Release returns until when a message that was taken at a time is held; the zero Time for no Hold.
+func (h Hold) Release(taken time.Time) time.Time {
+	if h.For > 0 {
+		return taken.Add(h.For)
+	}
+	return h.Until
+}
+
 // String returns h as the Future-Release-Request field of a notification has it (RFC 4865 §5.1.2), "" for none.
 func (h Hold) String() string {
 	switch {

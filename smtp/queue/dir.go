@@ -76,9 +76,9 @@ func OpenDir(dir string, log *slog.Logger) (*Dir, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	unlock, err := lockDir(dir)
+	unlock, err := disk.LockDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("queue: %w", err)
 	}
 	d, err := openDir(disk.OS(), dir, log)
 	if err != nil {

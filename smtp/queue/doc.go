@@ -8,9 +8,9 @@
 //	      Settle: the new state, or nothing left; at the end one notification to the sender
 //
 // Followed are RFC 5321 §4.5.4 (retry and expiry), §4.5.5 (no notification to <>), §6.1 (responsibility), RFC 3461 §5
-// (NOTIFY, RET, ENVID, ORCPT; relayed to a host without DSN), RFC 2852 (DELIVERBY), RFC 4865 (FUTURERELEASE, without a quota
-// for what is held), RFC 6710 (MT-PRIORITY, among the messages that were read and wait for a slot), RFC 3464 through package smtp/dsn, RFC 8689 §5
-// (REQUIRETLS stays on notifications).
+// (NOTIFY, RET, ENVID, ORCPT; relayed to a host without DSN), RFC 2852 (DELIVERBY), RFC 4865 (FUTURERELEASE, with
+// its quotas), RFC 6710 (MT-PRIORITY, among the messages that were read and wait for a slot), RFC 3464 through package
+// smtp/dsn, RFC 8689 §5 (REQUIRETLS stays on notifications).
 //
 // Nothing acknowledged is lost: a message leaves the Spool after every recipient was settled, and after the
 // notification, where one is due, has been stored itself. What can happen is that a message comes twice: if the process

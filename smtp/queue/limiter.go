@@ -4,6 +4,9 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
+
+	"github.com/mailbricks/mailbricks/smtp"
 )
 
 // A limiter hands out slots: so many in all, so many to one domain. A domain that is full holds up no other.
@@ -109,5 +112,70 @@ func (l *limiter) release(domain string) {
 func (l *limiter) forget(domain string) {
 	if d := l.domains[domain]; d != nil && d.active == 0 && d.waiting == 0 {
 		delete(l.domains, domain)
+	}
+}
+
+// holds counts the messages held for later release (RFC 4865 §5.1.3), by owner. What it knows outlives no process: it is read
+// from the spool when the first one comes.
+type holds struct {
+	each, all int // limits
+
+	mu     sync.Mutex
+	loaded bool
+	owners map[string][]time.Time // when they are released
+}
+
+// owner is whose quota a message counts against: that of the user who logged in, else of the address it comes from.
+func owner(p *smtp.Peer) string {
+	if p.Identity != "" {
+		return p.Identity
+	}
+	return p.IP().String()
+}
+
+// take counts one more message of an owner, or refuses it. give takes it back.
+func (h *holds) take(ctx context.Context, spool Spool, owner string, release time.Time) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	now := time.Now()
+	if !h.loaded {
+		h.owners = make(map[string][]time.Time)
+		for r, err := range spool.List(ctx) {
+			if err != nil {
+				continue // is reported when it is claimed
+			}
+			if s, err := decodeState(r); err == nil && s.Release.After(now) {
+				h.owners[s.Owner] = append(h.owners[s.Owner], s.Release)
+			}
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		h.loaded = true
+	}
+	total := 0
+	for o, times := range h.owners {
+		times = slices.DeleteFunc(times, func(t time.Time) bool { return !t.After(now) })
+		if h.owners[o] = times; len(times) == 0 {
+			delete(h.owners, o)
+		}
+		total += len(times)
+	}
+	switch {
+	case len(h.owners[owner]) >= h.each:
+		return smtp.NewError(552, smtp.EnhancedCode{5, 7, 16}, "Future release per-user message quota exceeded")
+	case total >= h.all:
+		return smtp.NewError(552, smtp.EnhancedCode{5, 7, 17}, "Future release system message quota exceeded")
+	}
+	h.owners[owner] = append(h.owners[owner], release)
+	return nil
+}
+
+// give takes back what take counted.
+func (h *holds) give(owner string, release time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if i := slices.IndexFunc(h.owners[owner], release.Equal); i >= 0 {
+		h.owners[owner] = slices.Delete(h.owners[owner], i, i+1)
 	}
 }

@@ -44,6 +44,9 @@ type Config struct {
 	MaxRecipients int
 	// MaxSize is the longest message taken in bytes, default 100 MiB; negative is no limit.
 	MaxSize int64
+	// MaxHeld is how many messages of one user, or from one address without login, wait for a Hold to end, default 100;
+	// MaxHeldAll, how many of all, default 10,000 (RFC 4865 §6). Negative takes none.
+	MaxHeld, MaxHeldAll int
 	// MaxReturn is the longest message that a notification returns whole where the sender asked for it (RET=FULL);
 	// of longer ones it returns the header. Default 1 MiB.
 	MaxReturn int64
@@ -67,6 +70,7 @@ type Queue struct {
 	retry   backoff.Schedule
 	log     *slog.Logger
 	limit   *limiter
+	holds   holds
 	wake    chan struct{} // something may be due
 	counted counters
 }
@@ -92,16 +96,25 @@ func New(c Config) *Queue {
 	if q.c.MaxSize = def(c.MaxSize, 100<<20); q.c.MaxSize < 0 {
 		q.c.MaxSize = math.MaxInt64
 	}
+	q.holds = holds{each: def(c.MaxHeld, 100), all: def(c.MaxHeldAll, 10_000)}
 	q.limit = newLimiter(max(1, def(c.Concurrency, 100)), max(1, def(c.PerDomain, 10)))
 	return q
 }
 
 // Mail implements smtp.Handler. The message is durable when Data returns; its Results tell the ID in the queue.
-func (q *Queue) Mail(_ context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
+func (q *Queue) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
 	if p.Size > q.c.MaxSize {
 		return nil, tooLarge()
 	}
-	return &transaction{q: q, begun: time.Now(), s: state{Version: stateVersion, From: from, Params: p, Hello: peer.Hello}}, nil
+	t := &transaction{q: q, begun: time.Now(), s: state{Version: stateVersion, From: from, Params: p, Hello: peer.Hello}}
+	if release := p.Hold.Release(t.begun); release.After(t.begun) {
+		t.s.Owner, t.s.Release = owner(peer), release
+		if err := q.holds.take(ctx, q.c.Spool, t.s.Owner, release); err != nil {
+			return nil, err
+		}
+		t.counted = true
+	}
+	return t, nil
 }
 
 func tooLarge() error {
@@ -109,9 +122,10 @@ func tooLarge() error {
 }
 
 type transaction struct {
-	q     *Queue
-	begun time.Time
-	s     state
+	q       *Queue
+	begun   time.Time
+	s       state
+	counted bool // as held, and not stored yet
 }
 
 func (t *transaction) Rcpt(_ context.Context, to smtp.Path, p smtp.RcptParams) error {
@@ -124,10 +138,16 @@ func (t *transaction) Data(ctx context.Context, body io.Reader) (smtp.Results, e
 	if err != nil {
 		return nil, err
 	}
+	t.counted = false // until it is released
 	return smtp.SameResult(len(t.s.Rcpts), smtp.NewReply(250, smtp.EnhancedCode{2, 0, 0}, "Queued as "+id)), nil
 }
 
-func (t *transaction) Close() error { return nil }
+func (t *transaction) Close() error {
+	if t.counted {
+		t.q.holds.give(t.s.Owner, t.s.Release)
+	}
+	return nil
+}
 
 // newID returns an ID that sorts by time.
 func newID() string {
@@ -138,11 +158,6 @@ func newID() string {
 func (q *Queue) store(ctx context.Context, id string, s *state, begun time.Time, body io.Reader) (string, error) {
 	now := time.Now()
 	s.Arrival = begun // a DeliverBy counts from there
-	if h := s.Params.Hold; h.For > 0 {
-		s.Release = now.Add(h.For)
-	} else if h.Until.After(now) {
-		s.Release = h.Until
-	}
 	due := now
 	if s.Release.After(now) {
 		due = s.Release

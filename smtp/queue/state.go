@@ -17,6 +17,7 @@ type state struct {
 	Hello    string          `json:"hello,omitempty"`
 	Arrival  time.Time       `json:"arrival"`
 	Release  time.Time       `json:"release,omitzero"` // not to be tried before (RFC 4865)
+	Owner    string          `json:"owner,omitempty"`  // whose quota a held message counts against
 	Late     bool            `json:"late,omitempty"`   // the sender was told that the deliver-by-time has passed
 	Attempts int             `json:"attempts"`
 	Warned   bool            `json:"warned,omitempty"`

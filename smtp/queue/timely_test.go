@@ -2,7 +2,9 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,6 +167,58 @@ func TestHold(t *testing.T) {
 		if got := h.tries["b@x.example"]; !slices.Equal(got, []time.Duration{time.Hour}) {
 			t.Errorf("tried at %v", got)
 		}
+	})
+}
+
+// TestHoldQuota is RFC 4865 §6: MAIL is refused once a user, or all, have as much waiting as they may; what is released, or
+// never came, does not count, and what a process before has left does.
+func TestHoldQuota(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quota := func(c *Config) { c.MaxHeld, c.MaxHeldAll = 2, 3 }
+		disk, h := disktest.New(), newHop(func(smtp.Path, int) smtp.Result { return ok() })
+		r := start(t, disk, h, quota)
+		mail := func(user string, hold time.Duration, code smtp.EnhancedCode) smtp.Transaction {
+			t.Helper()
+			tx, err := r.q.Mail(t.Context(), &smtp.Peer{Identity: user}, alice, smtp.MailParams{Hold: smtp.Hold{For: hold}})
+			if e, _ := errors.AsType[*smtp.Error](err); code == (smtp.EnhancedCode{}) && err != nil || code != (smtp.EnhancedCode{}) && (e == nil || e.Reply.Code != 552 || e.Reply.Enhanced != code) {
+				t.Fatalf("%s: %v, want %v", user, err, code)
+			}
+			return tx
+		}
+		hold := func(user string, d time.Duration) {
+			t.Helper()
+			tx := mail(user, d, smtp.EnhancedCode{})
+			if err := tx.Rcpt(t.Context(), to("b", "x.example").To, smtp.RcptParams{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := tx.Data(t.Context(), strings.NewReader(letter)); err != nil {
+				t.Fatal(err)
+			}
+			if err := tx.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		user, system := smtp.EnhancedCode{5, 7, 16}, smtp.EnhancedCode{5, 7, 17}
+		hold("ann", time.Hour)
+		unfinished := mail("ann", 2*time.Hour, smtp.EnhancedCode{})
+		mail("ann", time.Hour, user)
+		mail("ann", 0, smtp.EnhancedCode{}) // not held
+		if err := unfinished.Close(); err != nil {
+			t.Fatal(err)
+		}
+		hold("ann", 2*time.Hour)
+		hold("bob", 2*time.Hour)
+		mail("bob", time.Hour, system)
+		if err := r.stop(); err != nil {
+			t.Fatal(err)
+		}
+		r = start(t, disk, h, quota)
+		mail("ann", time.Hour, user)
+		mail("bob", time.Hour, system)
+		time.Sleep(90 * time.Minute) // the first is released
+		hold("ann", time.Hour)
+		mail("ann", time.Hour, user)
+		mail("carl", time.Hour, system)
 	})
 }
 
