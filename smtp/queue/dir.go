@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"container/heap"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +37,7 @@ type Dir struct {
 	mu       sync.Mutex
 	items    map[string]*item
 	reserved map[string]bool // being put
-	due      dueHeap         // what is not claimed
+	due      dueQueue        // what is not claimed
 	failed   error
 	tmp      int // for names of temporary files
 	bad      int
@@ -48,16 +47,18 @@ type Dir struct {
 
 // An item is a message in the index.
 type item struct {
-	id      string
-	due     time.Time
-	pos     int      // in the heap; -1: claimed
-	base    *dirFile // holds the body
-	bodyOff int64
-	bodyLen int64
-	bodyCRC uint32
-	state   *dirFile // holds the newest record: base or a later file
-	off     int64    // of the entry in state
-	ending  bool     // its removal is being committed
+	id       string
+	due      time.Time
+	pos      int  // in its heap; -1: claimed
+	ready    bool // which heap
+	priority int8
+	base     *dirFile // holds the body
+	bodyOff  int64
+	bodyLen  int64
+	bodyCRC  uint32
+	state    *dirFile // holds the newest record: base or a later file
+	off      int64    // of the entry in state
+	ending   bool     // its removal is being committed
 }
 
 // A dirFile is one file of the spool.
@@ -97,7 +98,7 @@ func openDir(fsys disk.FS, dir string, log *slog.Logger) (*Dir, error) {
 		fsys: fsys, dir: dir, log: log,
 		unlock: func() error { return nil },
 		ops:    make(chan *op), quit: make(chan struct{}),
-		items: make(map[string]*item), reserved: make(map[string]bool),
+		items: make(map[string]*item), reserved: make(map[string]bool), due: newDueQueue(),
 	}
 	if err := d.load(); err != nil {
 		return nil, err
@@ -171,7 +172,7 @@ func (d *Dir) Put(ctx context.Context, r Record, body io.Reader) (err error) {
 		m, err := body.Read(small[n:])
 		n += m
 		if err == io.EOF {
-			o := &op{kind: kindMessage, entry: entry{kind: kindMessage, id: r.ID, due: r.Due, data: r.Data, bodyLen: int64(n)}, body: small[:n]}
+			o := &op{kind: kindMessage, entry: entry{kind: kindMessage, id: r.ID, due: r.Due, priority: r.Priority, data: r.Data, bodyLen: int64(n)}, body: small[:n]}
 			o.entry.bodyCRC = crc32.Checksum(o.body, castagnoli())
 			return d.submit(ctx, o)
 		}
@@ -194,7 +195,7 @@ func (d *Dir) putLarge(ctx context.Context, r Record, start []byte, body io.Read
 		}
 	}()
 	nonce := newNonce()
-	e := entry{kind: kindMessage, id: r.ID, due: r.Due, data: r.Data}
+	e := entry{kind: kindMessage, id: r.ID, due: r.Due, priority: r.Priority, data: r.Data}
 	buf := append([]byte(fileMagic), nonce...)
 	buf = e.appendHead(buf, nonce) // again below, once the length is known
 	at := int64(len(buf))
@@ -267,13 +268,14 @@ func (d *Dir) Claim(_ context.Context, now time.Time, max int) ([]Claim, time.Ti
 		return nil, time.Time{}, d.failed
 	}
 	var taken []*item
-	for len(taken) < max && len(d.due) > 0 && !d.due[0].due.After(now) {
-		taken = append(taken, heap.Pop(&d.due).(*item))
+	for len(taken) < max {
+		it := d.due.pop(now)
+		if it == nil {
+			break
+		}
+		taken = append(taken, it)
 	}
-	var next time.Time
-	if len(d.due) > 0 {
-		next = d.due[0].due
-	}
+	next := d.due.next()
 	d.mu.Unlock()
 	var out []Claim
 	for _, it := range taken {
@@ -284,7 +286,7 @@ func (d *Dir) Claim(_ context.Context, now time.Time, max int) ([]Claim, time.Ti
 			d.setAside(it, err)
 			err = c.Settle(context.Background(), nil)
 		case err == nil:
-			c.rec = Record{ID: it.id, Due: it.due, Data: e.data}
+			c.rec = Record{ID: it.id, Due: it.due, Priority: e.priority, Data: e.data}
 			out = append(out, c)
 			continue
 		}
@@ -339,7 +341,7 @@ func (d *Dir) List(context.Context) iter.Seq2[Record, error] {
 				d.mu.Lock()
 			}
 			gone := d.items[it.id] != it || it.ending
-			r := Record{ID: it.id, Due: it.due}
+			r := Record{ID: it.id, Due: it.due, Priority: it.priority}
 			d.mu.Unlock()
 			if gone {
 				continue
@@ -363,16 +365,12 @@ func (d *Dir) Retry(_ context.Context, now time.Time, ids ...string) (int, error
 	}
 	n := 0
 	if len(ids) == 0 {
-		for _, it := range d.due {
-			it.due = now
-		}
-		heap.Init(&d.due)
-		return len(d.due), nil
+		d.due.hastenAll(now)
+		return d.due.len(), nil
 	}
 	for _, id := range ids {
 		if it := d.items[id]; it != nil && it.pos >= 0 {
-			it.due = now
-			heap.Fix(&d.due, it.pos)
+			d.due.hasten(it, now)
 			n++
 		}
 	}
@@ -409,7 +407,7 @@ func (c *dirClaim) Settle(ctx context.Context, r *Record) error {
 			return fmt.Errorf("queue: record %s settled as %s", c.item.id, r.ID)
 		}
 		o.kind = kindState
-		o.entry = entry{kind: kindState, id: r.ID, due: r.Due, data: r.Data}
+		o.entry = entry{kind: kindState, id: r.ID, due: r.Due, priority: r.Priority, data: r.Data}
 	}
 	if c.ended.Swap(true) {
 		return errEnded
@@ -429,31 +427,6 @@ func (c *dirClaim) Release(until time.Time) {
 	defer c.dir.mu.Unlock()
 	if it := c.item; it.pos < 0 && c.dir.items[it.id] == it {
 		it.due = until
-		heap.Push(&c.dir.due, it)
+		c.dir.due.push(it)
 	}
-}
-
-// A dueHeap has what is due first on top.
-type dueHeap []*item
-
-func (h dueHeap) Len() int           { return len(h) }
-func (h dueHeap) Less(i, j int) bool { return h[i].due.Before(h[j].due) }
-func (h dueHeap) Swap(i, j int) {
-	h[i], h[j] = h[j], h[i]
-	h[i].pos, h[j].pos = i, j
-}
-
-func (h *dueHeap) Push(x any) {
-	it := x.(*item)
-	it.pos = len(*h)
-	*h = append(*h, it)
-}
-
-func (h *dueHeap) Pop() any {
-	old := *h
-	it := old[len(old)-1]
-	old[len(old)-1] = nil
-	*h = old[:len(old)-1]
-	it.pos = -1
-	return it
 }

@@ -1,7 +1,6 @@
 package queue
 
 import (
-	"container/heap"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -236,19 +235,19 @@ func (d *Dir) apply(o *op, f *dirFile, at int64, direct bool) {
 	switch o.kind {
 	case kindMessage:
 		f.live++
-		it := &item{id: o.entry.id, due: o.entry.due, base: f, bodyOff: at + o.entry.headLen(),
+		it := &item{id: o.entry.id, due: o.entry.due, priority: o.entry.priority, base: f, bodyOff: at + o.entry.headLen(),
 			bodyLen: o.entry.bodyLen, bodyCRC: o.entry.bodyCRC, state: f, off: at}
 		d.items[it.id] = it
-		heap.Push(&d.due, it)
+		d.due.push(it)
 	case kindState:
 		it := o.item
 		f.live++
 		if it.state != it.base {
 			d.unref(it.state)
 		}
-		it.state, it.off, it.due = f, at, o.entry.due
+		it.state, it.off, it.due, it.priority = f, at, o.entry.due, o.entry.priority
 		if it.pos < 0 {
-			heap.Push(&d.due, it)
+			d.due.push(it)
 		}
 	case kindRemoved:
 		it := o.item

@@ -14,10 +14,10 @@ import (
 // A file of the directory spool is a file header and entries, each a head, an ID, record data and a body:
 //
 //	"mailbricks.q.1\r\n" nonce[16]
-//	nonce[16] kind[1] idLen[1] zero[2] dataLen[4] bodyLen[8] due[8] bodyCRC[4] headCRC[4]  id data body
+//	nonce[16] kind[1] idLen[1] priority[1] zero[1] dataLen[4] bodyLen[8] due[8] bodyCRC[4] headCRC[4]  id data body
 //	...
 //
-// Integers are big-endian, due is Unix time in nanoseconds, the checksums are CRC-32C; that of the head covers the head
+// Integers are big-endian, priority is signed, due is Unix time in nanoseconds, the checksums are CRC-32C; that of the head covers the head
 // before it, the ID and the data. The nonce is random: an entry can be found behind a damaged one, and no mail can
 // hold what looks like an entry.
 const (
@@ -36,12 +36,13 @@ const (
 
 // An entry is one entry as found in a file or to be written.
 type entry struct {
-	kind    byte
-	id      string
-	due     time.Time
-	data    []byte
-	bodyLen int64
-	bodyCRC uint32
+	kind     byte
+	id       string
+	due      time.Time
+	priority int8
+	data     []byte
+	bodyLen  int64
+	bodyCRC  uint32
 }
 
 func (e *entry) headLen() int64 { return int64(headSize + len(e.id) + len(e.data)) }
@@ -50,7 +51,7 @@ func (e *entry) headLen() int64 { return int64(headSize + len(e.id) + len(e.data
 func (e *entry) appendHead(dst []byte, nonce []byte) []byte {
 	start := len(dst)
 	dst = append(dst, nonce...)
-	dst = append(dst, e.kind, byte(len(e.id)), 0, 0)
+	dst = append(dst, e.kind, byte(len(e.id)), byte(e.priority), 0)
 	dst = binary.BigEndian.AppendUint32(dst, uint32(len(e.data)))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.bodyLen))
 	dst = binary.BigEndian.AppendUint64(dst, uint64(e.due.UnixNano()))
@@ -90,12 +91,13 @@ func readEntry(f io.ReaderAt, nonce []byte, off, size int64) (*entry, error) {
 	}
 	sum := crc32.Update(crc32.Checksum(head[:headSize-4], castagnoli()), castagnoli(), rest)
 	e := &entry{
-		kind:    head[nonceSize],
-		id:      string(rest[:idLen]),
-		due:     time.Unix(0, int64(binary.BigEndian.Uint64(head[nonceSize+16:]))),
-		data:    rest[idLen:],
-		bodyLen: int64(bodyLen),
-		bodyCRC: binary.BigEndian.Uint32(head[nonceSize+24:]),
+		kind:     head[nonceSize],
+		id:       string(rest[:idLen]),
+		due:      time.Unix(0, int64(binary.BigEndian.Uint64(head[nonceSize+16:]))),
+		priority: int8(head[nonceSize+2]),
+		data:     rest[idLen:],
+		bodyLen:  int64(bodyLen),
+		bodyCRC:  binary.BigEndian.Uint32(head[nonceSize+24:]),
 	}
 	if sum != binary.BigEndian.Uint32(head[headSize-4:]) || e.kind != kindMessage && e.kind != kindState && e.kind != kindRemoved {
 		return nil, errDamaged

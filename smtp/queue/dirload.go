@@ -2,7 +2,6 @@ package queue
 
 import (
 	"bytes"
-	"container/heap"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +47,7 @@ func (d *Dir) load() error {
 		}
 	}
 	for _, it := range d.items {
-		heap.Push(&d.due, it)
+		d.due.push(it)
 	}
 	for _, f := range files {
 		if f.live == 0 && f.nonce != nil {
@@ -116,11 +115,11 @@ func (d *Dir) replay(f *dirFile, e *entry, off int64) {
 			}
 		}
 		f.live++
-		d.items[e.id] = &item{id: e.id, due: e.due, base: f, bodyOff: off + e.headLen(), bodyLen: e.bodyLen, bodyCRC: e.bodyCRC, state: f, off: off}
+		d.items[e.id] = &item{id: e.id, due: e.due, priority: e.priority, base: f, bodyOff: off + e.headLen(), bodyLen: e.bodyLen, bodyCRC: e.bodyCRC, state: f, off: off}
 	case it == nil: // the message has gone with its file
 	case e.kind == kindState:
 		f.live++
-		it.state, it.off, it.due = f, off, e.due
+		it.state, it.off, it.due, it.priority = f, off, e.due, e.priority
 	case e.kind == kindRemoved:
 		f.live++
 		it.base.live--

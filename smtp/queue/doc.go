@@ -9,7 +9,7 @@
 //
 // Followed are RFC 5321 §4.5.4 (retry and expiry), §4.5.5 (no notification to <>), §6.1 (responsibility), RFC 3461 §5
 // (NOTIFY, RET, ENVID, ORCPT; relayed to a host without DSN), RFC 2852 (DELIVERBY), RFC 4865 (FUTURERELEASE, with
-// its quotas), RFC 6710 (MT-PRIORITY, among the messages that were read and wait for a slot), RFC 3464 through package
+// its quotas), RFC 6710 (MT-PRIORITY: what is due, and what waits for a slot, goes by priority), RFC 3464 through package
 // smtp/dsn, RFC 8689 §5 (REQUIRETLS stays on notifications).
 //
 // Nothing acknowledged is lost: a message leaves the Spool after every recipient was settled, and after the

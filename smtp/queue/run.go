@@ -32,7 +32,7 @@ const (
 // tried again by the schedule Retry until Expire is over. When no recipient waits any more, the sender gets one
 // notification of all that failed (RFC 3464); a message that takes longer than Warn gets one on the way that tells what
 // failed so far and what still waits. One with a DeliverBy is given up, or its sender told, when that has passed; one with a
-// Hold is not tried before that ends, and Expire and Warn count from there. Of what waits for a slot the highest Priority
+// Hold is not tried before that ends, and Expire and Warn count from there. Of what is due the highest Priority
 // goes first. Nobody is told twice of the same, and the null reverse-path never.
 func (q *Queue) Run(ctx context.Context) error {
 	work, abort := context.WithCancel(context.WithoutCancel(ctx))

@@ -28,8 +28,9 @@ type Spool interface {
 	// Put stores a new message. body is read to io.EOF; an error of body is returned, wrapped, and nothing is stored.
 	// The error is ErrExists for an ID that is stored already.
 	Put(ctx context.Context, r Record, body io.Reader) error
-	// Claim claims up to max messages that are due at now, the longest due first. next is when the first message that
-	// was not claimed becomes due; the zero Time if there is none.
+	// Claim claims up to max messages that are due at now, the highest Priority first, among equals the longest due. next
+	// is when a message that was not claimed becomes due, now or before if one is due already; the zero Time if there is
+	// none.
 	Claim(ctx context.Context, now time.Time, max int) (claims []Claim, next time.Time, err error)
 	// List yields the record of every message, claimed or not, in no order. One that cannot be read yields an error
 	// with the ID in its Record, if known, and the iteration goes on. No lock is held while it yields.
@@ -45,6 +46,8 @@ type Record struct {
 	ID string
 	// Due is when the message is to be claimed next, to the nanosecond or coarser.
 	Due time.Time
+	// Priority goes before Due among what is due: -9 to 9 with MT-PRIORITY (RFC 6710), 0 for most.
+	Priority int8
 	// Data is the state of the message, opaque to the spool, at most MaxRecordData bytes.
 	Data []byte
 }

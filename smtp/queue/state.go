@@ -60,7 +60,7 @@ func decodeState(r Record) (*state, error) {
 
 func (s *state) record(id string, due time.Time) (Record, error) {
 	b, err := json.Marshal(s)
-	return Record{ID: id, Due: due, Data: b}, err
+	return Record{ID: id, Due: due, Priority: int8(s.Params.Priority), Data: b}, err
 }
 
 // waiting reports whether any recipient is not final.

@@ -29,6 +29,7 @@ func TestSpool(t *testing.T, fresh func(t *testing.T) (open func() (queue.Spool,
 		{"a malformed record is refused", testMalformed},
 		{"a body that fails leaves nothing behind", testBodyError},
 		{"claims come by due time, and next tells the first that waits", testOrder},
+		{"claims come by priority before due time, also after reopening", testPriority},
 		{"a message is claimed by one caller at a time", testExclusive},
 		{"Settle stores the new record durably", testSettle},
 		{"Settle without a record removes durably", testRemove},
@@ -251,6 +252,44 @@ func testOrder(t *testing.T, h *harness) {
 			t.Errorf("next %v", next)
 		}
 		h.reopen() // ends the claims
+	}
+}
+
+func testPriority(t *testing.T, h *harness) {
+	put := func(id string, due int, priority int8) {
+		t.Helper()
+		r := record(id, due)
+		r.Priority = priority
+		if err := h.spool.Put(t.Context(), r, bytes.NewReader(nil)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("low", 0, -9)
+	put("first", 1, 0)
+	put("urgent-late", 30, 9)
+	put("second", 2, 0)
+	put("urgent", 3, 9)
+	h.reopen()
+	put("fresh", 9, 3)
+	cs, ids, next := h.claim(10, 3)
+	h.want("of what is due", ids, "urgent", "fresh", "first")
+	if next.After(at(10)) {
+		t.Errorf("next %v, and there is more", next)
+	}
+	r := cs[2].Record()
+	r.Due, r.Priority = at(5), -9
+	h.settle(cs[2], &r)
+	h.settle(cs[1], nil)
+	cs[0].Release(at(4))
+	cs, ids, _ = h.claim(1, 10) // the clock goes back
+	h.want("an earlier time", ids, "low")
+	cs[0].Release(at(0))
+	_, ids, _ = h.claim(40, 10)
+	h.want("the rest", ids, "urgent", "urgent-late", "second", "low", "first")
+	for r, err := range h.spool.List(t.Context()) {
+		if err != nil || r.ID == "low" && r.Priority != -9 {
+			t.Errorf("List: %+v, %v", r, err)
+		}
 	}
 }
 
