@@ -48,7 +48,7 @@ func (w *world) party(t *testing.T, user, storeProgram string, mx *clitest.Tap, 
 	return p
 }
 
-// write submits a letter of the user.
+// write submits a letter of the user, and returns when the relay is done with it.
 func (p *party) write(t *testing.T, to string) {
 	t.Helper()
 	c, err := smtpclient.Dial(t.Context(), p.relay.Addr("submission"), smtpclient.Config{Hostname: "laptop", TLS: smtpclient.None,
@@ -61,6 +61,7 @@ func (p *party) write(t *testing.T, to string) {
 	if err != nil || !res[0].Reply.OK() {
 		t.Fatalf("%v, %v", res, err)
 	}
+	drained(t, "http://"+p.relay.Addr("admin"))
 }
 
 // grant runs the program on the files that the relay has open.

@@ -3,6 +3,8 @@ package policy
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/capability/channel"
@@ -27,36 +29,79 @@ func (h inside) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smt
 	if err != nil {
 		return nil, err
 	}
-	return insider{tx, &gating{g: h.g, peer: &smtp.Peer{}, from: from}}, nil
+	return insider{tx, h, from}, nil
+}
+
+// Deliver implements smtp.BatchHandler.
+func (h inside) Deliver(ctx context.Context, e smtp.Envelope, body io.Reader) (smtp.Results, error) {
+	out := make(smtp.Results, len(e.Recipients))
+	var led []smtp.Recipient
+	var at []int // where they are in out
+	for i, r := range e.Recipients {
+		r, err := h.lead(ctx, e.From, r)
+		if err != nil {
+			out[i] = smtp.ResultOf(err)
+			continue
+		}
+		led, at = append(led, r), append(at, i)
+	}
+	if len(led) == 0 {
+		return out, nil
+	}
+	e.Recipients = led
+	res, err := smtp.Deliver(ctx, h.g.next, e, body)
+	if err == nil && len(res) != len(led) {
+		err = fmt.Errorf("policy: %d results for %d recipients", len(res), len(led))
+	}
+	if err != nil {
+		return nil, err
+	}
+	for k, i := range at {
+		out[i] = res[k]
+	}
+	return out, nil
 }
 
 // An insider is a transaction whose recipients lose their tags.
 type insider struct {
 	smtp.Transaction
-	t *gating
+	h    inside
+	from smtp.Path
 }
 
 // Rcpt implements smtp.Transaction.
 func (i insider) Rcpt(ctx context.Context, to smtp.Path, p smtp.RcptParams) error {
-	if i.t.from.IsNull() {
-		mailbox, err := i.t.g.mailbox(ctx, to)
-		if err != nil {
-			return err
-		}
-		return i.Transaction.Rcpt(ctx, mailbox, written(to, p, mailbox != to))
-	}
-	r, err := i.t.arrive(ctx, to)
+	r, err := i.h.lead(ctx, i.from, smtp.Recipient{To: to, Params: p})
 	if err != nil {
 		return err
 	}
-	i.t.release(r)
-	switch {
-	case r.evidence.Address == Invalid && r.evidence.Unavailable, r.evidence.Capability == Deferred:
-		return later().refusal(to)
-	case r.evidence.Address == Invalid:
-		return smtp.NewError(550, smtp.EnhancedCode{5, 7, 1}, unknownSender)
+	return i.Transaction.Rcpt(ctx, r.To, r.Params)
+}
+
+// lead returns a recipient with its mailbox for address. The error is a refusal.
+func (h inside) lead(ctx context.Context, from smtp.Path, r smtp.Recipient) (smtp.Recipient, error) {
+	to := r.To
+	if from.IsNull() {
+		mailbox, err := h.g.mailbox(ctx, to)
+		r.To, r.Params = mailbox, written(to, r.Params, mailbox != to)
+		return r, err
 	}
-	return i.Transaction.Rcpt(ctx, r.to, written(to, p, r.tagged))
+	t := &gating{g: h.g, peer: &smtp.Peer{}, from: from}
+	guest, err := t.arrive(ctx, to)
+	if err != nil {
+		return r, err
+	}
+	t.release(guest)
+	switch e := guest.evidence; {
+	case e.Address == Invalid && e.Unavailable:
+		return r, smtp.NewError(451, smtp.EnhancedCode{4, 7, 1}, tryAgain)
+	case e.Address == Invalid && e.Capability == Deferred:
+		return r, later().refusal(to)
+	case e.Address == Invalid:
+		return r, smtp.NewError(550, smtp.EnhancedCode{5, 7, 1}, unknownSender)
+	}
+	r.To, r.Params = guest.to, written(to, r.Params, guest.tagged)
+	return r, nil
 }
 
 // mailbox returns the mailbox of an address, open or not.

@@ -3,6 +3,7 @@ package policy_test
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -18,13 +19,19 @@ func TestInside(t *testing.T) {
 	r, leaks := channelRig(t)
 	inbox := &smtptest.Recorder{}
 	h := r.gate.Inside(inbox)
+	batch := false
 	send := func(from, to string) string {
 		t.Helper()
 		e := smtp.Envelope{Recipients: []smtp.Recipient{{To: rcpt(to, "", "").To}}}
 		if from != "" {
 			e.From = rcpt(from, "", "").To
 		}
-		res, err := smtp.Deliver(t.Context(), h, e, strings.NewReader("From: carol@example.org\r\n\r\nHello.\r\n"))
+		const text = "From: carol@example.org\r\n\r\nHello.\r\n"
+		deliver := smtp.Deliver
+		if batch = !batch; batch {
+			deliver = oneByOne
+		}
+		res, err := deliver(t.Context(), h, e, strings.NewReader(text))
 		if err != nil {
 			return smtp.ReplyOf(err).String()
 		}
@@ -53,15 +60,17 @@ func TestInside(t *testing.T) {
 		{"notification, paused", "", paused.Address, "250"},
 		{"notification, forged", "", forged, "550 5.1.1"},
 	} {
-		before := len(inbox.Messages())
-		got := send(tt.from, tt.to)
-		if !strings.HasPrefix(got, tt.want) || (len(inbox.Messages()) > before) != strings.HasPrefix(tt.want, "250") {
-			t.Errorf("%s: %s", tt.name, got)
-		}
-		if strings.HasPrefix(tt.want, "250") {
-			r := inbox.Messages()[before].Recipients[0]
-			if tagged := tt.to != bob; r.To.Address() != bob || (r.Params.Original == tt.to) != tagged {
-				t.Errorf("%s: went to %+v", tt.name, r)
+		for range 2 {
+			before := len(inbox.Messages())
+			got := send(tt.from, tt.to)
+			if !strings.HasPrefix(got, tt.want) || (len(inbox.Messages()) > before) != strings.HasPrefix(tt.want, "250") {
+				t.Errorf("%s: %s", tt.name, got)
+			}
+			if strings.HasPrefix(tt.want, "250") {
+				r := inbox.Messages()[before].Recipients[0]
+				if tagged := tt.to != bob; r.To.Address() != bob || (r.Params.Original == tt.to) != tagged {
+					t.Errorf("%s: went to %+v", tt.name, r)
+				}
 			}
 		}
 	}
@@ -75,6 +84,11 @@ func TestInside(t *testing.T) {
 			t.Errorf("store down, from %q: %s", from, got)
 		}
 	}
+}
+
+// oneByOne is smtp.Deliver for one recipient without a batch.
+func oneByOne(ctx context.Context, h smtp.Handler, e smtp.Envelope, body io.Reader) (smtp.Results, error) {
+	return smtp.Deliver(ctx, struct{ smtp.Handler }{h}, e, body)
 }
 
 // lost is a store that does not answer.
