@@ -242,6 +242,54 @@ func TestForgottenChanges(t *testing.T) {
 	}
 }
 
+// late removes a message when it is asked what has changed: what SELECT has counted by then has not gone for the client.
+type late struct {
+	imap.Mailbox
+	a *imap.Account
+}
+
+func (m late) Changes(ctx context.Context, since imap.ModSeq) iter.Seq2[imap.Change, error] {
+	_, _ = m.a.Expunger.Expunge(ctx, "INBOX", imap.UIDs(3), true)
+	return m.Mailbox.Changes(ctx, since)
+}
+
+type lateStore struct {
+	imap.Store
+	a *imap.Account
+}
+
+func (s lateStore) OpenMailbox(ctx context.Context, name string) (imap.Mailbox, error) {
+	m, err := s.Store.OpenMailbox(ctx, name)
+	return late{m, s.a}, err
+}
+
+// TestResyncGone is RFC 7162 §3.2.6 where another session expunges: VANISHED (EARLIER) names what came and went since too, and
+// never what SELECT counts; that is told by VANISHED.
+func TestResyncGone(t *testing.T) {
+	m := memory(t)
+	s := server(t)
+	s.Backend = wrapped{m, func(a *imap.Account) { c := *a; a.Store = lateStore{a.Store, &c} }}
+	p := dial(t, start(t, s)).login()
+	p.do("a", "ENABLE QRESYNC")
+	a, err := m.OpenAccount(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Appender.Append(t.Context(), "INBOX", []imap.AppendMessage{{Size: 1, Body: strings.NewReader("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := a.Expunger.Expunge(t.Context(), "INBOX", imap.UIDs(1, 4), true); err != nil {
+		t.Fatal(err)
+	}
+	all := p.do("b", "SELECT INBOX (QRESYNC (1 4))")
+	if got := strings.Join(all, "\n"); !strings.Contains(got, "* 2 EXISTS\n") || !strings.Contains(got, "* VANISHED (EARLIER) 1,4\n") {
+		t.Errorf("got %s", got)
+	}
+	if got := strings.Join(p.do("c", "NOOP"), "\n"); got != "* VANISHED 3\nc OK NOOP completed" {
+		t.Errorf("got %s", got)
+	}
+}
+
 // expunging removes a message while messages are listed.
 type expunging struct {
 	imap.Mailbox

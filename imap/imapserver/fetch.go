@@ -63,6 +63,7 @@ func (c *session) fetch() (*imap.Status, error) {
 		return nil, err
 	}
 	if !c.uid && f.since == 0 && f.told < c.box.count(uids) {
+		c.box.stale = true
 		return nil, no(imap.CodeExpungeIssued, "some of the messages have gone")
 	}
 	return nil, nil
@@ -169,8 +170,8 @@ func (c *session) setSeen(f *fetching, uids imap.UIDSet) error {
 func (c *session) changedFlags(s imap.Stored) {
 	if len(s.Changed) > 0 {
 		c.box.own = append(c.box.own, ownChange{s.ModSeq, s.Changed})
-		c.box.stale = true
 	}
+	c.box.stale = c.box.stale || len(s.Changed)+len(s.Modified) > 0
 }
 
 // tellMessages sends FETCH for each message. What another session has expunged meanwhile is left out.
@@ -211,6 +212,7 @@ func (c *session) tellMessage(f *fetching, seq int, m *imap.Message) error {
 	if f.flags || more {
 		c.announce(m.Flags)
 	}
+	c.box.met(m.ModSeq)
 	b := append(c.bw.AvailableBuffer(), "* "...)
 	b = c.appendFetch(b, seq, m.UID)
 	for i := range f.items {

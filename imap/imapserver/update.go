@@ -39,6 +39,10 @@ func (c *session) sync(expunge bool) error {
 	return nil
 }
 
+// met notes a mod-sequence that the client is told. What has changed up to there must be told by the next sync: a client takes
+// it that after it no lower one is to come, and the feed may be behind what the backend shows.
+func (v *view) met(m imap.ModSeq) { v.stale = v.stale || m > v.modseq }
+
 // pull takes over the changes since v.modseq and tells of new messages.
 func (c *session) pull() error {
 	v := c.box
@@ -157,6 +161,7 @@ func (c *session) tellChanged() error {
 
 // tellFetch sends FETCH with flags and what goes with them.
 func (c *session) tellFetch(seq int, m *imap.Message, uid, flags bool) {
+	c.box.met(m.ModSeq)
 	if flags {
 		c.announce(m.Flags)
 	}
@@ -312,7 +317,8 @@ func (c *session) tellGoneSince(set imap.SequenceSet, since imap.ModSeq) error {
 	return err
 }
 
-// since returns which of the messages that there were at a mod-sequence have gone, and which have changed. Where the
+// since returns which messages have gone since a mod-sequence, those too that came after it, for the client may have heard of
+// them (RFC 7162 §3.2.6), and which have changed. What the client counts among its sequence numbers has not gone yet. Where the
 // backend has forgotten, every UID in use so far that is no longer there has gone (RFC 7162 §3.2.5.1).
 func (c *session) since(m imap.ModSeq) (gone, changed imap.UIDSet, err error) {
 	v := c.box
@@ -324,9 +330,10 @@ func (c *session) since(m imap.ModSeq) (gone, changed imap.UIDSet, err error) {
 		switch {
 		case err != nil:
 			return nil, nil, err
-		case x.Expunged && !x.Added:
+		case x.Expunged && v.seq(x.UID, 0) == 0:
 			g = append(g, x.UID)
-		case !x.Expunged && x.UID <= v.last():
+		case x.Expunged:
+		case x.UID <= v.last():
 			ch = append(ch, x.UID)
 		}
 	}
@@ -334,18 +341,16 @@ func (c *session) since(m imap.ModSeq) (gone, changed imap.UIDSet, err error) {
 }
 
 func (c *session) sinceForgotten(m imap.ModSeq) (gone, changed imap.UIDSet, err error) {
-	var there imap.UIDSet
 	for x, err := range c.box.Mailbox.Messages(c.ctx, imap.AllUIDs(), imap.FieldModSeq) {
 		if err != nil {
 			return nil, nil, err
 		}
-		there.Add(x.UID, x.UID)
 		if x.ModSeq > m && x.UID <= c.box.last() {
 			changed.Add(x.UID, x.UID)
 		}
 	}
 	if next := c.box.uidNext; next > 1 {
-		gone = imap.UIDSet{{First: 1, Last: next - 1}}.Minus(there)
+		gone = imap.UIDSet{{First: 1, Last: next - 1}}.Minus(imap.UIDs(c.box.uids...))
 	}
 	return gone, changed, nil
 }
