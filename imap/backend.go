@@ -50,8 +50,8 @@ type Store interface {
 }
 
 // A Mailbox reads one mailbox. It holds no state of a session and needs no closing; it is used by several goroutines
-// at once. Every method sees what was committed before it was called. A mailbox that has been deleted since gives
-// ErrNonexistent.
+// at once. Every method sees what was committed before it was called, and what any of them has shown before: Messages
+// called after Status is not behind its HighestModSeq. A mailbox that has been deleted since gives ErrNonexistent.
 type Mailbox interface {
 	// Status returns counters and identities, as of one moment.
 	Status(ctx context.Context) (MailboxStatus, error)

@@ -26,7 +26,7 @@ const indexRowSize = 160
 
 // A boxState is what the process knows of a mailbox that somebody has read.
 type boxState struct {
-	modseq atomic.Uint64 // at least that of the latest commit since the state is there
+	modseq atomic.Uint64 // that of the latest commit since the state is there, or of what was read
 	mu     sync.Mutex    // held while an index is made
 }
 
@@ -41,8 +41,7 @@ func (s *Store) state(box int64) *boxState {
 // changed is called after each commit, by the one goroutine that writes: the mailbox is at m now. An index that was up to
 // date before is brought there.
 func (s *Store) changed(box int64, m modSeq, b *boxRow) {
-	x, ok := s.states.Load(box)
-	if !ok {
+	if _, ok := s.states.Load(box); !ok {
 		return
 	}
 	old, _ := s.cache.get(cachedIndex, box).(*index)
@@ -50,7 +49,19 @@ func (s *Store) changed(box int64, m modSeq, b *boxRow) {
 		next := &index{modseq: m, rows: old.with(b.changes, b.gone)}
 		s.cache.put(cachedIndex, box, next, int64(len(next.rows))*indexRowSize)
 	}
-	x.(*boxState).modseq.Store(uint64(m))
+	s.seen(box, m)
+}
+
+// seen says that somebody has read of a mailbox, from the database, that it is at m: no index older than that is to be shown
+// after it, though changed may not have been called yet.
+func (s *Store) seen(box int64, m modSeq) {
+	x, ok := s.states.Load(box)
+	if !ok {
+		return
+	}
+	state := &x.(*boxState).modseq
+	for old := state.Load(); old < uint64(m) && !state.CompareAndSwap(old, uint64(m)); old = state.Load() {
+	}
 }
 
 // current returns the index of a mailbox if it is up to date, without reading anything.

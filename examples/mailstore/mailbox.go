@@ -34,6 +34,7 @@ func (m *mailbox) Status(ctx context.Context) (imap.MailboxStatus, error) {
 	if err != nil {
 		return imap.MailboxStatus{}, err
 	}
+	m.a.s.seen(m.id, b.modseq)
 	return imap.MailboxStatus{MailboxInfo: b.info(), UIDValidity: b.uidvalidity, UIDNext: b.uidnext, HighestModSeq: b.modseq,
 		Messages: int(b.messages), Unseen: int(b.unseen), Deleted: int(b.deleted), Size: b.size}, nil
 }
@@ -143,6 +144,9 @@ func (m *mailbox) changes(ctx context.Context, since modSeq) ([]change, error) {
 		return c.rows(scan(true), `SELECT uid, modseq, created FROM expunged WHERE mailbox = ? AND modseq > ? AND uid > 0`, m.id, since)
 	})
 	slices.SortFunc(out, compareChanges)
+	if len(out) > 0 {
+		m.a.s.seen(m.id, out[len(out)-1].modseq)
+	}
 	return out, err
 }
 
