@@ -3,7 +3,9 @@ package mailstore
 import (
 	"context"
 	"net"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap"
@@ -30,8 +32,13 @@ func TestBackend(t *testing.T) {
 	}
 }
 
-// TestStress runs imapserver over the store, with several clients that watch each other.
+// TestStress runs imapserver over the store, with ten clients that watch each other, for 30 seconds where there is the time.
 func TestStress(t *testing.T) {
+	duration := 30 * time.Second
+	if testing.Short() || os.Getenv("CI") == "" {
+		duration = 2 * time.Second
+	}
+	t.Parallel()
 	s := openAt(t, t.TempDir())
 	if err := s.EnsureAccount(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
@@ -46,7 +53,7 @@ func TestStress(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, ln) }()
 	imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", ln.Addr().String()) },
-		imaptest.StressOptions{User: "alice", Password: "x", Steps: 100})
+		imaptest.StressOptions{User: "alice", Password: "x", Clients: 10, Duration: duration})
 	cancel()
 	if err := <-done; err != nil {
 		t.Error(err)

@@ -12,14 +12,12 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/examples/cli"
-	"github.com/mailbricks/mailbricks/examples/contacts"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/proxyproto"
@@ -136,12 +134,12 @@ func (o *options) config(log *slog.Logger) (c mailrelay.Config, closeAll func() 
 		c.Next = next
 	}
 	if o.policy == "capability" {
-		known, err := contacts.Open(filepath.Join(o.contacts, "grants"), log)
+		contacts, err := mailrelay.OpenContacts(o.contacts)
 		if err != nil {
 			return c, closeAll, err
 		}
-		closers = append(closers, known.Close)
-		c.Gate, c.Opener, c.Aliaser, c.Payer = known.Gate(), known.Opener(), known.Aliaser(), known.Payer()
+		closers = append(closers, contacts.Close)
+		c.Gate, c.Opener, c.Payer = contacts.Gate, contacts.Opener, contacts.Payer
 	}
 	spool, closeSpool, err := mailrelay.OpenSpool(o.queue, log)
 	if err != nil {

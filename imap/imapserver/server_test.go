@@ -258,15 +258,22 @@ func dialogue(t *testing.T, s *imapserver.Server, script string) {
 	flush()
 }
 
+// TestStress has ten clients watch each other, for 30 seconds where there is the time.
 func TestStress(t *testing.T) {
+	duration := 30 * time.Second
+	if testing.Short() || os.Getenv("CI") == "" {
+		duration = 2 * time.Second
+	}
 	for name, remembered := range map[string]int{"all expunges remembered": 0, "most forgotten": 2} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			m := memory(t)
 			m.MaxExpunged = remembered
 			s := server(t)
 			s.Backend = m
 			addr := start(t, s)
-			imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, imaptest.StressOptions{User: "alice", Password: "secret"})
+			imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", addr) },
+				imaptest.StressOptions{User: "alice", Password: "secret", Clients: 10, Duration: duration})
 		})
 	}
 }

@@ -1,150 +1,102 @@
 package imaptest
 
 import (
-	"bufio"
 	"cmp"
 	"fmt"
-	"io"
-	"maps"
 	"math/rand/v2"
 	"net"
-	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
 )
 
-// A tracker is a client that believes every response, and complains where two do not agree.
-type tracker struct {
-	t     *testing.T
-	c     net.Conn
-	d     *imap.Decoder
-	uids  []imap.UID // by sequence number, 0 for one that has not been told
-	flags map[string]bool
-	state map[imap.UID]string // flags as last told
-	tag   int
-	done  bool // the tagged response was OK
+// StressOptions say what Stress does. Zero is the default that is told.
+type StressOptions struct {
+	User, Password string
+	Clients        int           // 0: 4
+	Steps          int           // commands of each client; 0: 300, or without end where there is a Duration
+	Duration       time.Duration // after which no client begins another command; 0: none
+	Messages       int           // from which on clients rather remove messages than add some; 0: 100
+	Timeout        time.Duration // for each command; 0: 10 s
+	Seed           uint64        // of the choice of commands
 }
 
-func (k *tracker) fail(format string, args ...any) { k.t.Errorf(format, args...) }
-
-// do sends a command and reads its responses. mayExpunge says that messages may be renumbered.
-func (k *tracker) do(command string, mayExpunge bool) {
-	k.tag++
-	tag := fmt.Sprint("t", k.tag)
-	if _, err := io.WriteString(k.c, tag+" "+command+"\r\n"); err != nil {
-		k.t.Error(err)
+// Stress has several clients do things at random to one INBOX, which nobody else may use meanwhile. Each believes what it
+// is told and complains where two responses do not agree: a message that changes its number unannounced, a sequence number
+// that names another UID than before, an EXPUNGE where there must be none, a keyword that FLAGS has not named, flags that
+// change without a higher mod-sequence, a mod-sequence that goes back, a QRESYNC that does not lead to what is there. In the
+// end all must have been told the same. Every second client uses QRESYNC.
+//
+// dial connects to a server that offers UIDPLUS, MOVE, IDLE, LITERAL+, UNSELECT and QRESYNC, RFC 7162's.
+func Stress(t *testing.T, dial func() (net.Conn, error), o StressOptions) {
+	t.Helper()
+	clients, steps := cmp.Or(o.Clients, 4), o.Steps
+	if steps == 0 && o.Duration == 0 {
+		steps = 300
+	}
+	var failed atomic.Bool
+	trackers := make([]*tracker, clients)
+	for i := range trackers {
+		c, err := dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		k := newTracker(fmt.Sprint(i), c, cmp.Or(o.Timeout, 10*time.Second), &failed, t.Errorf)
+		trackers[i] = k
+		k.greeting()
+		k.do("LOGIN "+string(imap.AppendQuoted(nil, o.User))+" "+string(imap.AppendQuoted(nil, o.Password)), false)
+		if k.qresync = i%2 == 1; k.qresync {
+			k.do("ENABLE QRESYNC", false)
+		}
+		if st := k.do("SELECT INBOX (CONDSTORE)", false); st.Type != imap.StatusOK || failed.Load() {
+			t.Fatalf("INBOX: %v", &st)
+		}
+	}
+	end := time.Now().Add(o.Duration)
+	var wg sync.WaitGroup
+	for i, k := range trackers {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(o.Seed, uint64(i)))
+			for n := 0; (steps == 0 || n < steps) && (o.Duration == 0 || time.Now().Before(end)) && !failed.Load(); n++ {
+				k.step(r, i, cmp.Or(o.Messages, 100))
+			}
+		})
+	}
+	wg.Wait()
+	if failed.Load() {
 		return
 	}
-	for {
-		if err := k.d.Next(); err != nil {
-			k.t.Errorf("%s: %v", command, err)
+	commands, want := 0, ""
+	for i, k := range trackers {
+		switch got := k.check(); {
+		case failed.Load():
 			return
+		case i == 0:
+			want = got
+		case got != want:
+			t.Errorf("client %d has\n%s\nclient 0\n%s", i, got, want)
 		}
-		switch {
-		case k.d.Peek() == '+':
-			if _, err := io.WriteString(k.c, "DONE\r\n"); err != nil {
-				k.t.Error(err)
-			}
-		case k.d.Accept('*'):
-			k.d.SP()
-			k.untagged(command, mayExpunge)
-		default:
-			if got := k.d.Tag(); got != tag {
-				k.fail("%s: tag %s, want %s", command, got, tag)
-			}
-			k.d.SP()
-			st := k.d.Status()
-			if k.done = st.Type == imap.StatusOK; st.Type == imap.StatusBad {
-				k.fail("%s: %v", command, &st)
-			}
-			if k.d.Err() != nil {
-				k.fail("%s: %v", command, k.d.Err())
-			}
-			return
-		}
+		commands += k.tag
 	}
-}
-
-func (k *tracker) untagged(command string, mayExpunge bool) {
-	if c := k.d.Peek(); c < '0' || c > '9' {
-		switch k.d.Keyword() {
-		case "FLAGS":
-			k.d.SP()
-			k.flags = map[string]bool{}
-			for _, f := range k.d.FlagList() {
-				k.flags[strings.ToLower(string(f))] = true
-			}
-		}
-		return
-	}
-	n := int(k.d.Number())
-	k.d.SP()
-	switch what := k.d.Keyword(); what {
-	case "EXISTS":
-		if n < len(k.uids) {
-			k.fail("%s: %d EXISTS after %d", command, n, len(k.uids))
-		}
-		k.uids = append(k.uids, make([]imap.UID, max(0, n-len(k.uids)))...)
-	case "EXPUNGE":
-		if !mayExpunge || n < 1 || n > len(k.uids) {
-			k.fail("%s: %d EXPUNGE of %d", command, n, len(k.uids))
-			return
-		}
-		k.uids = slices.Delete(k.uids, n-1, n)
-	case "FETCH":
-		k.fetched(command, n)
-	}
-}
-
-func (k *tracker) fetched(command string, n int) {
-	if n < 1 || n > len(k.uids) {
-		k.fail("%s: FETCH of %d among %d", command, n, len(k.uids))
-		return
-	}
-	k.d.SP()
-	flags, told := "", false
-	k.d.List(func() {
-		switch k.d.Keyword() {
-		case "UID":
-			k.d.SP()
-			u := imap.UID(k.d.NzNumber())
-			if old := k.uids[n-1]; old != 0 && old != u {
-				k.fail("%s: %d is UID %d, was %d", command, n, u, old)
-			}
-			k.uids[n-1] = u
-			if n > 1 && k.uids[n-2] >= u {
-				k.fail("%s: %d is UID %d, that before %d", command, n, u, k.uids[n-2])
-			}
-		case "FLAGS":
-			k.d.SP()
-			var names []string
-			for _, f := range k.d.FlagList() {
-				if !k.flags[strings.ToLower(string(f))] {
-					k.fail("%s: %s was not told before", command, f)
-				}
-				names = append(names, string(f))
-			}
-			slices.Sort(names)
-			flags, told = strings.Join(names, " "), true
-		default:
-			k.d.SP()
-			k.d.Value()
-		}
-	})
-	if told && k.uids[n-1] != 0 {
-		k.state[k.uids[n-1]] = flags
-	}
+	t.Logf("%d clients, %d commands, %d messages left", clients, commands, len(trackers[0].uids))
 }
 
 // step does something at random.
-func (k *tracker) step(r *rand.Rand, who int) {
+func (k *tracker) step(r *rand.Rand, who, limit int) {
 	n := len(k.uids)
 	one, flag := 1+r.IntN(max(1, n)), []string{`\Seen`, `\Deleted`, `\Flagged`, fmt.Sprintf("key%d-%d", who, r.IntN(8))}[r.IntN(4)]
 	op := []string{"+", "-", ""}[r.IntN(3)]
-	switch x := r.IntN(12); {
+	if n > limit {
+		k.do(fmt.Sprintf(`STORE %d:%d +FLAGS.SILENT (\Deleted)`, one, n), false)
+		k.do("EXPUNGE", true)
+		return
+	}
+	switch x := r.IntN(15); {
 	case x == 0:
 		k.do("NOOP", true)
 	case x == 1:
@@ -152,17 +104,15 @@ func (k *tracker) step(r *rand.Rand, who int) {
 	case x < 4:
 		k.do("APPEND INBOX ("+flag+") {13+}\r\nSubject: x\r\n\r", true)
 	case n == 0:
-		k.do("UID FETCH 1:* FLAGS", true)
+		k.do("UID FETCH 1:* (FLAGS MODSEQ)", true)
 	case x == 4:
-		k.do("FETCH 1:* (UID FLAGS)", false)
+		k.do("FETCH 1:* (UID FLAGS MODSEQ)", false)
 	case x == 5:
-		k.do(fmt.Sprintf("UID FETCH %d:* (FLAGS BODY[])", 1+r.IntN(50)), true)
+		k.do(fmt.Sprintf("UID FETCH %d:* (FLAGS MODSEQ BODY[])", k.uid(r)), true)
 	case x == 6:
 		k.do(fmt.Sprintf("STORE %d %sFLAGS (%s)", one, op, flag), false)
 	case x == 7:
-		clear(k.state) // what changes silently is not told
-		k.do(fmt.Sprintf("UID STORE %d:%d %sFLAGS.SILENT (%s)", r.IntN(50)+1, r.IntN(50)+1, op, flag), true)
-		clear(k.state)
+		k.do(fmt.Sprintf("UID STORE %d:%d %sFLAGS.SILENT (%s)", k.uid(r), k.uid(r), op, flag), true)
 	case x == 8:
 		k.do("EXPUNGE", true)
 	case x == 9:
@@ -171,72 +121,34 @@ func (k *tracker) step(r *rand.Rand, who int) {
 		k.do(fmt.Sprintf("MOVE %d INBOX", one), true)
 	case x == 11:
 		k.do("SEARCH OR KEYWORD "+strings.TrimPrefix(flag, `\`)+" SEEN", false)
+	case x == 12:
+		k.unchangedSince(r, flag)
+	case x == 13 && k.qresync:
+		k.resync()
+	default:
+		k.do(fmt.Sprintf("UID FETCH 1:* (FLAGS) (CHANGEDSINCE %d)", max(1, k.highest)), true)
 	}
 }
 
-// StressOptions say what Stress does. Zero is the default that is told.
-type StressOptions struct {
-	User, Password string
-	Clients        int    // 0: 4
-	Steps          int    // commands of each client; 0: 300
-	Seed           uint64 // of the choice of commands
+// uid returns the UID of some message, or one near.
+func (k *tracker) uid(r *rand.Rand) imap.UID {
+	return max(1, k.uids[r.IntN(len(k.uids))])
 }
 
-// Stress has several clients do things at random to one INBOX, which nobody else may use meanwhile. Each believes what it
-// is told and complains where two responses do not agree: a message that changes its number unannounced, a sequence number
-// that names another UID than before, an EXPUNGE where there must be none, a keyword that FLAGS has not named. In the end
-// all must have been told the same. dial connects to a server that offers UIDPLUS, MOVE, IDLE and LITERAL+.
-func Stress(t *testing.T, dial func() (net.Conn, error), o StressOptions) {
-	t.Helper()
-	clients, steps := cmp.Or(o.Clients, 4), cmp.Or(o.Steps, 300)
-	trackers := make([]*tracker, clients)
-	for i := range trackers {
-		c, err := dial()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		k := &tracker{t: t, c: c, d: imap.NewDecoder(bufio.NewReader(c), imap.DecoderOptions{}), state: map[imap.UID]string{}}
-		trackers[i] = k
-		if err := k.d.Next(); err != nil { // the greeting
-			t.Fatal(err)
-		}
-		k.do("LOGIN "+string(imap.AppendQuoted(nil, o.User))+" "+string(imap.AppendQuoted(nil, o.Password)), false)
-		if k.do("SELECT INBOX", false); !k.done {
-			t.Fatal("no INBOX is selected")
-		}
-	}
-	var wg sync.WaitGroup
-	for i, k := range trackers {
-		wg.Go(func() {
-			r := rand.New(rand.NewPCG(o.Seed, uint64(i)))
-			for range steps {
-				if k.step(r, i); t.Failed() {
-					return
-				}
-			}
-		})
-	}
-	wg.Wait()
-	if t.Failed() {
+// unchangedSince changes a message unless somebody else has (RFC 7162 §3.1.3).
+func (k *tracker) unchangedSince(r *rand.Rand, flag string) {
+	u := k.uid(r)
+	m := k.messages[u]
+	if m == nil {
 		return
 	}
-	var want string
-	for i, k := range trackers {
-		k.do("NOOP", true)
-		told := maps.Clone(k.state)
-		clear(k.state)
-		k.do("FETCH 1:* (UID FLAGS)", false)
-		for u, f := range k.state { // what was told before was right
-			if old, ok := told[u]; ok && old != f {
-				t.Errorf("client %d: message %d has %q, told was %q", i, u, f, old)
-			}
-		}
-		got := fmt.Sprint(k.uids, k.state)
-		if i == 0 {
-			want = got
-		} else if got != want {
-			t.Errorf("client %d has\n%s\nclient 0\n%s", i, got, want)
-		}
+	since := m.modseq
+	k.do(fmt.Sprintf("UID STORE %d (UNCHANGEDSINCE %d) +FLAGS (%s)", u, since, flag), true)
+	if k.modified == nil {
+		return
 	}
+	if !k.modified.Contains(u) || k.modified.Len() != 1 {
+		k.fail("MODIFIED %v of a STORE to %d", k.modified, u)
+	}
+	k.pending[u] = since
 }
