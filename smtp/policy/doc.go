@@ -16,7 +16,7 @@
 // Opener and Aliaser keep its header only. MAIL and RCPT go straight through, so what stands behind refuses unknown recipients
 // itself; but Payer gathers an envelope first, Aliaser says MAIL with the first recipient, and Gate looks at a recipient before.
 //
-// First contact, the dialogue:
+// First contact, the dialogue (examples/firstcontact has both sides on a page):
 //
 //	C: RCPT TO:<bob@example.com>                          S: 250 2.1.5 Ok
 //	C: DATA ...                                           S: 550-5.7.1 Unknown sender, capability not established
