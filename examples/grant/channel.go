@@ -2,12 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -15,37 +14,38 @@ import (
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/contacts"
 )
 
 // channels makes, lists and ends addresses for one correspondent each.
-func channels(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Writer) error {
+func channels(ctx context.Context, flags *flag.FlagSet, args []string, stdout io.Writer) error {
 	do := ""
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		do, args = args[0], args[1:]
 	}
-	path := fs.String("store", "", "file of grants; the channels are in FILE.channels, the key of their addresses in FILE.tagkey")
-	owner := fs.String("for", "", "the mailbox")
-	note := fs.String("note", "", "what the channel is for")
-	bare := fs.Bool("bare", false, "an address that does not tell the mailbox")
-	uses := fs.Uint("uses", 0, "number of messages; 0 is any number")
+	path := flags.String("store", "", "file of grants; the channels are in FILE.channels, the key of their addresses in FILE.tagkey")
+	owner := flags.String("for", "", "the mailbox")
+	note := flags.String("note", "", "what the channel is for")
+	bare := flags.Bool("bare", false, "an address that does not tell the mailbox")
+	uses := flags.Uint("uses", 0, "number of messages; 0 is any number")
 	var rate capability.Rate
-	fs.TextVar(&rate, "rate", capability.Rate{}, "messages in any time of a length, such as 10/24h")
+	flags.TextVar(&rate, "rate", capability.Rate{}, "messages in any time of a length, such as 10/24h")
 	var class capability.Class
-	fs.TextVar(&class, "class", capability.Class(0), "loudest mail: personal, transactional or bulk; without it any")
+	flags.TextVar(&class, "class", capability.Class(0), "loudest mail: personal, transactional or bulk; without it any")
 	var expires cli.Duration
-	fs.Var(&expires, "expires", "time to live, such as 12h or 30d; without it there is no end")
-	if err := cli.Parse(fs, args, 1); err != nil {
+	flags.Var(&expires, "expires", "time to live, such as 12h or 30d; without it there is no end")
+	if err := cli.Parse(flags, args, 1); err != nil {
 		return err
 	}
-	want := map[string]int{"new": fs.NArg(), "list": 0, "disconnect": 1}
-	if n, ok := want[do]; !ok || fs.NArg() != n {
+	want := map[string]int{"new": flags.NArg(), "list": 0, "disconnect": 1}
+	if n, ok := want[do]; !ok || flags.NArg() != n {
 		return cli.Usagef("channel takes new [CORRESPONDENT], list, or disconnect ADDRESS")
 	}
 	if *path == "" || *owner == "" || *uses > 1<<32-1 {
 		return cli.Usagef("channel takes -store FILE and -for USER@HOST; -uses up to %d", uint32(1<<32-1))
 	}
-	key, err := tagKey(*path+".tagkey", do == "new")
-	if err != nil {
+	key, err := contacts.TagKey(*path, do == "new")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // without a key there are no channels yet
 		return err
 	}
 	store, err := channel.OpenFile(*path + ".channels")
@@ -53,14 +53,14 @@ func channels(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Wr
 		return err
 	}
 	defer store.Close()
-	book := channel.Book{Store: store, Tags: capability.Tags{Keys: map[uint8][]byte{1: key}, Current: 1}}
+	book := channel.Book{Store: store, Tags: contacts.Tags(key)}
 	switch do {
 	case "list":
 		return list(ctx, book, *owner, stdout)
 	case "disconnect":
-		return disconnect(ctx, book, *owner, fs.Arg(0), stdout)
+		return disconnect(ctx, book, *owner, flags.Arg(0), stdout)
 	}
-	c := channel.Channel{Owner: *owner, Note: *note, Peer: fs.Arg(0), Max: uint32(*uses), Rate: rate, Class: class}
+	c := channel.Channel{Owner: *owner, Note: *note, Peer: flags.Arg(0), Max: uint32(*uses), Rate: rate, Class: class}
 	if expires > 0 {
 		c.Expires = time.Now().Add(time.Duration(expires))
 	}
@@ -118,29 +118,4 @@ func disconnect(ctx context.Context, book channel.Book, owner, address string, s
 	}
 	_, err = fmt.Fprintln(stdout, "disconnected", c.Address)
 	return err
-}
-
-// tagKey reads the key of the tags in hexadecimal, and makes it if it is absent and may be made.
-func tagKey(path string, create bool) ([]byte, error) {
-	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) {
-		key := capability.NewTagKey()
-		if !create {
-			return key, nil // there are no channels yet
-		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		_, err = fmt.Fprintln(f, hex.EncodeToString(key))
-		return key, errors.Join(err, f.Sync(), f.Close())
-	}
-	if err != nil {
-		return nil, err
-	}
-	key, err := hex.DecodeString(strings.TrimSpace(string(b)))
-	if err != nil || len(key) != 32 {
-		return nil, fmt.Errorf("%s is no key of 32 octets in hexadecimal", path)
-	}
-	return key, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/contacts"
 )
 
 const usage = `grant gives others the right to write to you, and takes it back.
@@ -25,11 +26,13 @@ const usage = `grant gives others the right to write to you, and takes it back.
   grant inspect TOKEN
   grant verify -store grants -sender orders@shop.example -recipient bob@example.com -domain shop.example TOKEN
   grant revoke -store grants ID
+  grant revoke -store grants -for bob@example.com [-block] alice@example.net
   grant channel new -store grants -for bob@example.com -note "shoes" shop.example
   grant channel list -store grants -for bob@example.com
   grant channel disconnect -store grants -for bob@example.com bob+TAG@example.com
 
 verify counts as a delivery: a token for one use verifies once. With -peek it does not count.
+revoke takes back one grant by its ID, or all that -for has with one correspondent, who is a stranger again, or blocked.
 channel new makes an address for one correspondent: the one that is named, else the first who writes and is authenticated.
 -sender of issue: an address, a domain, *.domain for subdomains; without it the grant is for whoever holds it.
 `
@@ -89,7 +92,7 @@ func issue(_ context.Context, fs *flag.FlagSet, args []string, stdout io.Writer)
 		return err
 	}
 	l.Scope = *sender
-	key, err := loadKey(*store, true)
+	key, err := contacts.Key(*store, true)
 	if err != nil {
 		return err
 	}
@@ -148,29 +151,5 @@ func inspect(_ context.Context, fs *flag.FlagSet, args []string, stdout io.Write
 	_, err = fmt.Fprintf(stdout, "id      %s\nfor     %s\nsender  %s\nexpires %s\nuses    %s\nsize    %s\nrate    %s\nclass   %s\nsealed  %v\n", g.ID, g.Issuer, open(g.Scope == "", g.Scope),
 		open(g.Expires.IsZero(), g.Expires.Format(time.RFC3339)), open(g.Uses == 0, fmt.Sprint(g.Uses)), open(g.Size == 0, fmt.Sprint(g.Size)),
 		open(g.Rate == capability.Rate{}, g.Rate.String()), open(g.Class == 0, g.Class.String()), token.Sealed())
-	return err
-}
-
-func revoke(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Writer) error {
-	path := fs.String("store", "", "file of uses and revocations")
-	if err := cli.Parse(fs, args, 1); err != nil {
-		return err
-	}
-	if *path == "" || fs.NArg() != 1 {
-		return cli.Usagef("revoke takes -store FILE and the ID that inspect shows")
-	}
-	id, err := capability.ParseID(fs.Arg(0))
-	if err != nil {
-		return cli.Usagef("%v", err)
-	}
-	store, err := capability.OpenFile(*path, nil)
-	if err != nil {
-		return err
-	}
-	defer store.Close()
-	if err := store.Revoke(ctx, capability.Revocation{ID: id}); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintln(stdout, "revoked", id)
 	return err
 }

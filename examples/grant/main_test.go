@@ -7,7 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/contacts"
+	"github.com/mailbricks/mailbricks/smtp/policy"
 )
 
 func grant(t *testing.T, want int, args ...string) string {
@@ -70,7 +73,7 @@ func TestChannels(t *testing.T) {
 	}
 	shop := do(cli.StatusDone, "new", "-note", "shoes", "-uses", "5", "-expires", "30d", "shop.example")
 	anybody := do(cli.StatusDone, "new", "-bare")
-	if !strings.HasPrefix(shop, "bob+") || strings.Contains(anybody, "bob") || !strings.HasSuffix(anybody, "@example.com") {
+	if !strings.HasPrefix(shop, "bob+") || strings.HasPrefix(anybody, "bob") || strings.Contains(anybody, "+") || !strings.HasSuffix(anybody, "@example.com") {
 		t.Errorf("%s, %s", shop, anybody)
 	}
 	out := do(cli.StatusDone, "list")
@@ -91,6 +94,45 @@ func TestChannels(t *testing.T) {
 	do(cli.StatusUsage, "list", "x")
 	do(cli.StatusUsage, "new", "no domain")
 	do(cli.StatusUsage, "end")
+}
+
+// TestDisconnect ends what a mailbox has with a correspondent.
+func TestDisconnect(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "grants")
+	c, err := contacts.Open(path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	const bob, ann = "bob@example.com", "ann@example.org"
+	token, err := capability.Issue(capability.Grant{Issuer: bob, Limits: capability.Limits{Scope: ann}}, c.Key)
+	if err == nil {
+		err = c.Relations.SetRelation(t.Context(), bob, ann, policy.Relation{State: policy.Known, Grant: token.Grant().ID})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := []string{"verify", "-store", path, "-sender", ann, "-domain", "example.org", "-recipient", bob, token.String()}
+	grant(t, cli.StatusDone, verify...)
+	for _, tt := range []struct {
+		args []string
+		said string
+		want policy.Relation
+	}{
+		{nil, "disconnected " + ann, policy.Relation{}},
+		{[]string{"-block"}, "blocked " + ann, policy.Relation{State: policy.Blocked}},
+	} {
+		out := grant(t, cli.StatusDone, append(append([]string{"revoke", "-store", path, "-for", bob}, tt.args...), ann)...)
+		r, err := c.Relations.Relation(t.Context(), bob, ann)
+		if out != tt.said || r != tt.want || err != nil {
+			t.Errorf("%s: %+v, %v", out, r, err)
+		}
+		if out := grant(t, cli.StatusFailed, verify...); !strings.Contains(out, "revoked") {
+			t.Error(out)
+		}
+	}
+	grant(t, cli.StatusUsage, "revoke", "-store", path, "-for", bob, "ann")
+	grant(t, cli.StatusUsage, "revoke", "-store", path, "-block", ann)
 }
 
 func TestUsage(t *testing.T) {

@@ -4,16 +4,14 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
 
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/contacts"
 )
 
 func verify(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Writer) error {
@@ -29,7 +27,7 @@ func verify(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Writ
 	if *path == "" || *sender == "" || *recipient == "" {
 		return cli.Usagef("verify takes -store FILE, -sender ADDR and -recipient ADDR")
 	}
-	key, err := loadKey(*path, false)
+	key, err := contacts.Key(*path, false)
 	if err != nil {
 		return cli.Undecided(err)
 	}
@@ -68,37 +66,4 @@ func refused(stdout io.Writer, err error) error {
 	}
 	fmt.Fprintln(stdout, err)
 	return &cli.Error{Status: cli.StatusFailed}
-}
-
-// loadKey reads FILE.key, and makes it if it is absent and may be made.
-func loadKey(store string, create bool) (ed25519.PrivateKey, error) {
-	path := store + ".key"
-	b, err := os.ReadFile(path)
-	if errors.Is(err, os.ErrNotExist) && create {
-		_, key, err := ed25519.GenerateKey(nil)
-		if err != nil {
-			return nil, err
-		}
-		der, err := x509.MarshalPKCS8PrivateKey(key)
-		if err != nil {
-			return nil, err
-		}
-		f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-		if err != nil {
-			return nil, err
-		}
-		err = pem.Encode(f, &pem.Block{Type: "PRIVATE KEY", Bytes: der})
-		return key, errors.Join(err, f.Sync(), f.Close())
-	}
-	if err != nil {
-		return nil, err
-	}
-	if block, _ := pem.Decode(b); block != nil {
-		if key, err := x509.ParsePKCS8PrivateKey(block.Bytes); err == nil {
-			if key, ok := key.(ed25519.PrivateKey); ok {
-				return key, nil
-			}
-		}
-	}
-	return nil, fmt.Errorf("%s is no Ed25519 key in PEM", path)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/auth/dnstest"
 	"github.com/mailbricks/mailbricks/dkim"
+	"github.com/mailbricks/mailbricks/examples/contacts"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
 	"github.com/mailbricks/mailbricks/internal/suites"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -24,7 +26,7 @@ import (
 // A side is one of two domains with a relay each, that talk over TCP.
 type side struct {
 	relay    *mailrelay.Relay
-	contacts *mailrelay.Contacts
+	contacts *contacts.Contacts
 	store    *hop
 	addr     string
 
@@ -54,10 +56,11 @@ func newSide(t *testing.T, zone *dnstest.Zone, domain string, other func() strin
 	zone.AddTXT("s._domainkey."+domain, string(record))
 	zone.AddTXT("_dmarc."+domain, "v=DMARC1; p=reject")
 	s := &side{store: &hop{got: make(chan taken, 10)}}
-	if s.contacts, err = mailrelay.OpenContacts(t.TempDir()); err != nil {
+	if s.contacts, err = contacts.Open(filepath.Join(t.TempDir(), "grants"), nil); err != nil {
 		t.Fatal(err)
 	}
-	s.contacts.Gate.Rules.Bits = 12
+	gate := s.contacts.Gate()
+	gate.Rules.Bits = 12
 	spool, err := queue.OpenDir(t.TempDir(), nil)
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +79,7 @@ func newSide(t *testing.T, zone *dnstest.Zone, domain string, other func() strin
 	s.relay, err = mailrelay.New(mailrelay.Config{
 		Hostname: "mx." + domain, Local: []string{domain}, Deliver: s.store, Next: next, Spool: spool, Resolver: zone,
 		Keys: policy.KeyRing(dkim.Signer{Domain: domain, Selector: "s", Key: key}), Retry: []time.Duration{time.Hour},
-		Gate: s.contacts.Gate, Opener: s.contacts.Opener, Payer: s.contacts.Payer,
+		Gate: gate, Opener: s.contacts.Opener(), Aliaser: s.contacts.Aliaser(), Payer: s.contacts.Payer(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -133,9 +136,9 @@ func TestFirstContact(t *testing.T) {
 	if said := b.said(); strings.Contains(said, "550") || strings.Contains(said, "POSTAGE=") {
 		t.Errorf("answer:\n%s", said)
 	}
-	r, err := b.contacts.Opener.Relations.Relation(t.Context(), bob, alice)
+	r, err := b.contacts.Relations.Relation(t.Context(), bob, alice)
 	if err == nil { // let nothing but the capability open
-		err = b.contacts.Opener.Relations.SetRelation(t.Context(), bob, alice, policy.Relation{Grant: r.Grant})
+		err = b.contacts.Relations.SetRelation(t.Context(), bob, alice, policy.Relation{Grant: r.Grant})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -145,7 +148,7 @@ func TestFirstContact(t *testing.T) {
 	if said := a.said(); strings.Contains(said, "550") || strings.Count(said, "RCPT TO:<bob@b.example> CAP=") != 1 {
 		t.Errorf("second letter:\n%s", said)
 	}
-	if err := b.contacts.Opener.Disconnect(t.Context(), bob, alice, false); err != nil {
+	if err := b.contacts.Opener().Disconnect(t.Context(), bob, alice, false); err != nil {
 		t.Fatal(err)
 	}
 	write(a, alice, bob)

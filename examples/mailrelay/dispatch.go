@@ -38,6 +38,8 @@ func (d dispatcher) Deliver(ctx context.Context, e smtp.Envelope, body io.Reader
 // sender, are signed on their way out: without a sender SPF says nothing about their author (RFC 9989 §4.4.2).
 func (d dispatcher) way(from smtp.Path, local bool) smtp.Handler {
 	switch {
+	case local && d.r.c.Gate != nil: // what has passed it has no tag any more
+		return d.r.c.Gate.Inside(d.r.c.Deliver)
 	case local:
 		return d.r.c.Deliver
 	case from.IsNull() && d.r.c.Keys != nil:

@@ -40,10 +40,12 @@ type Config struct {
 	// Policy is what is done about incoming mail.
 	Policy Policy
 	// Gate asks unknown senders for a capability or postage, behind the checks; its AuthServID is Hostname. Opener lets
-	// those answer to whom users write, Payer pays for users. Each may be nil. See OpenContacts.
-	Gate   *policy.Gate
-	Opener *policy.Opener
-	Payer  *policy.Payer
+	// those answer to whom users write, Aliaser writes to the correspondent of a channel from the channel, Payer pays for
+	// users. Each may be nil. Package contacts makes them.
+	Gate    *policy.Gate
+	Opener  *policy.Opener
+	Aliaser *policy.Aliaser
+	Payer   *policy.Payer
 	// Keys finds what signs the mail of users, and notifications, as policy.Signer does; nil: nothing. See policy.KeyRing.
 	Keys func(ctx context.Context, domain string) ([]dkim.Signer, error)
 
@@ -158,6 +160,9 @@ func (r *Relay) assemble() {
 	verifier := policy.Verifier{ID: c.Hostname, Resolver: c.Resolver, SecureResolver: c.SecureResolver, ReportOnly: c.Policy == Open, Limits: limits, Report: r.verified}
 	r.mx = r.observe(MX, verifier.Handler(in))
 	out := signer.Handler(r.queue)
+	if c.Aliaser != nil {
+		out = c.Aliaser.Handler(out)
+	}
 	if c.Opener != nil {
 		out = c.Opener.Handler(out)
 	}

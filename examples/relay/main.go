@@ -12,12 +12,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/contacts"
 	"github.com/mailbricks/mailbricks/examples/mailrelay"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/proxyproto"
@@ -134,12 +136,12 @@ func (o *options) config(log *slog.Logger) (c mailrelay.Config, closeAll func() 
 		c.Next = next
 	}
 	if o.policy == "capability" {
-		contacts, err := mailrelay.OpenContacts(o.contacts)
+		known, err := contacts.Open(filepath.Join(o.contacts, "grants"), log)
 		if err != nil {
 			return c, closeAll, err
 		}
-		closers = append(closers, contacts.Close)
-		c.Gate, c.Opener, c.Payer = contacts.Gate, contacts.Opener, contacts.Payer
+		closers = append(closers, known.Close)
+		c.Gate, c.Opener, c.Aliaser, c.Payer = known.Gate(), known.Opener(), known.Aliaser(), known.Payer()
 	}
 	spool, closeSpool, err := mailrelay.OpenSpool(o.queue, log)
 	if err != nil {

@@ -97,9 +97,12 @@ b.example.               IN MX 10 mx.b.example.
 b.example.               IN TXT "v=spf1 -all"
 _dmarc.b.example.        IN TXT "v=DMARC1; p=reject"
 mx.b.example.            IN A 127.0.0.1
+s._domainkey.b.example.  IN TXT "%s"
+ads.example.             IN TXT "v=spf1 ip4:127.0.0.1 -all"
+_dmarc.ads.example.      IN TXT "v=DMARC1; p=reject"
 c.example.               IN TXT "v=spf1 -all"
 _dmarc.c.example.        IN TXT "v=DMARC1; p=reject"
-`, record)
+`, record, record)
 	w.files = map[string]string{"dkim": clitest.File(t, "dkim.pem", string(pem)), "zone": clitest.File(t, "zone", zone)}
 	w.files["cert"], w.files["key"] = clitest.Certificate(t, "mx.a.example", "mx.b.example", "mta-sts.b.example", "127.0.0.1")
 	return w

@@ -49,7 +49,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.tlsCA, "tls-ca", "", "PEM file of further authorities to trust")
 	fs.Var(&o.dkim, "dkim", "DOMAIN:SELECTOR:KEYFILE to sign the mail of users with, repeatable")
 	fs.StringVar(&o.policy, "policy", "verify", "about mail from other hosts: open, verify or capability")
-	fs.StringVar(&o.contacts, "contacts", "", "folder of capabilities and stamps, with -policy capability (default as for -queue)")
+	fs.StringVar(&o.contacts, "contacts", "", "folder of capabilities, channels and stamps, with -policy capability (default as for -queue); DIR/grants is what grant -store takes")
 	fs.Var(&o.retry, "retry", "waits between attempts, such as 1s,5s,30s; the last repeats (default 5m to 4h)")
 	fs.Var(&o.expire, "expire", "how long a message is tried (default 5d)")
 	fs.Int64Var(&o.maxSize, "max-size", mailrelay.DefaultMaxSize, "longest message in bytes")

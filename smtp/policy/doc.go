@@ -6,6 +6,9 @@
 //	  DATA    Verifier: keys, body hash, DMARC; forged fields away, Authentication-Results on top
 //	          Gate: evidence → decision; Mailbricks-Decision on top, stamp spent, use of the capability counted
 //
+//	user, or the host itself ─ Inside of the Gate ─ store  between users
+//	  RCPT    a tag leads to its mailbox
+//
 //	user ─ smtpserver ─ Opener ─ Aliaser ─ Signer ─ queue ─ Payer ─ route     outgoing
 //	  DATA    Opener: recipients may answer; Delivery-Capability-Offer on top
 //	          Signer: DKIM signatures of the author's domain on top

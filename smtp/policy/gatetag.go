@@ -25,7 +25,7 @@ func (t *gating) arrive(ctx context.Context, to smtp.Path) (*guest, error) {
 		return nil, refuse(550, smtp.EnhancedCode{5, 1, 1}, "No such user here", err)
 	}
 	r.tagged = true
-	if c.Grants, err = t.behind(ctx, r, x.ID); errors.Is(err, channel.ErrPaused) {
+	if c.Grants, r.channel, err = t.g.behind(ctx, x.ID); errors.Is(err, channel.ErrPaused) {
 		return nil, refuse(450, smtp.EnhancedCode{4, 2, 1}, "Takes no mail now, try again later", err)
 	}
 	q := capability.Request{Sender: canonical(t.from.Address()), Pending: true}
@@ -58,22 +58,21 @@ func (t *gating) arrive(ctx context.Context, to smtp.Path) (*guest, error) {
 	return r, nil
 }
 
-// behind finds what knows the grant of a tag, a channel or Capabilities.Grants. The error is that of a channel that takes
-// nothing, or of the store of channels.
-func (t *gating) behind(ctx context.Context, r *guest, id capability.ID) (capability.Grants, error) {
-	grants := t.g.Capabilities.Grants
-	if t.g.Channels.Store == nil {
-		return grants, nil
+// behind finds what knows the grant of a tag, a channel or Capabilities.Grants; nil: nothing. The error is that of a channel
+// that takes nothing, whose grant is there all the same, or of the store of channels.
+func (g *gate) behind(ctx context.Context, id capability.ID) (grants capability.Grants, ofChannel bool, err error) {
+	grants = g.Capabilities.Grants
+	if g.Channels.Store == nil {
+		return grants, false, nil
 	}
-	c, err := t.g.Channels.Store.Get(ctx, id)
+	c, err := g.Channels.Store.Get(ctx, id)
 	switch {
 	case errors.Is(err, channel.ErrUnknown) && grants != nil:
-		return grants, nil
+		return grants, false, nil
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	}
-	r.channel = true
-	return known(c.Grant()), c.Usable(t.g.Now())
+	return known(c.Grant()), true, c.Usable(g.Now())
 }
 
 // known is one grant as Grants.

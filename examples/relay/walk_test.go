@@ -1,0 +1,128 @@
+package main
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/examples/cli/clitest"
+	"github.com/mailbricks/mailbricks/smtp"
+	"github.com/mailbricks/mailbricks/smtp/smtpclient"
+)
+
+const (
+	alice = "alice@a.example"
+	bob   = "bob@b.example"
+)
+
+// A party is a domain of the walks: a relay that asks unknown senders for a capability or postage, and a store, with one
+// user.
+type party struct {
+	w      *world
+	user   string
+	relay  *clitest.Program
+	mx     *clitest.Tap // leads to the relay
+	grants string       // for grant -store
+
+	inbox, requests *clitest.Mailbox
+}
+
+// party starts relay and store of a user's domain; its relay sends to other domains through connect.
+func (w *world) party(t *testing.T, user, storeProgram string, mx *clitest.Tap, connect ...string) *party {
+	t.Helper()
+	_, domain, _ := strings.Cut(user, "@")
+	dir := filepath.Join(w.dir, domain)
+	store := clitest.Spawn(t, storeProgram, "-data", filepath.Join(dir, "mail"), "-user", user+":secret", "-lmtp", "127.0.0.1:0", "-imap", "127.0.0.1:0", "-allow-plaintext-auth")
+	p := &party{w: w, user: user, mx: mx, grants: filepath.Join(dir, "contacts", "grants")}
+	args := []string{"-hostname", "mx." + domain, "-mx", "127.0.0.1:0", "-submission", "127.0.0.1:0", "-user", user + ":secret", "-admin", "127.0.0.1:0",
+		"-local", domain, "-deliver", "lmtp://" + store.Addr("lmtp"), "-queue", "dir:" + filepath.Join(dir, "queue"), "-resolver", "zone:" + w.files["zone"],
+		"-dkim", domain + ":s:" + w.files["dkim"], "-retry", "1h", "-policy", "capability", "-contacts", filepath.Dir(p.grants)}
+	for _, c := range connect {
+		args = append(args, "-connect", c)
+	}
+	p.relay = clitest.Start(t, "relay", run, args...)
+	mx.To(p.relay.Addr("mx"))
+	p.inbox = clitest.OpenMailbox(t, store.Addr("imap"), user, "secret", "INBOX")
+	p.requests = clitest.OpenMailbox(t, store.Addr("imap"), user, "secret", "Requests")
+	return p
+}
+
+// write submits a letter of the user, and returns when the relay is done with it.
+func (p *party) write(t *testing.T, to string) {
+	t.Helper()
+	c, err := smtpclient.Dial(t.Context(), p.relay.Addr("submission"), smtpclient.Config{Hostname: "laptop", TLS: smtpclient.None,
+		Credentials: &sasl.Credentials{Username: p.user, Password: "secret", AllowPlaintext: true}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	res, err := c.Deliver(t.Context(), smtp.Envelope{From: mailbox(t, p.user), Recipients: []smtp.Recipient{{To: mailbox(t, to)}}}, strings.NewReader(letter(p.user, to)))
+	if err != nil || !res[0].Reply.OK() {
+		t.Fatalf("%v, %v", res, err)
+	}
+	drained(t, "http://"+p.relay.Addr("admin"))
+}
+
+// grant runs the program on the files that the relay has open.
+func (p *party) grant(t *testing.T, program string, args ...string) string {
+	t.Helper()
+	verb := 1
+	if args[0] == "channel" {
+		verb = 2
+	}
+	args = append(append(append([]string{}, args[:verb]...), "-store", p.grants, "-for", p.user), args[verb:]...)
+	return strings.TrimSpace(clitest.Output(t, program, args...))
+}
+
+// last waits for the n-th message and returns it.
+func last(m *clitest.Mailbox, n int) string { return m.Wait(n)[n-1] }
+
+// check looks for what a text must have.
+func check(t *testing.T, what, text string, want map[string]int) {
+	t.Helper()
+	for s, n := range want {
+		if got := strings.Count(text, s); got != n {
+			t.Errorf("%s: %q is there %d times, not %d:\n%s", what, s, got, n, text)
+		}
+	}
+}
+
+// TestFirstContact is the whole walk between two relays and their stores, over SMTP, LMTP and IMAP.
+func TestFirstContact(t *testing.T) {
+	store, grant := clitest.Build(t, "../store"), clitest.Build(t, "../grant")
+	w := newWorld(t)
+	toA, toB := clitest.NewTap(t), clitest.NewTap(t)
+	a := w.party(t, alice, store, toA, "mx.b.example:25="+toB.Addr)
+	b := w.party(t, bob, store, toB, "mx.a.example:25="+toA.Addr)
+	const refused = "S: 550-5.7.1 Unknown sender, capability not established"
+	const price = "S: 550 5.7.1 Postage: scheme=hashcash; bits=20; resource=bob@b.example"
+
+	a.write(t, bob) // refused with the price, paid and sent again by the relay of a.example
+	check(t, "request", last(b.requests, 1), map[string]int{"Mailbricks-Decision: class=request; postage=20\r\n": 1, "X-Hashcash": 0, "Delivery-Capability": 0})
+	check(t, "first letter", toB.Said(), map[string]int{refused: 1, price: 1, "C: RCPT TO:<bob@b.example> POSTAGE=1:20:": 1, "S: 250 2.1.5 Delivered": 1})
+
+	b.requests.Move("INBOX") // accepted, and answered
+	b.write(t, alice)
+	check(t, "answer", last(a.inbox, 1), map[string]int{"Mailbricks-Decision: class=trusted; channel=": 1, "Delivery-Capability": 0})
+	check(t, "answer", toA.Said(), map[string]int{"S: 550": 0, "POSTAGE=": 0, "C: Delivery-Capability-Offer:": 1})
+
+	a.write(t, bob)
+	check(t, "second letter", last(b.inbox, 2), map[string]int{"Mailbricks-Decision: class=trusted; channel=": 1})
+	check(t, "second letter", toB.Said(), map[string]int{"S: 550": 0, "C: RCPT TO:<bob@b.example> CAP=": 1, " POSTAGE=": 0})
+
+	if said := b.grant(t, grant, "revoke", alice); said != "disconnected "+alice {
+		t.Error(said)
+	}
+	a.write(t, bob) // the capability is refused; a stranger pays once more
+	check(t, "after the end", last(b.requests, 1), map[string]int{"Mailbricks-Decision: class=request; postage=20\r\n": 1})
+	check(t, "after the end", toB.Said(), map[string]int{refused: 1, price: 1, "C: RCPT TO:<bob@b.example> CAP=": 1, "C: RCPT TO:<bob@b.example> POSTAGE=": 1})
+
+	b.grant(t, grant, "revoke", "-block", alice)
+	a.write(t, bob) // no price any more: the sender is told
+	check(t, "notification", last(a.inbox, 2), map[string]int{"Return-Path: <>": 1, "Action: failed": 1, "550 5.7.1 Unknown sender, capability not established": 2})
+	check(t, "blocked", toB.Said(), map[string]int{"S: 550 5.7.1 Unknown sender, capability not established": 1, "Postage:": 0, "POSTAGE=1": 0})
+	if inbox, requests := len(b.inbox.Wait(2)), len(b.requests.Wait(1)); inbox != 2 || requests != 1 {
+		t.Errorf("%d letters, %d requests", inbox, requests)
+	}
+}
