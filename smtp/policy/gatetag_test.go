@@ -2,13 +2,18 @@ package policy_test
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base32"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 )
@@ -182,4 +187,94 @@ func TestTaggedOnce(t *testing.T) {
 			t.Errorf("%d messages", r.count())
 		}
 	})
+}
+
+// house knows no mailbox but one.
+type house struct{ smtp.Handler }
+
+func (h house) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
+	return visiting{}, nil
+}
+
+type visiting struct{ smtp.Transaction }
+
+func (visiting) Rcpt(_ context.Context, to smtp.Path, _ smtp.RcptParams) error {
+	if to.Local != "bob" {
+		return smtp.NewError(550, smtp.EnhancedCode{5, 1, 1}, "No such user here")
+	}
+	return nil
+}
+
+func (visiting) Close() error { return nil }
+
+// guesses returns a function that has one address refused at RCPT, in the state of a border with tags.
+func guesses(tb testing.TB) (ask func(to string) (reply string, took time.Duration), book *asking) {
+	store := capability.NewMemoryStore(nil)
+	book = &asking{GrantStore: store}
+	g := policy.Gate{Rules: policy.Rules{Bits: price}, AuthServID: "mx.example.org", Relations: &policy.MemoryRelations{},
+		Tags:         capability.Tags{Keys: map[uint8][]byte{1: capability.NewTagKey()}, Current: 1},
+		Capabilities: capability.Verifier{Keys: capability.OneKey(nil), Store: store, Grants: book},
+		Postage:      hashcash.Verifier{Spent: &hashcash.MemoryStore{}}}
+	h := g.Handler(house{})
+	return func(to string) (string, time.Duration) {
+		path, err := smtp.ParseMailbox(to)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tx, err := h.Mail(tb.Context(), &smtp.Peer{}, smtp.Path{Local: "eve", Domain: "evil.example"}, smtp.MailParams{})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		defer tx.Close()
+		start := time.Now()
+		err = tx.Rcpt(tb.Context(), path, smtp.RcptParams{})
+		took := time.Since(start)
+		if err == nil {
+			tb.Fatalf("%s is taken", to)
+		}
+		return smtp.ReplyOf(err).String(), took
+	}, book
+}
+
+// guess is an address with a random tag.
+func guess() string {
+	b := make([]byte, capability.TagLength*5/8)
+	_, _ = rand.Read(b) // never fails
+	return "bob+" + strings.ToLower(base32.HexEncoding.EncodeToString(b)) + "@example.org"
+}
+
+// TestGuess: a million random tags get the reply that an unknown user gets, and no store is asked.
+func TestGuess(t *testing.T) {
+	n := 1_000_000
+	if testing.Short() {
+		n = 20_000
+	}
+	ask, book := guesses(t)
+	want, _ := ask("nobody@example.org")
+	for range n {
+		to := guess()
+		if got, _ := ask(to); got != want {
+			t.Fatalf("%s: %s, an unknown user gets %s", to, got, want)
+		}
+	}
+	if book.asked != 0 {
+		t.Errorf("the store was asked %d times", book.asked)
+	}
+}
+
+// BenchmarkGuess shows, one beside the other, how long the refusal of an unknown user takes and that of a random tag.
+func BenchmarkGuess(b *testing.B) {
+	ask, _ := guesses(b)
+	var unknown, random []time.Duration
+	for b.Loop() {
+		_, u := ask("nobody@example.org")
+		_, r := ask(guess())
+		unknown, random = append(unknown, u), append(random, r)
+	}
+	for name, list := range map[string][]time.Duration{"unknown": unknown, "random": random} {
+		slices.Sort(list)
+		for _, p := range []int{10, 50, 90, 99} {
+			b.ReportMetric(float64(list[(len(list)-1)*p/100].Nanoseconds()), "ns-"+name+"-p"+strconv.Itoa(p))
+		}
+	}
 }
