@@ -169,6 +169,32 @@ func (b Book) Leak(ctx context.Context, id capability.ID, l Leaked) error {
 	return nil
 }
 
+// Answer lets the correspondent answer the owner, who has written: a channel that is used up takes one message more, and
+// one that ends sooner lives until then. ErrClosed: it is disconnected, or has expired.
+func (b Book) Answer(ctx context.Context, id capability.ID, until time.Time) error {
+	until = until.UTC().Truncate(time.Second)
+	_, err := b.Store.Update(ctx, id, func(c *Channel) error {
+		if errors.Is(c.Usable(b.now()), ErrClosed) {
+			return ErrClosed
+		}
+		had := *c
+		if c.Max > 0 && c.Uses >= c.Max {
+			c.Max = c.Uses + 1
+		}
+		if !c.Expires.IsZero() && c.Expires.Before(until) {
+			c.Expires = until
+		}
+		if *c == had {
+			return errSame
+		}
+		return nil
+	})
+	if errors.Is(err, errSame) {
+		return nil
+	}
+	return err
+}
+
 // Pause makes a channel take nothing; senders are told to try again later. ErrClosed: it is disconnected.
 func (b Book) Pause(ctx context.Context, id capability.ID) error { return b.set(ctx, id, Paused) }
 

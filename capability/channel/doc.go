@@ -11,12 +11,12 @@
 //
 // The first sender that is authenticated (aligned DKIM or SPF, see package dmarc) is pinned, by its domain or, with Exact,
 // by its address; Peer says beforehand who it may be. Who is not authenticated is never pinned. A channel can expire, take
-// so many messages and no more, and be rotated to a new address that keeps the pin. A Book does all this over a Store: the
-// ones here are in memory and in one file; channeltest is the suite for others.
+// so many messages of a class and no more, and be rotated to a new address that keeps the pin; when its owner has written to
+// the correspondent, it takes an answer more. A Book does all this over a Store: the ones here are in memory and in one
+// file; channeltest is the suite for others.
 //
 // Book answers, smtp/policy.Gate asks: at RCPT whether the channel is there, at the end of the header who the author is,
 // and before the message is taken it pins. Uses are counted by capability.Store, so that a failed delivery costs none.
 //
-// A Leaked can be sent on as an abuse report (RFC 5965), of the header section alone. Not here yet: classes of mail (order
-// mail and nothing else).
+// A Leaked can be sent on as an abuse report (RFC 5965), of the header section alone.
 package channel

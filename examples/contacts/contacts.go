@@ -37,13 +37,14 @@ type Contacts struct {
 	Wallet    *policy.FileWallet
 	Spent     *hashcash.FileStore
 
+	log     *slog.Logger
 	closers []io.Closer
 }
 
 // Open opens the files, or makes them and the folder that they are in. log is told of channels whose address somebody else
 // uses; nil is silent.
 func Open(path string, log *slog.Logger) (c *Contacts, err error) {
-	c = &Contacts{}
+	c = &Contacts{log: log}
 	defer func() {
 		if err != nil {
 			err = errors.Join(fmt.Errorf("contacts: %w", err), c.Close())
@@ -120,7 +121,9 @@ func (c *Contacts) Opener() *policy.Opener {
 }
 
 // Aliaser returns what lets letters to the correspondent of a channel come from the channel.
-func (c *Contacts) Aliaser() *policy.Aliaser { return &policy.Aliaser{Channels: c.Channels} }
+func (c *Contacts) Aliaser() *policy.Aliaser {
+	return &policy.Aliaser{Channels: c.Channels, Logger: c.log}
+}
 
 // Payer returns what pays for users.
 func (c *Contacts) Payer() *policy.Payer { return &policy.Payer{Wallet: c.Wallet} }

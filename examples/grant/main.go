@@ -30,10 +30,12 @@ const usage = `grant gives others the right to write to you, and takes it back.
   grant channel new -store grants -for bob@example.com -note "shoes" shop.example
   grant channel list -store grants -for bob@example.com
   grant channel disconnect -store grants -for bob@example.com bob+TAG@example.com
+  grant form -store grants -for bob@example.com -name Bob -http :8026
 
 verify counts as a delivery: a token for one use verifies once. With -peek it does not count.
 revoke takes back one grant by its ID, or all that -for has with one correspondent, who is a stranger again, or blocked.
 channel new makes an address for one correspondent: the one that is named, else the first who writes and is authenticated.
+form serves a page that gives each visitor an address for one letter, in place of yours.
 -sender of issue: an address, a domain, *.domain for subdomains; without it the grant is for whoever holds it.
 `
 
@@ -41,7 +43,7 @@ func main() { cli.Main("grant", run) }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	commands := map[string]func(context.Context, *flag.FlagSet, []string, io.Writer) error{
-		"issue": issue, "attenuate": attenuate, "inspect": inspect, "verify": verify, "revoke": revoke, "channel": channels,
+		"issue": issue, "attenuate": attenuate, "inspect": inspect, "verify": verify, "revoke": revoke, "channel": channels, "form": form,
 	}
 	if len(args) > 0 {
 		if do, ok := commands[args[0]]; ok {
@@ -51,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if err := cli.Parse(cli.Flags("grant", usage, stderr), args, -1); err != nil {
 		return err
 	}
-	return cli.Usagef("the first word is issue, attenuate, inspect, verify, revoke or channel: try grant -h")
+	return cli.Usagef("the first word is issue, attenuate, inspect, verify, revoke, channel or form: try grant -h")
 }
 
 // limitFlags are the limits that a grant can be narrowed by at the command line.

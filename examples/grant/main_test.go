@@ -2,13 +2,17 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"net/http"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/cli/clitest"
 	"github.com/mailbricks/mailbricks/examples/contacts"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 )
@@ -133,6 +137,25 @@ func TestDisconnect(t *testing.T) {
 	}
 	grant(t, cli.StatusUsage, "revoke", "-store", path, "-for", bob, "ann")
 	grant(t, cli.StatusUsage, "revoke", "-store", path, "-block", ann)
+}
+
+// TestForm: the page gives a channel, which list knows while it is served.
+func TestForm(t *testing.T) {
+	store := filepath.Join(t.TempDir(), "grants")
+	p := clitest.Start(t, "grant", run, "form", "-store", store, "-for", "bob@example.com", "-name", "Bob", "-http", "127.0.0.1:0")
+	resp, err := http.PostForm("http://"+p.Addr("http")+"/", url.Values{"from": {"ann@example.org"}, "about": {"a boat"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil || !strings.Contains(string(page), "mailto:bob") {
+		t.Errorf("%v, %s", err, page)
+	}
+	if out := grant(t, cli.StatusDone, "channel", "list", "-store", store, "-for", "bob@example.com"); !strings.Contains(out, `"form: a boat"`) || !strings.Contains(out, "ann@example.org") {
+		t.Error(out)
+	}
+	grant(t, cli.StatusUsage, "form", "-store", store, "-for", "bob@example.com")
+	grant(t, cli.StatusUsage, "form", "-store", store, "-for", "bob", "-http", ":0")
 }
 
 func TestUsage(t *testing.T) {

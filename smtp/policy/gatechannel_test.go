@@ -2,6 +2,7 @@ package policy_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
@@ -55,6 +56,52 @@ func (r *rig) again(c channel.Channel) channel.Channel {
 func (r *rig) to(address, message string) string {
 	r.Helper()
 	return r.send("x@esp.example", strings.NewReader(message), rcpt(address, "", ""))[0]
+}
+
+// TestAnswer: a channel for one letter takes one more for each letter that its owner writes to the correspondent, which a
+// robot does not.
+func TestAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := channelRig(t)
+		book := r.gate.Channels
+		c := r.channel(channel.Channel{Peer: "ann@a.example", Exact: true, Max: 1, Expires: time.Now().Add(24 * time.Hour)})
+		answer := func(life time.Duration, fields string) {
+			t.Helper()
+			out := &rig{T: t, inbox: &mailbox{}}
+			out.h = policy.Aliaser{Channels: book, Answer: life}.Handler(out.inbox)
+			if got := out.send(bob, strings.NewReader(fields+"From: bob@example.org\r\n\r\nYes.\r\n"), rcpt("ann@a.example", "", "")); got[0] != taken {
+				t.Fatal(got)
+			}
+			if out.inbox.reverse.Address() != c.Address {
+				t.Errorf("from %s", out.inbox.reverse)
+			}
+		}
+		n := 0
+		ann := func(want string) {
+			t.Helper()
+			n++
+			if got := r.to(c.Address, fromAuthor("ann@a.example", fmt.Sprintf("Message-ID: <%d@a.example>\r\n", n))); got != want {
+				t.Errorf("letter %d: %s", n, got)
+			}
+		}
+		ann(taken)
+		ann(closedTo)
+		answer(0, "Auto-Submitted: auto-replied\r\n")
+		answer(-1, "")
+		ann(closedTo)
+		answer(0, "Auto-Submitted: no\r\n")
+		time.Sleep(29 * 24 * time.Hour) // longer than it was to live
+		ann(taken)
+		ann(closedTo)
+		answer(time.Hour, "")
+		answer(time.Hour, "") // not two
+		ann(taken)
+		ann(closedTo)
+		time.Sleep(30 * 24 * time.Hour)
+		if err := book.Answer(t.Context(), c.ID, time.Now().Add(time.Hour)); !errors.Is(err, channel.ErrClosed) {
+			t.Errorf("expired: %v", err)
+		}
+	})
 }
 
 // TestChannel is the life of a channel: the first is pinned, another is refused and told of, paused, disconnected.

@@ -5,6 +5,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/mailbricks/mailbricks/internal/header"
 	"github.com/mailbricks/mailbricks/internal/spool"
@@ -100,6 +102,14 @@ func fieldValues(section []byte, name string) []string {
 		}
 	}
 	return out
+}
+
+// automatic reports whether a header section says that nobody wrote the message (RFC 3834 §5).
+func automatic(section []byte) bool {
+	return slices.ContainsFunc(fieldValues(section, "Auto-Submitted"), func(v string) bool {
+		word, _, _ := strings.Cut(header.TrimSpace(v), ";")
+		return !strings.EqualFold(header.TrimSpace(word), "no")
+	})
 }
 
 // grown returns the parameters of MAIL for a message that gets fields of at most so many octets on its way: SIZE is a

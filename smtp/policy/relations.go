@@ -323,10 +323,8 @@ func (t *opening) Data(ctx context.Context, body io.Reader) (smtp.Results, error
 	if err != nil {
 		return nil, err
 	}
-	for _, v := range fieldValues(section, "Auto-Submitted") {
-		if word, _, _ := strings.Cut(header.TrimSpace(v), ";"); !strings.EqualFold(header.TrimSpace(word), "no") {
-			return t.Transaction.Data(ctx, io.MultiReader(bytes.NewReader(section), br))
-		}
+	if automatic(section) {
+		return t.Transaction.Data(ctx, io.MultiReader(bytes.NewReader(section), br))
 	}
 	var offer []byte
 	var given capability.ID
