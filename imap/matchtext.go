@@ -258,11 +258,14 @@ func encodedWord(s string) int {
 	s = s[:min(len(s), maxEncodedWord)]
 	at := 2
 	for range 2 { // behind the charset and the encoding
-		i := strings.IndexAny(s[at:], "? ")
-		if i <= 0 || s[at+i] == ' ' {
+		start := at
+		for at < len(s) && s[at] != '?' && s[at] != ' ' {
+			at++
+		}
+		if at == start || at == len(s) || s[at] == ' ' {
 			return 0
 		}
-		at += i + 1
+		at++
 	}
 	end := strings.Index(s[at:], "?=")
 	if end < 0 {

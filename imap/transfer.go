@@ -70,10 +70,17 @@ func appendQuotedPrintable(dst, text []byte) []byte {
 			out[n] = '\n'
 			i, n = i+1, n+1
 		default:
-			skip, octet, ok := escaped(text[i:])
-			if ok {
-				out[n] = octet
-				n++
+			if i+2 < len(text) { // mostly
+				if b, ok := hexOctet(text[i+1], text[i+2]); ok {
+					out[n] = b
+					i, n = i+3, n+1
+					break
+				}
+			}
+			skip := softBreak(text[i:])
+			if skip == 0 { // it begins nothing
+				out[n] = '='
+				skip, n = 1, n+1
 			}
 			i += skip
 		}
@@ -81,22 +88,19 @@ func appendQuotedPrintable(dst, text []byte) []byte {
 	}
 }
 
-// escaped reads what begins with "=" and returns its length and the octet it stands for, none for a soft line break.
-func escaped(text []byte) (length int, octet byte, ok bool) {
-	if len(text) > 2 {
-		if b, ok := hexOctet(text[1], text[2]); ok {
-			return 3, b, true
-		}
-	}
-	for length = 1; length < len(text) && (text[length] == ' ' || text[length] == '\t' || text[length] == '\r'); length++ {
+// softBreak returns the length of the soft line break that text begins with, 0 if "=" begins none.
+func softBreak(text []byte) int {
+	n := 1
+	for n < len(text) && (text[n] == ' ' || text[n] == '\t' || text[n] == '\r') {
+		n++
 	}
 	switch {
-	case length == len(text):
-		return length, 0, false
-	case text[length] == '\n':
-		return length + 1, 0, false
+	case n == len(text):
+		return n
+	case text[n] == '\n':
+		return n + 1
 	}
-	return 1, '=', true
+	return 0
 }
 
 // trimLine takes the white space at the end of line, whose copy ends at out[n], away up to a CR, and returns the new end.

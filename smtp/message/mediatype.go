@@ -168,13 +168,22 @@ func (s *scanner) skip() {
 
 // token reads up to what cannot be in one.
 func (s *scanner) token() []byte {
-	i := bytes.IndexAny(s.b, " \t\r\n()<>@,;:\\\"/[]?=")
-	if i < 0 {
-		i = len(s.b)
+	i := 0
+	for i < len(s.b) && !special(s.b[i]) {
+		i++
 	}
 	t := s.b[:i]
 	s.b = s.b[i:]
 	return t
+}
+
+// special reports what no token has: tspecials of RFC 2045 §5.1 and white space.
+func special(c byte) bool {
+	switch c {
+	case ' ', '\t', '\r', '\n', '(', ')', '<', '>', '@', ',', ';', ':', '\\', '"', '/', '[', ']', '?', '=':
+		return true
+	}
+	return false
 }
 
 // mediaType reads type/subtype; both are empty where that fails.
@@ -202,7 +211,7 @@ func (s *scanner) params() Params {
 		if !ok {
 			return ps
 		}
-		ps = append(ps, Param{lowerString(name), string(value)})
+		ps = append(ps, Param{lowerString(name), common(value)})
 	}
 }
 
@@ -330,6 +339,31 @@ func lowerString(b []byte) string {
 			}
 			return string(out)
 		}
+	}
+	return common(b)
+}
+
+// common returns b as a string, without a copy for what most mail says.
+func common(b []byte) string {
+	switch string(b) {
+	case "text":
+		return "text"
+	case "plain":
+		return "plain"
+	case "html":
+		return "html"
+	case "multipart":
+		return "multipart"
+	case "charset":
+		return "charset"
+	case "utf-8":
+		return "utf-8"
+	case "UTF-8":
+		return "UTF-8"
+	case "quoted-printable":
+		return "quoted-printable"
+	case "base64":
+		return "base64"
 	}
 	return string(b)
 }
