@@ -39,7 +39,7 @@ func (b Book) New(ctx context.Context, c Channel) (Channel, error) { return b.ad
 func (b Book) NewBare(ctx context.Context, c Channel) (Channel, error) { return b.add(ctx, c, true) }
 
 func (b Book) add(ctx context.Context, c Channel, bare bool) (Channel, error) {
-	c = Channel{ID: capability.NewTagID(), Owner: canonical(c.Owner), Note: c.Note, Peer: canonical(c.Peer), Exact: c.Exact, Pinned: canonical(c.Pinned),
+	c = Channel{ID: capability.NewTagID(), Owner: address.Canonical(c.Owner), Note: c.Note, Peer: address.Canonical(c.Peer), Exact: c.Exact, Pinned: address.Canonical(c.Pinned),
 		State: Open, Created: b.now(), Expires: c.Expires.UTC().Truncate(time.Second), Max: c.Max, Rate: c.Rate, Class: c.Class}
 	if len(c.Note) > MaxNote {
 		return Channel{}, fmt.Errorf("%w: note of %d octets", ErrChannel, len(c.Note))
@@ -95,7 +95,7 @@ type Sender struct {
 // that a delivery fails afterwards does not take the pin away.
 func (b Book) Admit(ctx context.Context, id capability.ID, s Sender, pin bool) (Channel, error) {
 	at := b.now()
-	s = Sender{canonical(s.Address), canonical(s.Domain)}
+	s = Sender{address.Canonical(s.Address), address.Canonical(s.Domain)}
 	var out Channel
 	check := func(c *Channel) error {
 		out = *c
@@ -275,13 +275,13 @@ func (b Book) Rotate(ctx context.Context, id capability.ID, overlap time.Duratio
 // host of many is to be Exact, else letters to all of them come from it. ok is false where there is
 // none that is open. Rewrite puts its address into the message; the reverse-path is to be it too.
 func (b Book) Alias(ctx context.Context, owner, correspondent string) (c Channel, ok bool, err error) {
-	correspondent = canonical(correspondent)
+	correspondent = address.Canonical(correspondent)
 	_, domain, isAddress := cut(correspondent)
 	if !isAddress {
 		return Channel{}, false, nil
 	}
 	at := b.now()
-	for have, err := range b.Store.List(ctx, canonical(owner)) {
+	for have, err := range b.Store.List(ctx, address.Canonical(owner)) {
 		if err != nil {
 			return Channel{}, false, err
 		}
@@ -309,19 +309,4 @@ func cut(addr string) (local, domain string, ok bool) {
 		return "", "", false
 	}
 	return addr[:i], addr[i+1:], true
-}
-
-// canonical returns an address, domain or scope in lower case, its domain in A-labels.
-func canonical(s string) string {
-	at := strings.LastIndexByte(s, '@') + 1
-	local, domain := s[:at], s[at:]
-	if ascii, err := address.ToASCII(domain); err == nil {
-		domain = ascii
-	}
-	return strings.Map(func(r rune) rune { // ASCII alone: no letter is to become another's
-		if r >= 'A' && r <= 'Z' {
-			r += 'a' - 'A'
-		}
-		return r
-	}, local+domain)
 }

@@ -4,6 +4,7 @@ import (
 	"net/mail"
 	"strings"
 
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/header"
 )
 
@@ -15,7 +16,7 @@ func Rewrite(section []byte, owner, alias string) []byte {
 	n := 0
 	for f := range header.Fields(section) {
 		n += len(f.Raw)
-		list, ok := renamed(f, canonical(owner), alias)
+		list, ok := renamed(f, address.Canonical(owner), alias)
 		if !ok {
 			out = append(out, f.Raw...)
 			continue
@@ -42,7 +43,7 @@ func renamed(f header.Field, owner, alias string) (list []*mail.Address, ok bool
 		return nil, false
 	}
 	for _, a := range list {
-		if canonical(a.Address) == owner {
+		if address.Canonical(a.Address) == owner {
 			a.Address, ok = alias, true
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/linelog"
 )
 
@@ -28,7 +29,7 @@ func (s *shelf) apply(c Channel) {
 		s.by, s.owner = make(map[capability.ID]Channel), make(map[string][]capability.ID)
 	}
 	if _, ok := s.by[c.ID]; !ok {
-		owner := canonical(c.Owner)
+		owner := address.Canonical(c.Owner)
 		s.owner[owner] = append(s.owner[owner], c.ID)
 	}
 	s.by[c.ID] = c
@@ -72,7 +73,7 @@ func (s *shelf) change(id capability.ID, change func(*Channel) error) (Channel, 
 // list returns the channels of an owner, the last used first.
 func (s *shelf) list(owner string) []Channel {
 	var out []Channel
-	for _, id := range s.owner[canonical(owner)] {
+	for _, id := range s.owner[address.Canonical(owner)] {
 		out = append(out, s.by[id])
 	}
 	slices.SortStableFunc(out, func(a, b Channel) int {

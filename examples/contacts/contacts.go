@@ -22,6 +22,7 @@ import (
 	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 // Contacts are the open files.
@@ -33,8 +34,8 @@ type Contacts struct {
 	// Channels are the addresses for one correspondent each.
 	Channels channel.Book
 	// Relations knows who writes to whom, Wallet has the capabilities of the domain's users, Spent the stamps that they took.
-	Relations *policy.FileRelations
-	Wallet    *policy.FileWallet
+	Relations *policystore.FileRelations
+	Wallet    *policystore.FileWallet
 	Spent     *hashcash.FileStore
 
 	log     *slog.Logger
@@ -74,10 +75,10 @@ func Open(path string, log *slog.Logger) (c *Contacts, err error) {
 			log.Warn("address of a channel is used by somebody else", "owner", l.Channel.Owner, "address", l.Channel.Address, "pinned", l.Pinned, "seen", l.Seen, "author", l.Author)
 		}
 	}
-	if c.Relations, err = keep(c, func() (*policy.FileRelations, error) { return policy.OpenRelations(path + ".relations") }); err != nil {
+	if c.Relations, err = keep(c, func() (*policystore.FileRelations, error) { return policystore.OpenRelations(path + ".relations") }); err != nil {
 		return c, err
 	}
-	if c.Wallet, err = keep(c, func() (*policy.FileWallet, error) { return policy.OpenWallet(path+".wallet", nil) }); err != nil {
+	if c.Wallet, err = keep(c, func() (*policystore.FileWallet, error) { return policystore.OpenWallet(path+".wallet", nil) }); err != nil {
 		return c, err
 	}
 	c.Spent, err = keep(c, func() (*hashcash.FileStore, error) { return hashcash.OpenFile(path+".spent", nil) })
@@ -109,7 +110,7 @@ func (c *Contacts) Gate() *policy.Gate {
 		Rules:        policy.Transitional(),
 		Capabilities: capability.Verifier{Keys: capability.OneKey(c.Key.Public().(ed25519.PublicKey)), Store: c.Grants, Grants: c.Grants},
 		Channels:     c.Channels,
-		Postage:      hashcash.Verifier{Spent: c.Spent},
+		Postage:      []policy.Tariff{policy.Hashcash(c.Spent)},
 		Relations:    c.Relations,
 		Wallet:       c.Wallet,
 	}

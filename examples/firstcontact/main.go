@@ -22,6 +22,7 @@ import (
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 	"github.com/mailbricks/mailbricks/smtp/smtptest"
@@ -88,8 +89,8 @@ type domain struct {
 
 	key       ed25519.PrivateKey // signs letters and the capabilities that are given
 	grants    capability.Store
-	relations policy.MemoryRelations
-	wallet    policy.MemoryWallet
+	relations policystore.MemoryRelations
+	wallet    policystore.MemoryWallet
 	spent     hashcash.MemoryStore
 }
 
@@ -111,7 +112,7 @@ func newDomain(name string, dns *dnstest.Zone, out *log.Logger) (*domain, error)
 // server takes mail from other domains: who sends it, may they, then the mailbox.
 func (d *domain) server(bits int) *smtpserver.Server {
 	verifier := policy.Verifier{ID: "mx." + d.name, Resolver: d.dns}
-	gate := policy.Gate{Rules: policy.Rules{Bits: bits}, AuthServID: verifier.ID, Relations: &d.relations, Wallet: &d.wallet, Postage: hashcash.Verifier{Spent: &d.spent},
+	gate := policy.Gate{Rules: policy.Rules{Bits: bits}, AuthServID: verifier.ID, Relations: &d.relations, Wallet: &d.wallet, Postage: []policy.Tariff{policy.Hashcash(&d.spent)},
 		Capabilities: capability.Verifier{Keys: capability.OneKey(d.key.Public().(ed25519.PublicKey)), Store: d.grants}}
 	mailbox := &smtptest.Recorder{Next: func(m *smtptest.Message) {
 		decision, _, _ := strings.Cut(string(m.Body), "\r\n")

@@ -10,6 +10,7 @@ import (
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 func revoke(ctx context.Context, fs *flag.FlagSet, args []string, stdout io.Writer) error {
@@ -48,7 +49,7 @@ func disown(ctx context.Context, path string, store *capability.FileStore, owner
 			return cli.Usagef("%q is not an address", a)
 		}
 	}
-	relations, err := policy.OpenRelations(path + ".relations")
+	relations, err := policystore.OpenRelations(path + ".relations")
 	if err != nil {
 		return err
 	}

@@ -31,7 +31,7 @@
 //	list owner, 10,000 letters, 9,900 known             105 s                       1.05 s
 //	spammer, 1,000,000 letters                           93 s                     95,444 s
 //
-// The rate of the graphics processor is an estimate. Package smtp/policy asks for hashcash alone.
+// The rate of the graphics processor is an estimate. Package smtp/policy asks for postage and pays it, in any scheme.
 //
 // There is no RFC. Penny Black (Microsoft Research, 2003) named the kinds: processor, memory, tickets.
 package postage

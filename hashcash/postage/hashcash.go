@@ -83,7 +83,7 @@ func (h *Hashcash) Verify(ctx context.Context, d Demand, stamp string) (Value, e
 		return Value{}, err
 	}
 	v := h.Verifier
-	v.Bits = d.Price
+	v.Bits, v.AllowReplay = d.Price, v.AllowReplay || d.Probe
 	if s, err = v.Verify(ctx, stamp, d.Recipient); err != nil {
 		return Value{}, err
 	}

@@ -31,6 +31,9 @@ type Demand struct {
 	Scheme string // Name of the scheme
 	Price  int    // in the scheme's unit
 	Params string // what else the scheme must know, in its own words
+	// Probe makes Verify look at a stamp without spending it, for a first look while it is not sure yet that the letter is
+	// taken. No store is asked, so the stamp may have been spent before.
+	Probe bool
 }
 
 // A Value is what a valid stamp is worth.
@@ -55,7 +58,7 @@ type Scheme interface {
 	Quote(ctx context.Context, b Binding) (Demand, error)
 	// Pay makes a stamp that meets d, of printable ASCII without white space, at most hashcash.MaxLength octets.
 	Pay(ctx context.Context, d Demand) (stamp string, err error)
-	// Verify checks a stamp and spends it.
+	// Verify checks a stamp and spends it, unless the Demand is a Probe.
 	Verify(ctx context.Context, d Demand, stamp string) (Value, error)
 }
 

@@ -93,11 +93,12 @@ var table = map[string]int{
 	"smtp/smtptest":        3,
 	"imap/imaptest":        3,
 
-	"smtp/policy":            4,
-	"smtp/policy/policytest": 4,
-	"smtp/httpmail":          4,
-	"jmap/mailserver":        4,
-	"jmap/jmaptest":          4,
+	"smtp/policy":             4,
+	"smtp/policy/policystore": 4,
+	"smtp/policy/policytest":  4,
+	"smtp/httpmail":           4,
+	"jmap/mailserver":         4,
+	"jmap/jmaptest":           4,
 }
 
 // thirdParty lists which packages of the root module may import which foreign path prefix; "*" is any package.

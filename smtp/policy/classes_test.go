@@ -10,6 +10,7 @@ import (
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 // TestClasses: recipients that are decided on differently do not share a transaction.
@@ -247,7 +248,7 @@ func TestOffers(t *testing.T) {
 		"not authenticated": {"From: ann@a.example\r\n" + offer("ann@a.example", bob) + "\r\n", false},
 		"behind too many":   {fromAuthor("ann@a.example", strings.Repeat("Delivery-Capability-Offer: junk\r\n", 32), offer("ann@a.example", bob)), false},
 	} {
-		wallet := &policy.MemoryWallet{}
+		wallet := &policystore.MemoryWallet{}
 		r.gate.Wallet = wallet
 		r.h = r.gate.Handler(r.inbox)
 		if got := r.one("", "", tt.message); got != taken {

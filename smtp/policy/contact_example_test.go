@@ -9,8 +9,10 @@ import (
 	"github.com/mailbricks/mailbricks/auth/dnstest"
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/hashcash/postage"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 // ann2bob is a letter without its message.
@@ -28,7 +30,7 @@ func ExampleGate() {
 	gate := policy.Gate{
 		Rules:      policy.Transitional(),
 		AuthServID: "mx.example.org",
-		Postage:    hashcash.Verifier{Spent: &hashcash.MemoryStore{}},
+		Postage:    []policy.Tariff{policy.Hashcash(&hashcash.MemoryStore{})},
 	}
 	gate.Rules.Bits, gate.Rules.Surcharge = 12, -1 // cheap, for an example
 	verifier := policy.Verifier{ID: "mx.example.org", Resolver: dnstest.New()}
@@ -68,12 +70,12 @@ func ExampleGate() {
 // How do I pay where others ask? Put a Payer between the queue and the route.
 func ExamplePayer() {
 	ctx := context.Background()
-	gate := policy.Gate{Rules: policy.Transitional(), Postage: hashcash.Verifier{Spent: &hashcash.MemoryStore{}}}
+	gate := policy.Gate{Rules: policy.Transitional(), Postage: []policy.Tariff{policy.Hashcash(&hashcash.MemoryStore{})}}
 	gate.Rules.Bits, gate.Rules.Surcharge = 12, -1
 	next := gate.Handler(&mailbox{}) // in a relay: a *route.Router
 
 	for _, maxBits := range []int{10, 14} {
-		payer := policy.Payer{MaxBits: maxBits, Wallet: &policy.MemoryWallet{}}
+		payer := policy.Payer{Postage: []postage.Scheme{&postage.Hashcash{MaxBits: maxBits}}, Wallet: &policystore.MemoryWallet{}}
 		res, err := smtp.Deliver(ctx, payer.Handler(next), ann2bob(), strings.NewReader("From: ann@example.com\r\n\r\nHello.\r\n"))
 		if err != nil {
 			fmt.Println(err)
@@ -95,7 +97,7 @@ func ExampleOpener() {
 		fmt.Println(err)
 		return
 	}
-	relations := &policy.MemoryRelations{}
+	relations := &policystore.MemoryRelations{}
 	sent := &mailbox{}
 	out := policy.Opener{Relations: relations, Key: private}.Handler(sent)
 	if _, err := smtp.Deliver(ctx, out, ann2bob(), strings.NewReader("From: ann@example.com\r\n\r\nHello.\r\n")); err != nil {
@@ -150,7 +152,7 @@ func ExampleParsePrices() {
 		return
 	}
 	for _, p := range policy.ParsePrices(reply) {
-		fmt.Println(p.Scheme, p.Bits, p.Resource)
+		fmt.Println(p.Scheme, p.Amount, p.Resource)
 	}
 	// Output:
 	// hashcash 20 bob@example.org

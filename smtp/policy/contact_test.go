@@ -15,8 +15,10 @@ import (
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/dkim"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/hashcash/postage"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 // A domain is one side of the world: a host with its outgoing and its incoming chain of Handlers.
@@ -25,7 +27,7 @@ type domain struct {
 	gate      policy.Gate
 	opener    policy.Opener
 	wallet    policy.Wallet
-	relations *policy.MemoryRelations
+	relations *policystore.MemoryRelations
 	grants    capability.Store
 	in, out   smtp.Handler
 	inbox     *mailbox
@@ -92,6 +94,9 @@ func (m *mailbox) last() (string, int) {
 
 const price = 10
 
+// upTo pays with hashcash of so many bits; negative: nothing.
+func upTo(bits int) []postage.Scheme { return []postage.Scheme{&postage.Hashcash{MaxBits: bits}} }
+
 // newDomains makes domains that know each other through one zone and one network.
 func newDomains(t *testing.T, rules policy.Rules, names ...string) map[string]*domain {
 	t.Helper()
@@ -103,12 +108,12 @@ func newDomains(t *testing.T, rules policy.Rules, names ...string) map[string]*d
 		if err != nil {
 			t.Fatal(err)
 		}
-		d := &domain{name: name, relations: &policy.MemoryRelations{}, grants: capability.NewMemoryStore(nil), wallet: &policy.MemoryWallet{}, inbox: &mailbox{}, zone: zone, key: keys}
+		d := &domain{name: name, relations: &policystore.MemoryRelations{}, grants: capability.NewMemoryStore(nil), wallet: &policystore.MemoryWallet{}, inbox: &mailbox{}, zone: zone, key: keys}
 		all[name] = d
 		d.gate = policy.Gate{
 			Rules: rules, AuthServID: "mx." + name, Relations: d.relations, Wallet: d.wallet,
 			Capabilities: capability.Verifier{Keys: capability.OneKey(public), Store: d.grants},
-			Postage:      hashcash.Verifier{Spent: &hashcash.MemoryStore{}},
+			Postage:      []policy.Tariff{policy.Hashcash(&hashcash.MemoryStore{})},
 			Report: func(_ context.Context, _ smtp.Path, e policy.Evidence, v policy.Decision) {
 				d.decided, d.proofs = append(d.decided, v), append(d.proofs, e.Capability)
 			},
@@ -116,7 +121,7 @@ func newDomains(t *testing.T, rules policy.Rules, names ...string) map[string]*d
 		d.in = policy.Verifier{ID: "mx." + name, Resolver: zone}.Handler(d.gate.Handler(d.inbox))
 		d.opener = policy.Opener{Relations: d.relations, Key: private, Revoked: d.grants}
 		d.next = network{d, all}
-		payer := policy.Payer{Wallet: d.wallet, MaxBits: price + 4}
+		payer := policy.Payer{Wallet: d.wallet, Postage: upTo(price + 4)}
 		d.out = d.opener.Handler(policy.Signer{Keys: policy.KeyRing(keys)}.Handler(payer.Handler(d.next)))
 	}
 	return all
@@ -242,7 +247,7 @@ func TestFirstContact(t *testing.T) {
 	if err := b.opener.Disconnect(t.Context(), bob, alice, false); err != nil {
 		t.Fatal(err)
 	}
-	a.out = a.opener.Handler(policy.Payer{Wallet: a.wallet, MaxBits: -1}.Handler(a.next))
+	a.out = a.opener.Handler(policy.Payer{Wallet: a.wallet, Postage: upTo(-1)}.Handler(a.next))
 	if reply, hops = a.write(t, alice, bob, ""); reply.String() != refused {
 		t.Errorf("after the end: %s, %q", reply, hops)
 	}

@@ -44,6 +44,7 @@
 //
 // SPF (RFC 7208), DKIM (RFC 6376) and DMARC (RFC 9989) are verified here. Authentication-Results is that of RFC 8601,
 // refusals of unauthenticated authors carry the codes of RFC 7372. There is no RFC for capabilities and postage; the
-// extension keywords are private. Not here yet: ARC, list and forwarder grants, reputation (a hook
-// takes its place), other schemes than hashcash, the binding of stamps to a message, Relations and wallets in databases.
+// extension keywords are private. Postage is that of any postage.Scheme, as a Tariff; Relations and Wallets are in package
+// policystore. Not here yet: ARC, list and forwarder grants, reputation (a hook takes its place), the binding of stamps to a
+// message, Relations and wallets in databases.
 package policy

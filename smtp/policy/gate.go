@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,6 +12,8 @@ import (
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/hashcash/postage"
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
@@ -33,9 +36,9 @@ type Gate struct {
 	// Channels are the addresses for one correspondent each. It is told of uses and leaks; Capabilities.Store counts. Without
 	// Store, here or there, there are none.
 	Channels channel.Book
-	// Postage checks stamps; its Bits are not used, the price is that of Rules. Spent must be set unless Rules.Bits is
+	// Postage are the ways to pay, in the order in which they are offered; see Hashcash. There must be one unless Rules.Bits is
 	// negative or Rules.AllowUnknown is set.
-	Postage hashcash.Verifier
+	Postage []Tariff
 	// Relations knows whom the recipients have written to, and whom they have blocked.
 	Relations Relations
 	// Wallet gets the capabilities that authenticated authors offer to the recipients.
@@ -56,6 +59,38 @@ type Gate struct {
 	Logger *slog.Logger
 	// Now is the clock of grants; nil is time.Now.
 	Now func() time.Time
+}
+
+// A Tariff is a way to pay, and what it costs.
+type Tariff struct {
+	// Scheme quotes, and checks stamps for the recipient's address as it stands in a price. It has the store of spent stamps.
+	Scheme postage.Scheme
+	// Price returns what a price of Rules, in bits, is in the scheme's unit; more bits are never less of it. nil: what the
+	// scheme quotes is enough, whatever Rules say.
+	Price func(bits int) int
+}
+
+// Hashcash returns the tariff of stamps that everybody can make, at the price of Rules.
+func Hashcash(spent hashcash.SpentStore) Tariff {
+	return Tariff{Scheme: &postage.Hashcash{Verifier: hashcash.Verifier{Spent: spent}}, Price: func(bits int) int { return bits }}
+}
+
+// quote returns what is asked of a recipient's stranger.
+func (t Tariff) quote(ctx context.Context, to smtp.Path, bits int) (postage.Demand, error) {
+	d, err := t.Scheme.Quote(ctx, postage.Binding{Recipient: resource(to)})
+	if err == nil && t.Price != nil {
+		d.Price = t.Price(bits)
+	}
+	return d, err
+}
+
+// worth returns the highest price of Rules, in bits, that an amount pays.
+func (t Tariff) worth(amount int) int {
+	bits := maxPrice
+	for t.Price != nil && bits > 0 && t.Price(bits) > amount {
+		bits--
+	}
+	return bits
 }
 
 // gateSize is how much a Gate may add to a message, for SIZE.
@@ -105,8 +140,8 @@ type gate struct {
 
 // Mail implements smtp.Handler.
 func (g *gate) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
-	if g.Postage.Spent == nil && !g.Postage.AllowReplay && g.Rules.Bits >= 0 && !g.Rules.AllowUnknown {
-		return nil, errors.New("policy: a Gate that takes postage needs a store of spent stamps")
+	if len(g.Postage) == 0 && g.Rules.Bits >= 0 && !g.Rules.AllowUnknown {
+		return nil, errors.New("policy: a Gate that takes postage needs a way to pay")
 	}
 	tx, err := g.next.Mail(ctx, peer, from, grown(p, gateSize))
 	if err != nil {
@@ -131,7 +166,7 @@ type guest struct {
 	address  string
 	evidence Evidence
 	use      *capability.Reservation // reserved, not counted yet
-	stamps   []string                // valid for this recipient, not spent yet
+	stamps   []paid                  // valid for this recipient, not spent yet
 	tagged   bool                    // use is that of a tag in the address
 	channel  bool                    // and the tag that of a channel
 }
@@ -208,7 +243,7 @@ func (t *gating) look(ctx context.Context, r *guest, c credentials) (class strin
 	}
 	token, err := capability.ParseToken(c.token)
 	if err == nil {
-		err = t.reserve(ctx, r, token, capability.Request{Sender: canonical(t.from.Address()), Recipient: r.address, Pending: true}) // SIZE is an estimate
+		err = t.reserve(ctx, r, token, capability.Request{Sender: address.Canonical(t.from.Address()), Recipient: r.address, Pending: true}) // SIZE is an estimate
 	}
 	if err != nil {
 		e.Capability = outcome(err)
@@ -248,14 +283,40 @@ func (t *gating) doubt(r *guest, err error) {
 	}
 }
 
+// paid is a stamp that was looked at.
+type paid struct {
+	text   string // as it was shown
+	tariff Tariff
+	demand postage.Demand // that it meets
+	stamp  string
+	bits   int // what it is worth
+}
+
 // weigh checks a stamp without spending it.
-func (t *gating) weigh(ctx context.Context, r *guest, stamp string) {
-	v := t.g.Postage
-	v.Bits, v.AllowReplay = 1, true
-	s, err := v.Verify(ctx, stamp, resource(r.to))
+func (t *gating) weigh(ctx context.Context, r *guest, text string) {
+	scheme, stamp := cutStamp(text)
+	i := slices.IndexFunc(t.g.Postage, func(x Tariff) bool { return x.Scheme.Name() == scheme })
+	if i < 0 || slices.ContainsFunc(r.stamps, func(p paid) bool { return p.text == text }) {
+		return
+	}
+	p := paid{text: text, tariff: t.g.Postage[i], stamp: stamp}
+	var err error
+	if p.demand, err = p.tariff.quote(ctx, r.to, 1); err != nil { // 1: whatever it is worth
+		r.evidence.Unavailable = true
+		t.g.Logger.Warn("stamp not checked", "to", r.address, "scheme", scheme, "err", err)
+		return
+	}
+	look := p.demand
+	look.Probe = true
+	v, err := p.tariff.Scheme.Verify(ctx, look, stamp)
+	if errors.Is(err, hashcash.ErrStore) {
+		r.evidence.Unavailable = true
+		t.g.Logger.Warn("stamp not checked", "to", r.address, "scheme", scheme, "err", err)
+	}
 	if err == nil {
-		r.evidence.Postage = max(r.evidence.Postage, s.Value())
-		r.stamps = append(r.stamps, stamp)
+		p.bits = p.tariff.worth(v.Amount)
+		r.evidence.Postage = max(r.evidence.Postage, p.bits)
+		r.stamps = append(r.stamps, p)
 	}
 }
 
@@ -292,7 +353,7 @@ func (t *gating) refuseEarly(ctx context.Context, r *guest, c credentials) error
 		return nil
 	}
 	t.report(ctx, r, e, d)
-	return d.refusal(r.to)
+	return t.refusal(ctx, d, r.to, resource(r.to))
 }
 
 func (t *gating) risk(ctx context.Context, a Auth) int {
@@ -308,11 +369,19 @@ func (t *gating) report(ctx context.Context, r *guest, e Evidence, d Decision) {
 	}
 }
 
-// refusal returns what a recipient's sender is told, with the price.
-func (d Decision) refusal(to smtp.Path) *smtp.Error {
+// refusal returns what a recipient's sender is told, with the prices; named is the resource that they name.
+func (t *gating) refusal(ctx context.Context, d Decision, to smtp.Path, named string) *smtp.Error {
 	reply := d.Reply
 	if d.Action == AskPostage {
-		reply.Lines = append(reply.Lines[:len(reply.Lines):len(reply.Lines)], Price{Scheme: SchemeHashcash, Bits: d.Bits, Resource: resource(to)}.String())
+		reply.Lines = reply.Lines[:len(reply.Lines):len(reply.Lines)]
+		for _, tariff := range t.g.Postage {
+			demand, err := tariff.quote(ctx, to, d.Bits)
+			if err != nil {
+				t.g.Logger.Warn("price not quoted", "scheme", tariff.Scheme.Name(), "err", err)
+				continue
+			}
+			reply.Lines = append(reply.Lines, Price{Scheme: demand.Scheme, Amount: demand.Price, Resource: named, Params: demand.Params}.lines()...)
+		}
 	}
 	return &smtp.Error{Reply: reply, Err: errors.New("policy: " + d.Reason)}
 }

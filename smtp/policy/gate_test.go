@@ -17,6 +17,7 @@ import (
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 // A rig is a gate with a mailbox behind it.
@@ -27,7 +28,7 @@ type rig struct {
 	key    ed25519.PrivateKey
 	spent  hashcash.SpentStore
 	grants capability.Store
-	known  *policy.MemoryRelations
+	known  *policystore.MemoryRelations
 	h      smtp.Handler
 }
 
@@ -37,9 +38,9 @@ func newRig(t *testing.T, change ...func(*policy.Gate)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{T: t, inbox: &mailbox{}, key: private, spent: &hashcash.MemoryStore{}, grants: capability.NewMemoryStore(nil), known: &policy.MemoryRelations{}}
+	r := &rig{T: t, inbox: &mailbox{}, key: private, spent: &hashcash.MemoryStore{}, grants: capability.NewMemoryStore(nil), known: &policystore.MemoryRelations{}}
 	r.gate = policy.Gate{Rules: policy.Rules{Bits: price}, AuthServID: "mx.example.org", Relations: r.known,
-		Capabilities: capability.Verifier{Keys: capability.OneKey(public), Store: r.grants}, Postage: hashcash.Verifier{Spent: r.spent}}
+		Capabilities: capability.Verifier{Keys: capability.OneKey(public), Store: r.grants}, Postage: []policy.Tariff{policy.Hashcash(r.spent)}}
 	for _, f := range change {
 		f(&r.gate)
 	}
@@ -447,8 +448,8 @@ func TestStoresDown(t *testing.T) {
 		stamp, header bool
 		token         bool
 	}{
-		"spent stamps":            {change: func(g *policy.Gate) { g.Postage.Spent = down{} }, stamp: true},
-		"spent stamps, header":    {change: func(g *policy.Gate) { g.Postage.Spent = down{} }, header: true},
+		"spent stamps":            {change: func(g *policy.Gate) { g.Postage = []policy.Tariff{policy.Hashcash(down{})} }, stamp: true},
+		"spent stamps, header":    {change: func(g *policy.Gate) { g.Postage = []policy.Tariff{policy.Hashcash(down{})} }, header: true},
 		"grants":                  {change: func(g *policy.Gate) { g.Capabilities.Store = down{} }, token: true},
 		"acquaintances":           {change: func(g *policy.Gate) { g.Relations = down{} }},
 		"acquaintances, at RCPT":  {change: func(g *policy.Gate) { g.Relations = down{}; g.Early = true }},

@@ -18,6 +18,7 @@ import (
 	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/dmarc"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/header"
 	"github.com/mailbricks/mailbricks/smtp"
 )
@@ -79,11 +80,11 @@ func (t *gating) decide(ctx context.Context, section []byte, s from) (Decision, 
 	if out.Action == Accept || out.Action == Request {
 		return out, nil
 	}
-	refusal := out.refusal(t.guests[0].to)
-	if n := len(refusal.Reply.Lines); len(t.guests) > 1 && out.Action == AskPostage {
-		refusal.Reply.Lines[n-1] = Price{Scheme: SchemeHashcash, Bits: out.Bits}.String() // for each its own
+	named := "" // of several, for each its own
+	if len(t.guests) == 1 {
+		named = resource(t.guests[0].to)
 	}
-	return out, refusal
+	return out, t.refusal(ctx, out, t.guests[0].to, named)
 }
 
 // complete adds what the header tells.
@@ -105,7 +106,7 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 	case len(t.guests) == 1:
 		e.Relation = Stranger
 		t.acquaint(ctx, r, correspondent)
-	case e.Relation == Known && correspondent != canonical(t.from.Address()):
+	case e.Relation == Known && correspondent != address.Canonical(t.from.Address()):
 		e.Relation = Stranger // several recipients: what is true of the reverse-path alone is true of nobody
 	}
 	if len(t.guests) == 1 && !r.tagged {
@@ -117,17 +118,14 @@ func (t *gating) complete(ctx context.Context, r *guest, section []byte, s from)
 				e.Capability = outcome(err)
 			}
 		}
-		for stamp := range hashcash.Stamps(slices.Values(fieldValues(section, hashcash.HeaderName))) {
+		for stamp := range stamps(section) {
 			t.weigh(ctx, r, stamp)
 		}
 	}
 	e.Risk = t.risk(ctx, e.Auth)
 	// Stamps of less value than the price are not worth spending.
 	price := t.g.Rules.Price(e.Auth, e.Risk)
-	r.stamps = slices.DeleteFunc(r.stamps, func(text string) bool {
-		s, err := hashcash.Parse(text)
-		return err != nil || s.Value() < price
-	})
+	r.stamps = slices.DeleteFunc(r.stamps, func(p paid) bool { return p.bits < price })
 }
 
 // note is what is told to next.
@@ -144,8 +142,8 @@ func (t *gating) note(d Decision) Note {
 func (t *gating) stripped(section []byte) []byte {
 	ours := oneOf(DecisionField, CapabilityField, OfferField)
 	return without(section, func(f header.Field) bool {
-		return ours(f) || f.Is(hashcash.HeaderName) && slices.ContainsFunc(t.guests, func(r *guest) bool {
-			return t.pays(r) && slices.Contains(r.stamps, header.StripSpace(string(f.Value)))
+		return ours(f) || (f.Is(hashcash.HeaderName) || f.Is(PostageField)) && slices.ContainsFunc(t.guests, func(r *guest) bool {
+			return t.pays(r) && slices.ContainsFunc(r.stamps, func(p paid) bool { return p.text == header.StripSpace(string(f.Value)) })
 		})
 	})
 }
@@ -205,7 +203,7 @@ func (in *ending) finish() error {
 		}
 		if d.Action != Accept {
 			t.report(in.ctx, r, r.evidence, d)
-			return d.refusal(r.to)
+			return t.refusal(in.ctx, d, r.to, resource(r.to))
 		}
 	}
 	in.collect()
@@ -244,15 +242,13 @@ func (in *ending) recheck(r *guest) Decision {
 
 // spend spends a stamp.
 func (in *ending) spend(r *guest) Decision {
-	v := in.t.g.Postage
-	v.Bits = 1 // the value was looked at before
-	for _, stamp := range r.stamps {
-		_, err := v.Verify(in.ctx, stamp, resource(r.to))
-		if errors.Is(err, hashcash.ErrSpent) && in.t.g.again.take(stamp, in.digest) {
+	for _, p := range r.stamps {
+		_, err := p.tariff.Scheme.Verify(in.ctx, p.demand, p.stamp) // what it is worth was looked at before
+		if errors.Is(err, hashcash.ErrSpent) && in.t.g.again.take(p.text, in.digest) {
 			err = nil
 		}
 		if err == nil {
-			in.spent = append(in.spent, stamp)
+			in.spent = append(in.spent, p.text)
 			return Decision{Action: Accept}
 		}
 		if errors.Is(err, hashcash.ErrStore) {
@@ -322,7 +318,7 @@ func (in *ending) collect() {
 // put on top.
 func stable(section []byte) []byte {
 	return without(section, oneOf("Received", "Return-Path", "Delivered-To", "Received-SPF", authres.Name, "DKIM-Signature", "ARC-Seal",
-		"ARC-Message-Signature", "ARC-Authentication-Results", DecisionField, CapabilityField, OfferField, hashcash.HeaderName))
+		"ARC-Message-Signature", "ARC-Authentication-Results", DecisionField, CapabilityField, OfferField, hashcash.HeaderName, PostageField))
 }
 
 // classOf returns the class that a message says it is of: Bulk with a field of a list (RFC 2369, 2919), with a Precedence of
@@ -373,7 +369,7 @@ func sender(section []byte, id string) from {
 	if d, err := dmarc.AuthorDomain(values); err == nil {
 		f.author = d
 		if list, err := mail.ParseAddressList(header.TrimSpace(values[0])); err == nil {
-			f.address = canonical(list[0].Address)
+			f.address = address.Canonical(list[0].Address)
 		}
 	}
 	for _, v := range fieldValues(section, DecisionField) {

@@ -16,6 +16,7 @@ import (
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 // asking is a store of grants that counts what it is asked, and may be down.
@@ -211,10 +212,10 @@ func (visiting) Close() error { return nil }
 func guesses(tb testing.TB) (ask func(to string) (reply string, took time.Duration), book *asking) {
 	store := capability.NewMemoryStore(nil)
 	book = &asking{GrantStore: store}
-	g := policy.Gate{Rules: policy.Rules{Bits: price}, AuthServID: "mx.example.org", Relations: &policy.MemoryRelations{},
+	g := policy.Gate{Rules: policy.Rules{Bits: price}, AuthServID: "mx.example.org", Relations: &policystore.MemoryRelations{},
 		Tags:         capability.Tags{Keys: map[uint8][]byte{1: capability.NewTagKey()}, Current: 1},
 		Capabilities: capability.Verifier{Keys: capability.OneKey(nil), Store: store, Grants: book},
-		Postage:      hashcash.Verifier{Spent: &hashcash.MemoryStore{}}}
+		Postage:      []policy.Tariff{policy.Hashcash(&hashcash.MemoryStore{})}}
 	h := g.Handler(house{})
 	return func(to string) (string, time.Duration) {
 		path, err := smtp.ParseMailbox(to)

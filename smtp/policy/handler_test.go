@@ -8,6 +8,7 @@ import (
 	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 	"github.com/mailbricks/mailbricks/smtp/smtptest"
 )
 
@@ -15,7 +16,7 @@ import (
 func TestHandlers(t *testing.T) {
 	from := smtp.Path{Local: "a", Domain: "test.example"}
 	to := []smtp.Path{{Local: "b", Domain: "test.example"}, {Local: "c", Domain: "test.example"}}
-	known := &policy.MemoryRelations{}
+	known := &policystore.MemoryRelations{}
 	for _, p := range to {
 		if err := known.SetRelation(t.Context(), p.Address(), from.Address(), policy.Relation{State: policy.Known}); err != nil {
 			t.Fatal(err)
@@ -26,13 +27,13 @@ func TestHandlers(t *testing.T) {
 	for name, wrap := range map[string]func(smtp.Handler) smtp.Handler{
 		"Verifier": policy.Verifier{ID: "mx.test.example", Resolver: dns}.Handler,
 		"Gate":     policy.Gate{Rules: policy.Open(), Relations: known}.Handler,
-		"Opener":   policy.Opener{Relations: &policy.MemoryRelations{}}.Handler,
+		"Opener":   policy.Opener{Relations: &policystore.MemoryRelations{}}.Handler,
 		"Signer":   policy.Signer{Keys: policy.KeyRing(key)}.Handler,
-		"Payer":    policy.Payer{Wallet: &policy.MemoryWallet{}}.Handler,
+		"Payer":    policy.Payer{Wallet: &policystore.MemoryWallet{}}.Handler,
 		"Aliaser":  policy.Aliaser{Channels: aliases(t, from)}.Handler,
 		"all": func(next smtp.Handler) smtp.Handler {
 			next = policy.Gate{Rules: policy.Open(), Relations: known, AuthServID: "mx.test.example"}.Handler(next)
-			return policy.Opener{Relations: &policy.MemoryRelations{}}.Handler(policy.Signer{Keys: policy.KeyRing(key)}.Handler(
+			return policy.Opener{Relations: &policystore.MemoryRelations{}}.Handler(policy.Signer{Keys: policy.KeyRing(key)}.Handler(
 				policy.Payer{}.Handler(policy.Verifier{ID: "mx.test.example", Resolver: dns}.Handler(next))))
 		},
 	} {

@@ -6,13 +6,29 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/hashcash/postage"
 	"github.com/mailbricks/mailbricks/smtp"
 )
+
+// A Wallet keeps the capabilities that others gave to its owners, one of each issuer. Addresses are compared as
+// by Relations. Its methods are called by several goroutines at once. Package policytest has the suite that an
+// implementation passes.
+type Wallet interface {
+	// Get returns an owner's token for a recipient: one that the recipient issued, else one of the recipient's whole
+	// domain. ok is false where there is none, or only one that has expired.
+	Get(ctx context.Context, owner, recipient string) (t capability.Token, ok bool, err error)
+	// Put keeps a token, in place of the one of the same issuer.
+	Put(ctx context.Context, owner string, t capability.Token) error
+	// Drop forgets a token that no longer opens.
+	Drop(ctx context.Context, owner string, id capability.ID) error
+}
 
 // A Payer pays for outgoing mail: it shows the capabilities of its Wallet, and where the next hop refuses an unknown sender
 // and names a price, it mints the stamp and sends the message once more. It stands between a queue and a route:
@@ -23,12 +39,11 @@ import (
 type Payer struct {
 	// Wallet has the capabilities of the senders; nil: none.
 	Wallet Wallet
-	// MaxBits is the highest price that is paid; 0: 26 bits, a few seconds of one core. Negative: nothing is paid. Above it
-	// the refusal stands, and the sender reads the price in the notification.
-	MaxBits int
-	// Minter mints; its Bits are not used. One stamp is minted at a time, on as many cores as it says.
-	Minter hashcash.Minter
-	// Timeout bounds the minting of one stamp, the wait for the one before included; 0: 5 minutes. After it the reply
+	// Postage are the ways to pay, the one that is liked best first, each with its limit; nil: hashcash of up to 26 bits, a few
+	// seconds of one core. Empty: nothing is paid. Where none of them is asked for, or all are too dear, the refusal stands, and
+	// the sender reads the price in the notification. One stamp is made at a time.
+	Postage []postage.Scheme
+	// Timeout bounds the making of one stamp, the wait for the one before included; 0: 5 minutes. After it the reply
 	// becomes 451 4.7.1, so that the queue tries again.
 	Timeout time.Duration
 	// HeaderOnly keeps credentials out of the parameters of RCPT TO. Without it they travel in both: a client of package
@@ -41,7 +56,6 @@ type Payer struct {
 }
 
 const (
-	defaultMaxBits     = 26
 	defaultMintTimeout = 5 * time.Minute
 	// maxMinted is how many stamps are kept for messages whose delivery failed for another reason.
 	maxMinted = 1000
@@ -51,8 +65,8 @@ const (
 // each one with credentials goes in a transaction of its own, with header fields of its own, so that nobody sees what is
 // another's. So results may be mixed: it stands behind a queue, or is spoken to by smtp.Deliver.
 func (p Payer) Handler(next smtp.Handler) smtp.Handler {
-	if p.MaxBits == 0 {
-		p.MaxBits = defaultMaxBits
+	if p.Postage == nil {
+		p.Postage = []postage.Scheme{&postage.Hashcash{}}
 	}
 	if p.Timeout == 0 {
 		p.Timeout = defaultMintTimeout
@@ -60,7 +74,7 @@ func (p Payer) Handler(next smtp.Handler) smtp.Handler {
 	if p.Logger == nil {
 		p.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &payer{Payer: p, next: next, turn: make(chan struct{}, 1), minted: make(map[[2]string]hashcash.Stamp)}
+	return &payer{Payer: p, next: next, turn: make(chan struct{}, 1), minted: make(map[[2]string]string)}
 }
 
 type payer struct {
@@ -69,7 +83,7 @@ type payer struct {
 	turn chan struct{} // one stamp at a time
 
 	mu     sync.Mutex
-	minted map[[2]string]hashcash.Stamp // sender, recipient → a stamp that was not taken yet
+	minted map[[2]string]string // sender, recipient → a stamp that was not taken yet, in the form of POSTAGE
 }
 
 // Mail implements smtp.Handler: the envelope is gathered and delivered whole.
@@ -150,7 +164,7 @@ func (s *sending) have(ctx context.Context, to smtp.Path) (c credentials) {
 	}
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
-	c.stamp = s.p.minted[[2]string{s.owner, resource(to)}].String()
+	c.stamp = s.p.minted[[2]string{s.owner, resource(to)}]
 	return c
 }
 
@@ -209,17 +223,17 @@ func (s *sending) alone(ctx context.Context, i int, c credentials) (smtp.Result,
 		return smtp.Result{Reply: smtp.ReplyOf(err)}, err
 	}
 	if res[0].Reply.OK() || res[0].Reply.Permanent() { // the stamp is taken, or of no use
-		s.keep(s.e.Recipients[i].To, hashcash.Stamp{})
+		s.keep(s.e.Recipients[i].To, "")
 	}
 	return res[0], nil
 }
 
-// keep remembers a stamp for the next attempt; the zero Stamp forgets.
-func (s *sending) keep(to smtp.Path, stamp hashcash.Stamp) {
+// keep remembers a stamp for the next attempt; "" forgets.
+func (s *sending) keep(to smtp.Path, stamp string) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	key := [2]string{s.owner, resource(to)}
-	if stamp == (hashcash.Stamp{}) {
+	if stamp == "" {
 		delete(s.p.minted, key)
 		return
 	}
@@ -241,23 +255,20 @@ func (s *sending) pay(ctx context.Context, i int, c credentials, r smtp.Result) 
 		return r
 	}
 	s.drop(ctx, to, c)
-	bits := s.p.affordable(prices, to)
-	if bits == 0 {
+	start := time.Now()
+	stamp, err := s.p.stamp(ctx, prices, to)
+	if errors.Is(err, postage.ErrDear) {
 		s.p.Logger.Info("price not paid", "from", s.owner, "to", to.Address(), "reply", r.Reply.String())
 		return r
 	}
-	start := time.Now()
-	stamp, err := s.p.mint(ctx, bits, to)
 	if err != nil {
-		if errors.Is(err, hashcash.ErrResource) {
-			return r
-		}
-		s.p.Logger.Warn("no stamp", "from", s.owner, "to", to.Address(), "bits", bits, "err", err)
+		s.p.Logger.Warn("no stamp", "from", s.owner, "to", to.Address(), "err", err)
 		return smtp.Result{Reply: smtp.NewReply(451, smtp.EnhancedCode{4, 7, 1}, "Postage is asked, and was not ready in time"), RemoteMTA: r.RemoteMTA}
 	}
-	s.p.Logger.Info("postage paid", "from", s.owner, "to", to.Address(), "bits", bits, "took", time.Since(start))
+	scheme, _ := cutStamp(stamp)
+	s.p.Logger.Info("postage paid", "from", s.owner, "to", to.Address(), "scheme", scheme, "took", time.Since(start))
 	s.keep(to, stamp)
-	r, _ = s.alone(ctx, i, credentials{stamp: stamp.String()})
+	r, _ = s.alone(ctx, i, credentials{stamp: stamp})
 	return r
 }
 
@@ -275,29 +286,40 @@ func (s *sending) drop(ctx context.Context, to smtp.Path, c credentials) {
 	}
 }
 
-// affordable returns the least price in bits that can be paid, 0 if none. A stamp for anybody but the recipient is not
-// made: others shall not have their postage minted here.
-func (p *payer) affordable(prices []Price, to smtp.Path) int {
-	best := 0
-	for _, q := range prices {
-		if q.Scheme == SchemeHashcash && q.Bits <= min(p.MaxBits, 64) && (q.Resource == "" || strings.EqualFold(q.Resource, resource(to))) && (best == 0 || q.Bits < best) {
-			best = q.Bits
-		}
-	}
-	return best
-}
-
-// mint mints one stamp when its turn comes.
-func (p *payer) mint(ctx context.Context, bits int, to smtp.Path) (hashcash.Stamp, error) {
+// stamp makes a stamp when its turn comes, in the form of POSTAGE: of the first scheme of which a price can be paid, at the
+// least price. A stamp for anybody but the recipient is not made: others shall not have their postage made here. The error
+// wraps postage.ErrDear if nothing can be paid; another is temporary.
+func (p *payer) stamp(ctx context.Context, prices []Price, to smtp.Path) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
 	defer cancel()
 	select {
 	case p.turn <- struct{}{}:
 		defer func() { <-p.turn }()
 	case <-ctx.Done():
-		return hashcash.Stamp{}, ctx.Err()
+		return "", ctx.Err()
 	}
-	m := p.Minter
-	m.Bits = bits
-	return m.Mint(ctx, resource(to), "")
+	prices = slices.DeleteFunc(slices.Clone(prices), func(q Price) bool { return q.Resource != "" && !strings.EqualFold(q.Resource, resource(to)) })
+	slices.SortStableFunc(prices, func(a, b Price) int { return a.Amount - b.Amount })
+	var temporary error
+	for _, scheme := range p.Postage {
+		for _, q := range prices {
+			if q.Scheme != scheme.Name() {
+				continue
+			}
+			d := postage.Demand{Binding: postage.Binding{Recipient: resource(to)}, Scheme: q.Scheme, Price: q.Amount, Params: q.Params}
+			stamp, err := scheme.Pay(ctx, d)
+			switch {
+			case err == nil:
+				return stampText(q.Scheme, stamp), nil
+			case ctx.Err() != nil:
+				return "", err
+			case !isAny(err, postage.ErrDear, postage.ErrDemand, hashcash.ErrResource):
+				temporary = err // another scheme may do
+			}
+		}
+	}
+	if temporary != nil {
+		return "", temporary
+	}
+	return "", fmt.Errorf("policy: %w", postage.ErrDear)
 }

@@ -17,8 +17,10 @@ import (
 
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
+	"github.com/mailbricks/mailbricks/hashcash/postage"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 	"github.com/mailbricks/mailbricks/smtp/queue"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
@@ -98,7 +100,7 @@ func pay(t *testing.T, h smtp.Handler, message string, to ...string) []string {
 func TestPay(t *testing.T) {
 	const ok = "250 2.0.0 OK"
 	costs := func(bits int, resource string) string {
-		return "550 5.7.1 Unknown sender " + policy.Price{Scheme: "hashcash", Bits: bits, Resource: resource}.String()
+		return "550 5.7.1 Unknown sender " + policy.Price{Scheme: "hashcash", Amount: bits, Resource: resource}.String()
 	}
 	for name, tt := range map[string]struct {
 		maxBits int
@@ -116,14 +118,14 @@ func TestPay(t *testing.T) {
 		"nothing is paid":         {-1, []string{costs(1, bob)}, costs(1, bob), 1},
 		"for another":             {8, []string{costs(8, carol)}, costs(8, carol), 1},
 		"another kind":            {8, []string{"550 5.7.1 Postage: scheme=gold; bits=1"}, "550 5.7.1 Postage: scheme=gold; bits=1", 1},
-		"the cheapest of a menu":  {8, []string{"550-5.7.1 " + policy.Price{Scheme: "hashcash", Bits: 30}.String() + "\r\n" + costs(8, bob)}, ok, 2},
+		"the cheapest of a menu":  {8, []string{"550-5.7.1 " + policy.Price{Scheme: "hashcash", Amount: 30}.String() + "\r\n" + costs(8, bob)}, ok, 2},
 		"another refusal":         {8, []string{"550 5.1.1 No such user"}, "550 5.1.1 No such user", 1},
 		"temporary":               {8, []string{"451 4.7.1 Later"}, "451 4.7.1 Later", 1},
 		"refused after it paid":   {8, []string{costs(8, bob), "550 5.1.1 No such user"}, "550 5.1.1 No such user", 2},
 		"temporary after it paid": {8, []string{costs(8, bob), "451 4.3.0 Later"}, "451 4.3.0 Later", 2},
 	} {
 		h := &hop{replies: tt.replies}
-		p := policy.Payer{MaxBits: tt.maxBits, Limits: policy.Limits{Memory: 10, Dir: t.TempDir()}}.Handler(h)
+		p := policy.Payer{Postage: upTo(tt.maxBits), Limits: policy.Limits{Memory: 10, Dir: t.TempDir()}}.Handler(h)
 		if got := pay(t, p, letter, bob); got[0] != tt.want || len(h.messages) != tt.tries || h.messages[0] != letter {
 			t.Errorf("%s: %q after %d tries", name, got, len(h.messages))
 			continue
@@ -153,7 +155,7 @@ func TestPay(t *testing.T) {
 // TestPaySeveral: those who need nothing go together; each other one alone, seeing nothing of the others.
 func TestPaySeveral(t *testing.T) {
 	r := newRig(t)
-	wallet := &policy.MemoryWallet{}
+	wallet := &policystore.MemoryWallet{}
 	token, err := capability.Issue(capability.Grant{Issuer: carol, Limits: capability.Limits{Scope: "ann@a.example"}}, r.key)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +163,7 @@ func TestPaySeveral(t *testing.T) {
 	if err := wallet.Put(t.Context(), "Ann@A.example", token); err != nil {
 		t.Fatal(err)
 	}
-	price := policy.Price{Scheme: "hashcash", Bits: 4}.String()
+	price := policy.Price{Scheme: "hashcash", Amount: 4}.String()
 	h := &hop{replies: []string{"550 5.7.1 " + price}}
 	got := pay(t, policy.Payer{Wallet: wallet}.Handler(h), letter, bob, "Carol@example.org", "dave@example.org")
 	if want := []string{"250 2.0.0 OK", "250 2.0.0 OK", "250 2.0.0 OK"}; !slices.Equal(got, want) {
@@ -214,7 +216,7 @@ func TestPaySeveral(t *testing.T) {
 // TestPayOneByOne: strangers to a Gate are sent one by one, each paid for, in one go.
 func TestPayOneByOne(t *testing.T) {
 	r := newRig(t)
-	p := policy.Payer{MaxBits: price}.Handler(verifierFor{r.h})
+	p := policy.Payer{Postage: upTo(price)}.Handler(verifierFor{r.h})
 	got := pay(t, p, "From: ann@a.example\r\n\r\nHello.\r\n", bob, "postmaster@example.org", carol, "dave@example.org")
 	if want := slices.Repeat([]string{taken}, 4); !slices.Equal(got, want) || r.count() != 4 {
 		t.Errorf("%q, %d letters", got, r.count())
@@ -241,15 +243,15 @@ func unfold(message string) string {
 
 // TestPayEnds: minting ends with its time, and with the caller's context.
 func TestPayEnds(t *testing.T) {
-	costs := "550 5.7.1 " + policy.Price{Scheme: "hashcash", Bits: 64}.String()
+	costs := "550 5.7.1 " + policy.Price{Scheme: "hashcash", Amount: 64}.String()
 	h := &hop{replies: []string{costs}}
-	if got := pay(t, policy.Payer{MaxBits: 64, Timeout: time.Millisecond}.Handler(h), letter, bob); got[0] != "451 4.7.1 Postage is asked, and was not ready in time" {
+	if got := pay(t, policy.Payer{Postage: upTo(64), Timeout: time.Millisecond}.Handler(h), letter, bob); got[0] != "451 4.7.1 Postage is asked, and was not ready in time" {
 		t.Errorf("%q", got)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	h = &hop{replies: []string{costs, costs}}
 	var log bytes.Buffer
-	p := policy.Payer{MaxBits: 64, Minter: hashcash.Minter{Workers: 1, Interval: time.Millisecond, Progress: func(hashcash.Progress) { cancel() }}, Logger: slog.New(slog.NewTextHandler(&log, nil))}.Handler(h)
+	p := policy.Payer{Postage: []postage.Scheme{&postage.Hashcash{MaxBits: 64, Minter: hashcash.Minter{Workers: 1, Interval: time.Millisecond, Progress: func(hashcash.Progress) { cancel() }}}}, Logger: slog.New(slog.NewTextHandler(&log, nil))}.Handler(h)
 	e := smtp.Envelope{From: smtp.Path{Local: "ann", Domain: "a.example"}, Recipients: []smtp.Recipient{rcpt(bob, "", "")}}
 	if res, err := smtp.Deliver(ctx, p, e, strings.NewReader(letter)); err != nil || res[0].Reply.Code != 451 || !strings.Contains(log.String(), "context canceled") {
 		t.Errorf("%v, %v, %s", res, err, &log)
@@ -345,7 +347,7 @@ func TestWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		wallet := &policy.MemoryWallet{}
+		wallet := &policystore.MemoryWallet{}
 		p := policy.Payer{Wallet: wallet}.Handler(c)
 		const message = "From: ann@a.example\r\n\r\nHello.\r\n"
 		if got := pay(t, p, message, bob); got[0] != taken {

@@ -11,14 +11,23 @@ import (
 )
 
 func TestPrice(t *testing.T) {
-	p := Price{Scheme: SchemeHashcash, Bits: 20, Resource: "bob@example.com"}
+	p := Price{Scheme: SchemeHashcash, Amount: 20, Resource: "bob@example.com"}
 	if s := p.String(); s != "Postage: scheme=hashcash; bits=20; resource=bob@example.com" {
 		t.Error(s)
 	}
 	refusal := func(lines ...string) smtp.Reply {
 		return smtp.Reply{Code: 550, Enhanced: smtp.EnhancedCode{5, 7, 1}, Lines: lines}
 	}
-	other := Price{Scheme: "equihash", Bits: 12}
+	other := Price{Scheme: "equihash", Amount: 0, Params: "n=120"}
+	if s := other.String(); s != "Postage: scheme=equihash; price=0; params=n%3D120" {
+		t.Error(s)
+	}
+	big := Price{Scheme: "l402", Amount: 3, Resource: "bob@example.com", Params: `macaroon="` + strings.Repeat("A=", 500) + `", invoice="ln%;"`}
+	for _, line := range big.lines() {
+		if len(line) > maxText {
+			t.Errorf("line of %d octets", len(line))
+		}
+	}
 	for name, tt := range map[string]struct {
 		r    smtp.Reply
 		want []Price
@@ -27,6 +36,10 @@ func TestPrice(t *testing.T) {
 		"one line":          {refusal(unknownSender + " " + p.String()), []Price{p}},
 		"text behind":       {refusal(p.String() + " (see example.com)"), []Price{p}},
 		"split":             {refusal("Postage: scheme=hashcash;", " bits=20; ", "resource=bob@example.com"), []Price{p}},
+		"parameters":        {refusal(append([]string{unknownSender}, big.lines()...)...), []Price{big}},
+		"of another unit":   {refusal("Postage: scheme=hashcash; price=20", "Postage: scheme=ticket; bits=20", "Postage: scheme=Ticket; price=1"), nil},
+		"too many params":   {refusal("Postage: scheme=ticket; price=1; params=" + strings.Repeat("x", maxParams+1)), nil},
+		"broken params":     {refusal("Postage: scheme=ticket; price=1; params=%zz"), nil},
 		"a menu":            {refusal(unknownSender, p.String(), other.String()), []Price{p, other}},
 		"unknown tag":       {refusal("Postage: scheme=hashcash; colour=red; bits=20; resource=bob@example.com"), []Price{p}},
 		"bad one first":     {refusal("Postage: bits=20", p.String()), []Price{p}},
@@ -55,7 +68,7 @@ func TestPrice(t *testing.T) {
 		t.Errorf("%d prices of a reply", len(got))
 	}
 	// Through the wire, lines split by their length.
-	long := Price{Scheme: SchemeHashcash, Bits: 20, Resource: strings.Repeat("x", 440) + "@example.com"}
+	long := Price{Scheme: SchemeHashcash, Amount: 20, Resource: strings.Repeat("x", 440) + "@example.com"}
 	r, err := smtp.ParseReply(smtp.AppendReply(nil, refusal(unknownSender, long.String())))
 	if got := ParsePrices(r); err != nil || len(got) != 1 || got[0] != long {
 		t.Errorf("%+v, %v", got, err)
@@ -81,7 +94,7 @@ func TestResource(t *testing.T) {
 		if _, err := (hashcash.Minter{Bits: 1}).Mint(t.Context(), want, ""); err != nil {
 			t.Error(err)
 		}
-		p := Price{Scheme: SchemeHashcash, Bits: 1, Resource: want}
+		p := Price{Scheme: SchemeHashcash, Amount: 1, Resource: want}
 		if got := ParsePrices(smtp.NewReply(550, smtp.EnhancedCode{5, 7, 1}, p.String())); len(got) != 1 || got[0] != p {
 			t.Errorf("%q came back as %+v", want, got)
 		}
@@ -92,6 +105,16 @@ func TestCredentials(t *testing.T) {
 	stamp, err := hashcash.Minter{Bits: 1}.Mint(t.Context(), "bob@example.com", "a=b")
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, shown := range []string{stamp.String(), "ticket=AAIx/=+x", "l402=AgE=:00ff"} {
+		scheme, bare := cutStamp(shown)
+		var found []string
+		for s := range stamps(append(credentials{stamp: shown}.fields(), "X-Postage: \r\n"...)) {
+			found = append(found, s)
+		}
+		if len(found) == 0 || found[0] != shown || stampText(scheme, bare) != shown {
+			t.Errorf("%s: %s, %s; %q", shown, scheme, bare, found)
+		}
 	}
 	c := credentials{token: "AQIDBA", stamp: stamp.String()}
 	dsn := smtp.Param{Keyword: "FOO", Value: "1"}
@@ -108,7 +131,8 @@ func TestCredentials(t *testing.T) {
 		t.Errorf("%s: %+v, %+v, %v", written, got, rest, err)
 	}
 	for _, q := range []smtp.Param{{Keyword: "CAP"}, {Keyword: "POSTAGE"}, {Keyword: "POSTAGE", Value: "a+ZZ"}, {Keyword: "POSTAGE", Value: "a+"},
-		{Keyword: "POSTAGE", Value: strings.Repeat("x", hashcash.MaxLength+1)}} {
+		{Keyword: "POSTAGE", Value: strings.Repeat("x", hashcash.MaxLength+1)}, {Keyword: "POSTAGE", Value: "ticket+3D" + strings.Repeat("x", hashcash.MaxLength+1)},
+		{Keyword: "POSTAGE", Value: "ticket+3D"}} {
 		if _, _, err := takeCredentials(smtp.RcptParams{Other: []smtp.Param{q}}); err == nil || smtp.ReplyOf(err).String() != "501 5.5.4 Bad value of parameter "+q.Keyword {
 			t.Errorf("%v: %v", q, err)
 		}
@@ -164,12 +188,12 @@ func FuzzParseNote(f *testing.F) {
 
 func FuzzParsePrices(f *testing.F) {
 	for _, s := range []string{"Postage: scheme=hashcash; bits=20; resource=bob@example.com", "x Postage: scheme=hashcash; bits=1 Postage: scheme=b; bits=160",
-		"Postage: ; =; bits=;", "Postage:Postage: scheme=hashcash;bits=20"} {
+		"Postage: ; =; bits=;", "Postage: scheme=ticket; price=1; resource=bob@example.com; params=issuer%3Dissuer.example; params=%20x", "Postage:Postage: scheme=hashcash;bits=20"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
 		for _, p := range ParsePrices(smtp.NewReply(550, smtp.EnhancedCode{5, 7, 1}, s)) {
-			if p.Scheme == "" || p.Bits < 1 || p.Bits > hashcash.MaxBits {
+			if p.Scheme == "" || p.Amount < 0 || p.Scheme == SchemeHashcash && (p.Amount < 1 || p.Amount > hashcash.MaxBits) {
 				t.Fatalf("%q: %+v", s, p)
 			}
 			again := ParsePrices(smtp.NewReply(550, smtp.EnhancedCode{5, 7, 1}, p.String()))

@@ -16,7 +16,7 @@ import (
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/jmap/jmapclient"
 	"github.com/mailbricks/mailbricks/mtasts"
-	"github.com/mailbricks/mailbricks/smtp/policy"
+	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
 )
 
 // Ports of the hosts of the world.
@@ -43,8 +43,8 @@ type domain struct {
 	jmap      *jmapclient.Client
 	reading   sync.Mutex
 	claimed   map[[sha256.Size]byte]bool // messages that letters were found to be, under reading
-	relations policy.MemoryRelations
-	wallet    policy.MemoryWallet
+	relations policystore.MemoryRelations
+	wallet    policystore.MemoryWallet
 	// postage says that strangers pay postage, or bring a capability.
 	postage      bool
 	grantKey     crypto.Signer

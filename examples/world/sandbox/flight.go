@@ -152,7 +152,7 @@ func (f *flight) pay(host string, price policy.Price) {
 		return
 	}
 	h := f.hop("postage", host, "")
-	h.Say("--", attempts(price.Bits))
+	h.Say("--", attempts(price.Amount))
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.minting = h

@@ -16,7 +16,6 @@ import (
 	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
 	"github.com/mailbricks/mailbricks/examples/world/letter"
 	"github.com/mailbricks/mailbricks/examples/world/story"
-	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/jmap/jmapclient"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
@@ -74,7 +73,7 @@ func (r *relay) gate() *policy.Gate {
 	g.Rules.Bits = -1 // nothing is asked for, so no price is told either
 	if r.d.postage {
 		g.Rules, g.Report = policy.Rules{Bits: Postage}, r.decided
-		g.Capabilities, g.Postage = r.d.capabilities, hashcash.Verifier{Spent: &r.d.spent}
+		g.Capabilities, g.Postage = r.d.capabilities, []policy.Tariff{policy.Hashcash(&r.d.spent)}
 	}
 	return g
 }

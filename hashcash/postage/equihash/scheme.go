@@ -192,7 +192,7 @@ func (s *Scheme) Verify(ctx context.Context, d postage.Demand, stamp string) (po
 		return postage.Value{}, fmt.Errorf("%w: %w", hashcash.ErrBits, err)
 	}
 	value := postage.Value{Amount: t.Bits, Unit: "bits", Bound: bound}
-	if s.AllowReplay {
+	if s.AllowReplay || d.Probe {
 		return value, nil
 	}
 	if s.Spent == nil {

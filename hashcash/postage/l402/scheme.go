@@ -216,6 +216,10 @@ func (s *Scheme) Verify(ctx context.Context, d postage.Demand, stamp string) (po
 	if err != nil {
 		return postage.Value{}, err
 	}
+	paid := postage.Value{Amount: value, Unit: "units", Bound: d.Binding}
+	if d.Probe {
+		return paid, nil
+	}
 	if s.Spent == nil {
 		return postage.Value{}, fmt.Errorf("%w: none is configured", hashcash.ErrStore)
 	}
@@ -226,7 +230,7 @@ func (s *Scheme) Verify(ctx context.Context, d postage.Demand, stamp string) (po
 	case !first:
 		return postage.Value{}, hashcash.ErrSpent
 	}
-	return postage.Value{Amount: value, Unit: "units", Bound: d.Binding}, nil
+	return paid, nil
 }
 
 // holds checks all caveats: those that Quote adds must be there, may come again, and must hold each time. One that is not

@@ -95,7 +95,13 @@ func (s suite) once(t *testing.T) {
 		if len(stamp) == 0 || len(stamp) > hashcash.MaxLength || strings.ContainsFunc(stamp, func(r rune) bool { return r <= ' ' || r > '~' }) {
 			t.Errorf("%q is no line of up to %d printable octets", stamp, hashcash.MaxLength)
 		}
+		probe := d
+		probe.Probe = true
+		look := verify(t, scheme, probe, stamp, nil)
 		v := verify(t, scheme, d, stamp, nil)
+		if look != v {
+			t.Errorf("a look says %+v, the check %+v", look, v)
+		}
 		if v.Amount < d.Price || v.Unit == "" || !strings.EqualFold(v.Bound.Recipient, b.Recipient) || v.Bound.Meets(b) != nil {
 			t.Errorf("%+v for %+v", v, d)
 		}

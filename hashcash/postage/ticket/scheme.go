@@ -183,6 +183,10 @@ func (s *Scheme) Verify(ctx context.Context, d postage.Demand, stamp string) (po
 	if key.Value < d.Price {
 		return postage.Value{}, fmt.Errorf("%w: worth %d, the price is %d", hashcash.ErrBits, key.Value, d.Price)
 	}
+	value := postage.Value{Amount: key.Value, Unit: "tickets of " + s.Issuer, Bound: d.Binding}
+	if d.Probe {
+		return value, nil
+	}
 	if s.Spent == nil {
 		return postage.Value{}, fmt.Errorf("%w: none is configured", hashcash.ErrStore)
 	}
@@ -193,7 +197,7 @@ func (s *Scheme) Verify(ctx context.Context, d postage.Demand, stamp string) (po
 	case !first:
 		return postage.Value{}, hashcash.ErrSpent
 	}
-	return postage.Value{Amount: key.Value, Unit: "tickets of " + s.Issuer, Bound: d.Binding}, nil
+	return value, nil
 }
 
 // spentName is that of a nonce: two signatures of one nonce are the same ticket.

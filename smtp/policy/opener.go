@@ -5,18 +5,15 @@ import (
 	"bytes"
 	"context"
 	"crypto"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/header"
-	"github.com/mailbricks/mailbricks/internal/linelog"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
@@ -46,171 +43,6 @@ type Relations interface {
 	Relation(ctx context.Context, owner, correspondent string) (Relation, error)
 	// SetRelation puts it down. Setting the zero Relation forgets.
 	SetRelation(ctx context.Context, owner, correspondent string, r Relation) error
-}
-
-// errFull says that a store of this package has reached its limit.
-var errFull = errors.New("policy: store is full")
-
-// maxRelations is how many relations a store of this package holds.
-const maxRelations = 1_000_000
-
-// relations is the state of the stores of this package.
-type relations struct {
-	by     map[[2]string]Relation // owner, correspondent
-	domain map[[2]string]int      // owner, domain: how many are Known there
-}
-
-func relationKey(owner, correspondent string) [2]string {
-	return [2]string{canonical(owner), canonical(correspondent)}
-}
-
-func (m *relations) get(owner, correspondent string) Relation {
-	key := relationKey(owner, correspondent)
-	if !strings.Contains(correspondent, "@") && m.domain[key] > 0 {
-		return Relation{State: Known}
-	}
-	return m.by[key]
-}
-
-// room refuses what there is no room for.
-func (m *relations) room(key [2]string, r Relation) error {
-	if _, ok := m.by[key]; !ok && len(m.by) >= maxRelations && r != (Relation{}) {
-		return errFull
-	}
-	return nil
-}
-
-func (m *relations) set(key [2]string, r Relation) {
-	if m.by == nil {
-		m.by, m.domain = make(map[[2]string]Relation), make(map[[2]string]int)
-	}
-	at := [2]string{key[0], key[1][strings.LastIndexByte(key[1], '@')+1:]}
-	if m.by[key].State == Known {
-		if m.domain[at]--; m.domain[at] == 0 {
-			delete(m.domain, at)
-		}
-	}
-	if r == (Relation{}) {
-		delete(m.by, key)
-		return
-	}
-	if r.State == Known {
-		m.domain[at]++
-	}
-	m.by[key] = r
-}
-
-// MemoryRelations is a Relations for one process, lost with it. It holds up to 1,000,000; the zero value is ready for use.
-type MemoryRelations struct {
-	mu sync.Mutex
-	m  relations
-}
-
-// Relation implements Relations.
-func (m *MemoryRelations) Relation(ctx context.Context, owner, correspondent string) (Relation, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.m.get(owner, correspondent), ctx.Err()
-}
-
-// SetRelation implements Relations.
-func (m *MemoryRelations) SetRelation(ctx context.Context, owner, correspondent string, r Relation) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	key := relationKey(owner, correspondent)
-	if err := m.m.room(key, r); err != nil {
-		return err
-	}
-	m.m.set(key, r)
-	return nil
-}
-
-// FileRelations is a Relations in one file: a line of JSON a change, synced when the call returns. It holds up to 1,000,000. On
-// systems with flock any number of processes share it; elsewhere it belongs to one. It is written anew, shorter, when it
-// is opened.
-type FileRelations struct {
-	log   *linelog.Log
-	lines *relationLines
-}
-
-// OpenRelations opens or makes the file.
-func OpenRelations(path string) (*FileRelations, error) {
-	lines := &relationLines{}
-	log, err := linelog.Open(path, lines)
-	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
-	}
-	return &FileRelations{log: log, lines: lines}, nil
-}
-
-// Close closes the file.
-func (f *FileRelations) Close() error { return f.log.Close() }
-
-// Relation implements Relations.
-func (f *FileRelations) Relation(ctx context.Context, owner, correspondent string) (r Relation, err error) {
-	if err := ctx.Err(); err != nil {
-		return Relation{}, err
-	}
-	err = f.log.Update(func() ([]byte, error) {
-		r = f.lines.m.get(owner, correspondent)
-		return nil, nil
-	})
-	return r, err
-}
-
-// SetRelation implements Relations.
-func (f *FileRelations) SetRelation(ctx context.Context, owner, correspondent string, r Relation) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	return f.log.Update(func() ([]byte, error) {
-		key := relationKey(owner, correspondent)
-		if err := f.lines.m.room(key, r); err != nil {
-			return nil, err
-		}
-		return json.Marshal(relationLine{Owner: key[0], Correspondent: key[1], State: r.State, Grant: r.Grant})
-	})
-}
-
-// A relationLine is one line of the file.
-type relationLine struct {
-	Owner         string        `json:"owner"`
-	Correspondent string        `json:"correspondent"`
-	State         State         `json:"state,omitempty"`
-	Grant         capability.ID `json:"grant,omitzero"`
-}
-
-// relationLines reads relations from lines.
-type relationLines struct {
-	m relations
-	n int // lines since Reset
-}
-
-// Reset implements linelog.State.
-func (s *relationLines) Reset() { *s = relationLines{} }
-
-// Apply implements linelog.State.
-func (s *relationLines) Apply(line []byte) error {
-	var l relationLine
-	if err := json.Unmarshal(line, &l); err != nil || l.Correspondent == "" {
-		return errors.Join(errors.New("not a line of relations"), err)
-	}
-	s.n++
-	s.m.set([2]string{l.Owner, l.Correspondent}, Relation{State: l.State, Grant: l.Grant})
-	return nil
-}
-
-// Compact implements linelog.State.
-func (s *relationLines) Compact() ([]byte, bool) {
-	var out bytes.Buffer
-	enc := json.NewEncoder(&out)
-	for key, r := range s.m.by {
-		_ = enc.Encode(relationLine{Owner: key[0], Correspondent: key[1], State: r.State, Grant: r.Grant}) // a buffer takes everything
-	}
-	return out.Bytes(), s.n > 2*len(s.m.by)+16
 }
 
 // An Opener opens the way back: whoever a user writes to may answer.
@@ -352,9 +184,9 @@ func (t *opening) offer(ctx context.Context, to smtp.Path) ([]byte, capability.I
 	if err == nil && old.Grant != (capability.ID{}) {
 		return nil, capability.ID{}
 	}
-	g := capability.Grant{ID: capability.NewID(), Issuer: canonical(t.owner), Key: t.o.KeyID, Limits: capability.Limits{Scope: canonical(to.Address()), Uses: t.o.Uses, Size: t.o.Size}}
+	g := capability.Grant{ID: capability.NewID(), Issuer: address.Canonical(t.owner), Key: t.o.KeyID, Limits: capability.Limits{Scope: address.Canonical(to.Address()), Uses: t.o.Uses, Size: t.o.Size}}
 	if t.o.Whole {
-		g.Scope = canonical(to.Domain)
+		g.Scope = address.Canonical(to.Domain)
 	}
 	switch {
 	case t.o.Life == 0:

@@ -2,8 +2,6 @@ package policy_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -12,70 +10,7 @@ import (
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
-	"github.com/mailbricks/mailbricks/smtp/policy/policytest"
 )
-
-func TestWallets(t *testing.T) {
-	t.Run("memory", func(t *testing.T) {
-		policytest.Wallet(t, func(_ *testing.T, now func() time.Time) policy.Wallet { return &policy.MemoryWallet{Now: now} })
-	})
-	t.Run("file", func(t *testing.T) {
-		policytest.Wallet(t, func(t *testing.T, now func() time.Time) policy.Wallet {
-			f := must(policy.OpenWallet(filepath.Join(t.TempDir(), "wallet"), now))
-			t.Cleanup(func() { f.Close() })
-			return f
-		})
-	})
-}
-
-func TestRelations(t *testing.T) {
-	t.Run("memory", func(t *testing.T) {
-		policytest.Relations(t, func(*testing.T) policy.Relations { return &policy.MemoryRelations{} })
-	})
-	t.Run("file", func(t *testing.T) {
-		policytest.Relations(t, func(t *testing.T) policy.Relations {
-			f := must(policy.OpenRelations(filepath.Join(t.TempDir(), "relations")))
-			t.Cleanup(func() { f.Close() })
-			return f
-		})
-	})
-}
-
-// TestFileWallet: what is put is there after the file is opened again, also by two at once, and the file does not grow.
-func TestFileWallet(t *testing.T) {
-	r := newRig(t)
-	path := filepath.Join(t.TempDir(), "wallet")
-	open := func() *policy.FileWallet {
-		w := must(policy.OpenWallet(path, nil))
-		t.Cleanup(func() { w.Close() })
-		return w
-	}
-	one, two := open(), open()
-	var last capability.Token
-	for range 40 {
-		last = must(capability.Issue(capability.Grant{Issuer: bob}, r.key))
-		if err := one.Put(t.Context(), "ann@a.example", last); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, w := range []*policy.FileWallet{two, open()} {
-		if got, ok, err := w.Get(t.Context(), "ann@a.example", bob); err != nil || !ok || got.String() != last.String() {
-			t.Errorf("%v, %v", ok, err)
-		}
-	}
-	if err := two.Drop(t.Context(), "ann@a.example", last.Grant().ID); err != nil {
-		t.Fatal(err)
-	}
-	if _, ok, err := one.Get(t.Context(), "ann@a.example", bob); ok || err != nil {
-		t.Errorf("dropped, and there: %v", err)
-	}
-	if err := errors.Join(one.Close(), one.Close()); err != nil {
-		t.Error(err)
-	}
-	if _, _, err := one.Get(t.Context(), "ann@a.example", bob); err == nil {
-		t.Error("Get after Close")
-	}
-}
 
 // TestOpener: who is written to may answer, but not who gets an automatic answer.
 func TestOpener(t *testing.T) {
@@ -166,38 +101,4 @@ func TestOpener(t *testing.T) {
 			t.Error("a store that is down: no error")
 		}
 	})
-}
-
-// TestFileRelations: what is set is there after the file is opened again, and after it was written anew.
-func TestFileRelations(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "relations")
-	open := func() *policy.FileRelations {
-		f := must(policy.OpenRelations(path))
-		t.Cleanup(func() { f.Close() })
-		return f
-	}
-	f := open()
-	known := policy.Relation{State: policy.Known, Grant: capability.NewID()}
-	for range 30 {
-		if err := errors.Join(f.SetRelation(t.Context(), bob, "d@x.example", known), f.SetRelation(t.Context(), bob, "e@x.example", policy.Relation{State: policy.Blocked})); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for range 2 {
-		f := open()
-		d, e := must(f.Relation(t.Context(), bob, "d@x.example")), must(f.Relation(t.Context(), bob, "e@x.example"))
-		if d != known || e.State != policy.Blocked || must(f.Relation(t.Context(), bob, "x.example")).State != policy.Known {
-			t.Errorf("opened again: %+v, %+v", d, e)
-		}
-	}
-	if lines := strings.Count(string(must(os.ReadFile(path))), "\n"); lines != 2 {
-		t.Errorf("%d lines for 2 relations", lines)
-	}
-	if err := os.WriteFile(path, []byte("no line of ours\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if f, err := policy.OpenRelations(path); err == nil {
-		f.Close()
-		t.Error("a file that is none of ours was opened")
-	}
 }

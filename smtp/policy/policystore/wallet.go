@@ -1,4 +1,4 @@
-package policy
+package policystore
 
 import (
 	"context"
@@ -10,21 +10,9 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/linelog"
 )
-
-// A Wallet keeps the capabilities that others gave to its owners, one of each issuer. Addresses are compared as
-// by Relations. Its methods are called by several goroutines at once. Package policytest has the suite that an
-// implementation passes.
-type Wallet interface {
-	// Get returns an owner's token for a recipient: one that the recipient issued, else one of the recipient's whole
-	// domain. ok is false where there is none, or only one that has expired.
-	Get(ctx context.Context, owner, recipient string) (t capability.Token, ok bool, err error)
-	// Put keeps a token, in place of the one of the same issuer.
-	Put(ctx context.Context, owner string, t capability.Token) error
-	// Drop forgets a token that no longer opens.
-	Drop(ctx context.Context, owner string, id capability.ID) error
-}
 
 // purse is the state of the wallets of this package: owner → issuer → token.
 type purse struct {
@@ -40,8 +28,8 @@ type slip struct {
 }
 
 func (p *purse) get(owner, recipient string, now time.Time) (capability.Token, bool) {
-	have := p.by[canonical(owner)]
-	recipient = canonical(recipient)
+	have := p.by[address.Canonical(owner)]
+	recipient = address.Canonical(recipient)
 	for _, issuer := range []string{recipient, recipient[strings.LastIndexByte(recipient, '@')+1:]} {
 		t, ok := have[issuer]
 		if g := t.Grant(); ok && (g.Expires.IsZero() || now.Before(g.Expires)) {
@@ -52,7 +40,7 @@ func (p *purse) get(owner, recipient string, now time.Time) (capability.Token, b
 }
 
 func (p *purse) apply(s slip) error {
-	owner := canonical(s.Owner)
+	owner := address.Canonical(s.Owner)
 	have := p.by[owner]
 	if s.Token == "" {
 		for issuer, t := range have {
@@ -77,7 +65,7 @@ func (p *purse) apply(s slip) error {
 		}
 		p.by[owner] = have
 	}
-	issuer := canonical(t.Grant().Issuer)
+	issuer := address.Canonical(t.Grant().Issuer)
 	if _, ok := have[issuer]; !ok {
 		p.n++
 	}
@@ -96,7 +84,7 @@ func (p *purse) room(s slip) error {
 	return nil
 }
 
-// MemoryWallet is a Wallet for one process, lost with it. It holds up to 1,000,000 tokens; the zero value is ready for use.
+// MemoryWallet is a policy.Wallet for one process, lost with it. It holds up to 1,000,000 tokens; the zero value is ready for use.
 type MemoryWallet struct {
 	// Now is the clock; nil is time.Now.
 	Now func() time.Time
@@ -105,7 +93,7 @@ type MemoryWallet struct {
 	p  purse
 }
 
-// Get implements Wallet.
+// Get implements policy.Wallet.
 func (m *MemoryWallet) Get(ctx context.Context, owner, recipient string) (capability.Token, bool, error) {
 	if err := ctx.Err(); err != nil {
 		return capability.Token{}, false, err
@@ -120,12 +108,12 @@ func (m *MemoryWallet) Get(ctx context.Context, owner, recipient string) (capabi
 	return t, ok, nil
 }
 
-// Put implements Wallet.
+// Put implements policy.Wallet.
 func (m *MemoryWallet) Put(ctx context.Context, owner string, t capability.Token) error {
 	return m.change(ctx, slip{Owner: owner, Token: t.String()})
 }
 
-// Drop implements Wallet.
+// Drop implements policy.Wallet.
 func (m *MemoryWallet) Drop(ctx context.Context, owner string, id capability.ID) error {
 	return m.change(ctx, slip{Owner: owner, Drop: id})
 }
@@ -142,7 +130,7 @@ func (m *MemoryWallet) change(ctx context.Context, s slip) error {
 	return m.p.apply(s)
 }
 
-// FileWallet is a Wallet in one file: a line of JSON a change, synced when the call returns. The file is secret: a token
+// FileWallet is a policy.Wallet in one file: a line of JSON a change, synced when the call returns. The file is secret: a token
 // is a right. On systems with flock any number of processes share it; elsewhere it belongs to one. It is written anew,
 // shorter, when it is opened.
 type FileWallet struct {
@@ -159,7 +147,7 @@ func OpenWallet(path string, now func() time.Time) (*FileWallet, error) {
 	lines := &walletLines{now: now}
 	log, err := linelog.Open(path, lines)
 	if err != nil {
-		return nil, fmt.Errorf("policy: %w", err)
+		return nil, fmt.Errorf("policystore: %w", err)
 	}
 	return &FileWallet{log: log, lines: lines, now: now}, nil
 }
@@ -167,7 +155,7 @@ func OpenWallet(path string, now func() time.Time) (*FileWallet, error) {
 // Close closes the file.
 func (f *FileWallet) Close() error { return f.log.Close() }
 
-// Get implements Wallet.
+// Get implements policy.Wallet.
 func (f *FileWallet) Get(ctx context.Context, owner, recipient string) (t capability.Token, ok bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return capability.Token{}, false, err
@@ -179,12 +167,12 @@ func (f *FileWallet) Get(ctx context.Context, owner, recipient string) (t capabi
 	return t, ok, err
 }
 
-// Put implements Wallet.
+// Put implements policy.Wallet.
 func (f *FileWallet) Put(ctx context.Context, owner string, t capability.Token) error {
 	return f.change(ctx, slip{Owner: owner, Token: t.String()})
 }
 
-// Drop implements Wallet.
+// Drop implements policy.Wallet.
 func (f *FileWallet) Drop(ctx context.Context, owner string, id capability.ID) error {
 	return f.change(ctx, slip{Owner: owner, Drop: id})
 }
