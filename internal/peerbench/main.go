@@ -32,13 +32,16 @@ func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("peerbench", flag.ContinueOnError)
 	pattern := flags.String("run", "", "measure only the rows whose name matches this regular expression")
 	rounds := flags.Int("rounds", 9, "rounds, fewer if they take longer than 100 s")
-	plot := flags.String("o", "peerbench.svg", "file of the plot, empty for none")
+	plot := flags.String("o", "", "file of the plot; peerbench.svg without -run, else none")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	match, err := regexp.Compile(*pattern)
 	if err != nil {
 		return err
+	}
+	if *plot == "" && *pattern == "" {
+		*plot = "peerbench.svg"
 	}
 	if *rounds < 1 || flags.NArg() > 0 {
 		return fmt.Errorf("usage: peerbench [-run REGEXP] [-rounds N] [-o FILE]")
