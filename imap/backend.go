@@ -39,6 +39,7 @@ type Account struct {
 	Quoter   Quoter   // GETQUOTA
 
 	QuotaSetter QuotaSetter // SETQUOTA, beside a Quoter
+	Annotator   Annotator   // GETMETADATA, SETMETADATA
 }
 
 // Store is the least that a backend offers, together with Mailbox.
@@ -272,4 +273,5 @@ var (
 	ErrTooBig       = errors.New("imap: message too big")
 	ErrOverQuota    = errors.New("imap: over quota")
 	ErrReadOnly     = errors.New("imap: read-only")
+	ErrTooMany      = errors.New("imap: too many")
 )

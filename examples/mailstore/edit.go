@@ -101,6 +101,10 @@ func (a *account) Rename(ctx context.Context, from, to string) error {
 			if err != nil {
 				return err
 			}
+			if err := t.exec(`INSERT INTO annotation SELECT account, ?, entry, value FROM annotation WHERE account = ? AND mailbox = ?`,
+				dest.id, a.id, b.id); err != nil {
+				return err
+			}
 			_, err = t.copy(row, b, imap.AllUIDs(), dest, copyOptions{now: a.s.o.Now(), move: true, maxExpunged: a.s.o.MaxExpunged})
 			return err
 		}
@@ -248,5 +252,8 @@ func (t *tx) destroy(a *accountRow, b *boxRow, maxExpunged int) error {
 		return err
 	}
 	a.gone++
+	if err := t.exec(`DELETE FROM annotation WHERE account = ? AND mailbox = ?`, a.id, b.id); err != nil {
+		return err
+	}
 	return t.exec(`DELETE FROM mailbox WHERE id = ?`, b.id)
 }

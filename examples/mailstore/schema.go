@@ -8,7 +8,7 @@ import (
 // steps returns what makes a database of version n (PRAGMA user_version) out of one of version n-1, for n from 1 on: a
 // new database goes through all of them, an old one through those that it lacks. A step that was in a release is never
 // changed; what is new comes behind it.
-func steps() []string { return []string{schema1} }
+func steps() []string { return []string{schema1, schema2} }
 
 // The schema in one look:
 //
@@ -16,6 +16,7 @@ func steps() []string { return []string{schema1} }
 //	         ├─ email (what messages with the same bytes share: EMAILID, thread, cached envelope) ── blob
 //	         ├─ upload (bytes that no email has yet) ─────────────────────────────────────────────── blob
 //	         ├─ threadref (message-id and subject → thread)
+//	         ├─ annotation (of a mailbox or the account)
 //	         └─ expunged (what has gone, up to a horizon)
 //
 // A number that is a JMAP or IMAP identity is never used again: AUTOINCREMENT. Dates are Unix seconds. A thread is
@@ -108,6 +109,17 @@ CREATE TABLE expunged (
 	PRIMARY KEY (account, modseq, mailbox, uid)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX expunged_mailbox ON expunged (mailbox, modseq);
+`
+
+// Annotations of mailboxes (RFC 5464), and of the account: mailbox 0.
+const schema2 = `
+CREATE TABLE annotation (
+	account INTEGER NOT NULL,
+	mailbox INTEGER NOT NULL,
+	entry   TEXT    NOT NULL,             -- in lower case
+	value   BLOB    NOT NULL,
+	PRIMARY KEY (account, mailbox, entry)
+) STRICT, WITHOUT ROWID;
 `
 
 // A VersionError says that a database was made by a newer version of this package.

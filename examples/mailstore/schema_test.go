@@ -1,10 +1,14 @@
 package mailstore
 
 import (
+	"database/sql"
 	"errors"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/mailbricks/mailbricks/imap"
 )
 
 // version returns PRAGMA user_version and the names of the tables.
@@ -61,5 +65,37 @@ func TestMigrate(t *testing.T) {
 	newer, ok := errors.AsType[*VersionError](migrate(c, steps()))
 	if !ok || newer.Have != first+2 || newer.Known != first {
 		t.Fatalf("a newer database: %v", newer)
+	}
+}
+
+// TestOldDatabase: a store of each older version opens, with what it held, and has what is new.
+func TestOldDatabase(t *testing.T) {
+	for old := 1; old < len(steps()); old++ {
+		dir := t.TempDir()
+		pool, err := sql.Open("sqlite", "file:"+filepath.Join(dir, "mail.db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := (&db{pool: pool}).connect()
+		if err == nil {
+			err = migrate(c, steps()[:old])
+		}
+		if err == nil {
+			err = c.exec("INSERT INTO account (name, modseq, horizon, uidvalidity, gone) VALUES ('alice', 0, 0, 0, 0)")
+		}
+		if err == nil {
+			err = pool.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := openAt(t, dir)
+		a, err := s.OpenAccount(t.Context(), "alice")
+		if err != nil {
+			t.Fatalf("version %d: %v", old, err)
+		}
+		if err := a.Annotator.SetAnnotations(t.Context(), "", []imap.Annotation{{Entry: "/private/comment", Value: "x"}}); err != nil {
+			t.Errorf("version %d: %v", old, err)
+		}
 	}
 }

@@ -166,6 +166,34 @@ func TestCommands(t *testing.T) {
 				return []any{*q, err2 != nil, errors.Is(err3, ErrArgument)}, err
 			}, "[{#user/alice [{STORAGE 58 512}]} true true]"},
 		{"set quota, not offered", "QUOTA", "", func(c *Client) (any, error) { return c.SetQuota(t.Context(), "", nil) }, "! imapclient: the server does not support this"},
+		{"metadata", "METADATA", `
+			C: a2 GETMETADATA (MAXSIZE 1024) INBOX (/shared/comment /private/comment)
+			S: * METADATA "INBOX" (/private/comment "My own comment")
+			S: a2 OK [METADATA LONGENTRIES 2199] GETMETADATA complete`,
+			func(c *Client) (any, error) {
+				list, longest, err := c.Metadata(t.Context(), "INBOX", imap.MetadataOptions{MaxSize: 1024}, "/shared/comment", "/private/Comment")
+				return fmt.Sprint(list, longest), err
+			}, "[{/private/comment My own comment false}] 2199"},
+		{"metadata of the server, refused", "METADATA-SERVER", "C: a2 GETMETADATA \"\" (/shared/comment)\nS: a2 NO no", func(c *Client) (any, error) {
+			_, _, err := c.Metadata(t.Context(), "", imap.MetadataOptions{}, "/shared/comment")
+			return nil, err
+		}, "! imapclient: GETMETADATA: imap: NO no"},
+		{"metadata of mailboxes, not offered", "METADATA-SERVER", "", func(c *Client) (any, error) {
+			_, _, err := c.Metadata(t.Context(), "INBOX", imap.MetadataOptions{}, "/shared/comment")
+			return nil, err
+		}, "! imapclient: the server does not support this"},
+		{"metadata, garbage", "METADATA", "C: a2 GETMETADATA INBOX (/shared/comment)\nS: * METADATA INBOX (x y)\nS: a2 OK", func(c *Client) (any, error) {
+			_, _, err := c.Metadata(t.Context(), "INBOX", imap.MetadataOptions{}, "/shared/comment")
+			return nil, err
+		}, "! imapclient: GETMETADATA: imap: at octet 18: want the name of an entry"},
+		{"set metadata", "METADATA", `
+			C: a2 SETMETADATA INBOX (/private/comment "My new comment" /shared/comment NIL)
+			S: a2 NO [METADATA TOOMANY] SETMETADATA failed`,
+			func(c *Client) (any, error) {
+				err2 := c.SetMetadata(t.Context(), "INBOX", imap.Annotation{Entry: "/comment"})
+				err := c.SetMetadata(t.Context(), "INBOX", imap.Annotation{Entry: "/private/comment", Value: "My new comment"}, imap.Annotation{Entry: "/shared/comment", None: true})
+				return nil, fmt.Errorf("%v; %w", err2, err)
+			}, "! imapclient: invalid argument; imapclient: SETMETADATA: imap: NO [METADATA TOOMANY] SETMETADATA failed"},
 		{"quota, garbage", "QUOTA", "C: a2 GETQUOTAROOT INBOX\nS: * QUOTA x (MESSAGE y)\nS: a2 OK", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") },
 			"! imapclient: GETQUOTAROOT: imap: at octet 19: want a number"},
 		{"quota, not offered", "", "", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") }, "! imapclient: the server does not support this"},

@@ -127,6 +127,10 @@ func lookupMailboxes(name string) handler {
 		return (*session).quotaRoot
 	case "GETJMAPACCESS":
 		return (*session).jmapAccess
+	case "GETMETADATA":
+		return (*session).getMetadata
+	case "SETMETADATA":
+		return (*session).setMetadata
 	case "UNAUTHENTICATE":
 		return (*session).unauthenticate
 	}

@@ -20,13 +20,12 @@
 // ESORT (RFC 5267), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), STATUS=SIZE (RFC 8438), the
 // FETCH side of BINARY (RFC 3516), APPENDLIMIT (RFC 7889), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474), SAVEDATE
 // (RFC 8514), PREVIEW (RFC 8970), PARTIAL (RFC 9394), UIDONLY (RFC 9586), JMAPACCESS (RFC 9698), UTF8=ACCEPT (RFC 9755),
-// QUOTA (RFC 9208), UIDBATCHES (RFC 10022), NOTIFY (RFC 5465).
+// QUOTA (RFC 9208), METADATA (RFC 5464), UIDBATCHES (RFC 10022), NOTIFY (RFC 5465).
 //
-// NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata and
-// annotations.
+// NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata, though
+// RFC 5465 §5.6 wants them where there is METADATA, and none about annotations of messages; METADATA tells no changes unasked.
 //
-// Not done: CATENATE (RFC 4469), CONTEXT (RFC 5267), ACL (RFC 4314), METADATA (RFC
-// 5464). Subscriptions are to mailboxes that exist, as the backend has them: \NonExistent is never told. There is no \Recent:
+// Not done: CATENATE (RFC 4469), CONTEXT (RFC 5267), ACL (RFC 4314). Subscriptions are to mailboxes that exist, as the backend has them: \NonExistent is never told. There is no \Recent:
 // RFC 9051 has dropped it, and IMAP4rev1 clients are told that there are 0. REPLACE adds and then removes: where the backend
 // fails between the two, both messages are there. UNAUTHENTICATE under COMPRESS ends the connection.
 //

@@ -71,6 +71,8 @@ type Limits struct {
 	FailedLogins int
 	// ListPatterns is how many patterns one LIST has; 0: 32. They have 4000 octets in all.
 	ListPatterns int
+	// Annotation is how long the value of an annotation is, in octets; 0: 64 KiB. Literal limits it too.
+	Annotation int64
 	// NotifyMailboxes is how many mailboxes an account has at most for NOTIFY to watch them; 0: 5000. With more of them NOTIFY is
 	// refused with NOTIFICATIONOVERFLOW, or ends with it.
 	NotifyMailboxes int

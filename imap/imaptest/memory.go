@@ -52,7 +52,7 @@ func (b *Memory) OpenAccount(_ context.Context, user string) (*imap.Account, err
 		return nil, fmt.Errorf("imaptest: user %q: %w", user, imap.ErrNonexistent)
 	}
 	return &imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
-		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a}, nil
+		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a, Annotator: a}, nil
 }
 
 // An account is one user's mail. mu guards everything below; messages are never changed, but replaced.
@@ -67,6 +67,7 @@ type account struct {
 	boxes    map[string]*box
 	changes  []imap.AccountChange // of the mailboxes themselves
 	limits   map[string]int64     // set by SetQuota
+	notes    map[string]string    // annotations of the account, by entry
 }
 
 type box struct {
@@ -80,6 +81,7 @@ type box struct {
 	msgs     []*msg      // by UID
 	expunged []*msg      // by modseq, which is that of the expunge
 	deleted  bool
+	notes    map[string]string // annotations, by entry
 }
 
 // A msg is one message in one mailbox.

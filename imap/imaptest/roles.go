@@ -101,7 +101,9 @@ func (a *account) Rename(_ context.Context, from, to string) error {
 	}
 	a.parents(to)
 	if b.info.Name == "INBOX" {
-		a.transfer(b, imap.AllUIDs(), a.create(to, ""), true)
+		dest := a.create(to, "")
+		dest.notes = maps.Clone(b.notes)
+		a.transfer(b, imap.AllUIDs(), dest, true)
 		return nil
 	}
 	old := b.info.Name
@@ -360,5 +362,62 @@ func (a *account) room(size, messages int64) error {
 		m+messages > a.limit(imap.QuotaMessage) {
 		return imap.ErrOverQuota
 	}
+	return nil
+}
+
+// maxNotes is how many annotations a mailbox has at most, and the account.
+const maxNotes = 100
+
+// annotated returns the annotations of a mailbox, of the account for "". a.mu is held.
+func (a *account) annotated(mailbox string) (*map[string]string, error) {
+	if mailbox == "" {
+		return &a.notes, nil
+	}
+	b, err := a.find(mailbox)
+	if err != nil {
+		return nil, err
+	}
+	return &b.notes, nil
+}
+
+// Annotations implements imap.Annotator.
+func (a *account) Annotations(_ context.Context, mailbox string) ([]imap.Annotation, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	notes, err := a.annotated(mailbox)
+	if err != nil {
+		return nil, err
+	}
+	var out []imap.Annotation
+	for _, entry := range slices.Sorted(maps.Keys(*notes)) {
+		out = append(out, imap.Annotation{Entry: entry, Value: (*notes)[entry]})
+	}
+	return out, nil
+}
+
+// SetAnnotations implements imap.Annotator. The server's /shared/admin is nobody's to change (RFC 5464 §3.2.1.1).
+func (a *account) SetAnnotations(_ context.Context, mailbox string, set []imap.Annotation) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	notes, err := a.annotated(mailbox)
+	if err != nil {
+		return err
+	}
+	next := maps.Clone(*notes)
+	if next == nil {
+		next = make(map[string]string)
+	}
+	for _, n := range set {
+		if mailbox == "" && n.Entry == "/shared/admin" {
+			return fmt.Errorf("imaptest: %s: %w", n.Entry, imap.ErrReadOnly)
+		}
+		if delete(next, n.Entry); !n.None {
+			next[n.Entry] = n.Value
+		}
+	}
+	if len(next) > maxNotes {
+		return fmt.Errorf("imaptest: annotations of %q: %w", mailbox, imap.ErrTooMany)
+	}
+	*notes = next
 	return nil
 }
