@@ -40,6 +40,7 @@ type Account struct {
 
 	QuotaSetter QuotaSetter // SETQUOTA, beside a Quoter
 	Annotator   Annotator   // GETMETADATA, SETMETADATA
+	Replacer    Replacer    // REPLACE
 }
 
 // Store is the least that a backend offers, together with Mailbox.
@@ -134,6 +135,13 @@ type Copier interface {
 type Mover interface {
 	// Move has the errors of Copy.
 	Move(ctx context.Context, from string, uids UIDSet, to string) (Copied, error)
+}
+
+// Replacer puts a message in the place of another (RFC 8508).
+type Replacer interface {
+	// Replace adds m to the mailbox to and removes the message uid of from, in one step: both durably or neither. Errors are
+	// those of Append, ErrNoMessage where there is no message uid, and ErrNonexistent for from as well.
+	Replace(ctx context.Context, from string, uid UID, to string, m AppendMessage) (Appended, error)
 }
 
 // Searcher narrows a search through an index.
@@ -274,4 +282,5 @@ var (
 	ErrOverQuota    = errors.New("imap: over quota")
 	ErrReadOnly     = errors.New("imap: read-only")
 	ErrTooMany      = errors.New("imap: too many")
+	ErrNoMessage    = errors.New("imap: no such message")
 )

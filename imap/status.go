@@ -28,6 +28,7 @@ const (
 	CodeAuthFailed    Code = "AUTHENTICATIONFAILED"
 	CodeAuthzFailed   Code = "AUTHORIZATIONFAILED"
 	CodeBadCharset    Code = "BADCHARSET"
+	CodeBadURL        Code = "BADURL" // RFC 4469 §4.1
 	CodeCannot        Code = "CANNOT"
 	CodeCapability    Code = "CAPABILITY"
 	CodeClientBug     Code = "CLIENTBUG"

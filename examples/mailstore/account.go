@@ -29,7 +29,7 @@ type account struct {
 // imap returns the account with all its roles.
 func (a *account) imap() *imap.Account {
 	return &imap.Account{ID: accountID(a.id), Store: a, Watcher: &a.feed, Editor: a, Appender: a,
-		Flagger: a, Expunger: a, Copier: a, Mover: a, Changer: a, Annotator: a}
+		Flagger: a, Expunger: a, Copier: a, Mover: a, Changer: a, Annotator: a, Replacer: a}
 }
 
 // The identities of JMAP and RFC 8474 are a letter and a number that is never used again.

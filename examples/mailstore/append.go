@@ -21,6 +21,29 @@ type incoming struct {
 
 // Append adds messages.
 func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.AppendMessage) (imap.Appended, error) {
+	return a.append(ctx, mailbox, msgs, nil)
+}
+
+// Replace adds a message and removes another.
+func (a *account) Replace(ctx context.Context, from string, uid imap.UID, to string, m imap.AppendMessage) (imap.Appended, error) {
+	return a.append(ctx, to, []imap.AppendMessage{m}, func(t *tx) error {
+		row, b, err := t.named(a.id, from)
+		if err != nil {
+			return err
+		}
+		old, err := t.messages(b.id, imap.UIDs(uid), nil)
+		if err != nil {
+			return err
+		}
+		if len(old) == 0 {
+			return fmt.Errorf("mailstore: message %d: %w", uid, imap.ErrNoMessage)
+		}
+		return t.remove(row, b, t.next(row), old, a.s.o.MaxExpunged)
+	})
+}
+
+// append adds messages, in one transaction with before, if that is not nil.
+func (a *account) append(ctx context.Context, mailbox string, msgs []imap.AppendMessage, before func(*tx) error) (imap.Appended, error) {
 	var out imap.Appended
 	if err := a.s.db.read(ctx, func(c *conn) error { // tell before the bodies are read
 		var one int
@@ -53,6 +76,9 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 	}
 	err := a.s.db.write(ctx, func(t *tx) error {
 		row, b, err := t.named(a.id, mailbox)
+		if err == nil && before != nil {
+			err = before(t)
+		}
 		if err != nil {
 			return err
 		}

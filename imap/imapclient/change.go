@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
 )
@@ -205,6 +206,12 @@ func (c *Client) appendTo(ctx context.Context, command, args, mailbox string, ms
 			}
 		}
 	}
+	return cmd.appended()
+}
+
+// appended ends a command that adds messages.
+func (cmd *command) appended() (*imap.Appended, error) {
+	c := cmd.c
 	if cmd.done == nil {
 		if err := cmd.put([]byte("\r\n"), true, true); err != nil {
 			return nil, err
@@ -242,15 +249,25 @@ func (c *Client) appendTo(ctx context.Context, command, args, mailbox string, ms
 const maxUnasked = 1 << 20
 
 func (cmd *command) appendMessage(m *imap.AppendMessage) error {
-	b := []byte{' '}
-	if len(m.Flags) > 0 {
-		b = append(imap.AppendFlags(b, m.Flags), ' ')
+	return cmd.appendBody(appendAttributes(nil, m.Flags, m.InternalDate), m.Size, m.Body)
+}
+
+// appendAttributes appends what stands before a message, with a space at both ends.
+func appendAttributes(b []byte, flags []imap.Flag, date time.Time) []byte {
+	b = append(b, ' ')
+	if len(flags) > 0 {
+		b = append(imap.AppendFlags(b, flags), ' ')
 	}
-	if !m.InternalDate.IsZero() {
-		b = append(imap.AppendDateTime(b, m.InternalDate), ' ')
+	if !date.IsZero() {
+		b = append(imap.AppendDateTime(b, date), ' ')
 	}
-	unasked := cmd.c.nonSync(m.Size, maxUnasked)
-	if err := cmd.put(imap.AppendLiteralHeader(b, m.Size, false, unasked), true, !unasked); err != nil {
+	return b
+}
+
+// appendBody sends b and, behind it, a literal.
+func (cmd *command) appendBody(b []byte, size int64, body io.Reader) error {
+	unasked := cmd.c.nonSync(size, maxUnasked)
+	if err := cmd.put(imap.AppendLiteralHeader(b, size, false, unasked), true, !unasked); err != nil {
 		return err
 	}
 	if !unasked {
@@ -258,11 +275,11 @@ func (cmd *command) appendMessage(m *imap.AppendMessage) error {
 			return err
 		}
 	}
-	buf := make([]byte, min(m.Size+1, 32<<10))
-	for left := m.Size; ; {
-		n, err := m.Body.Read(buf)
+	buf := make([]byte, min(size+1, 32<<10))
+	for left := size; ; {
+		n, err := body.Read(buf)
 		if left -= int64(n); left < 0 || err == io.EOF && left > 0 {
-			return cmd.lose(fmt.Errorf("imapclient: APPEND: a body is not of the %d octets that it was said to have", m.Size))
+			return cmd.lose(fmt.Errorf("imapclient: APPEND: a body is not of the %d octets that it was said to have", size))
 		}
 		if n > 0 {
 			if err := cmd.put(buf[:n], true, false); err != nil {
@@ -290,4 +307,54 @@ func (c *Client) Replace(ctx context.Context, uid imap.UID, mailbox string, m im
 	}
 	args := string(imap.AppendUIDs([]byte{' '}, []imap.UID{uid}))
 	return c.appendTo(ctx, "UID REPLACE", args, mailbox, []imap.AppendMessage{m})
+}
+
+// A Part is a piece of a message that Catenate puts together: Size octets of Body or, where Body is nil, what URL names.
+type Part struct {
+	URL  imap.MessageURL
+	Size int64
+	Body io.Reader
+}
+
+// Catenate adds a message that the server puts together of texts and of pieces of messages that it has (RFC 4469): an attachment
+// that is sent on does not cross the connection. Flags, date and the result are as for Append. ErrUnsupported: the server has no
+// CATENATE; a *imap.Status with CodeBadURL names a URL that is none of a message or part.
+func (c *Client) Catenate(ctx context.Context, mailbox string, flags []imap.Flag, date time.Time, parts ...Part) (*imap.Appended, error) {
+	if !c.caps.Has("CATENATE") {
+		return nil, ErrUnsupported
+	}
+	if _, err := c.name(mailbox); err != nil || len(parts) == 0 || !validFlags(flags) {
+		return nil, ErrArgument
+	}
+	for _, p := range parts {
+		if p.Body == nil && p.URL.UID == 0 || p.Size < 0 {
+			return nil, ErrArgument
+		}
+	}
+	cmd, err := c.begin(ctx, "APPEND")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	b := append(appendAttributes(c.appendName([]byte(cmd.tag+" APPEND"), mailbox), flags, date), "CATENATE ("...)
+	for i, p := range parts {
+		if i > 0 {
+			b = append(b, ' ')
+		}
+		if p.Body == nil {
+			b = imap.AppendString(append(b, "URL "...), string(imap.AppendMessageURL(nil, &p.URL)))
+			continue
+		}
+		if err := cmd.appendBody(append(b, "TEXT "...), p.Size, p.Body); err != nil {
+			return nil, err
+		}
+		if cmd.done != nil {
+			return cmd.appended()
+		}
+		b = nil
+	}
+	if err := cmd.write(append(b, ')'), true, false); err != nil {
+		return nil, err
+	}
+	return cmd.appended()
 }

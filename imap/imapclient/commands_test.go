@@ -194,6 +194,22 @@ func TestCommands(t *testing.T) {
 				err := c.SetMetadata(t.Context(), "INBOX", imap.Annotation{Entry: "/private/comment", Value: "My new comment"}, imap.Annotation{Entry: "/shared/comment", None: true})
 				return nil, fmt.Errorf("%v; %w", err2, err)
 			}, "! imapclient: invalid argument; imapclient: SETMETADATA: imap: NO [METADATA TOOMANY] SETMETADATA failed"},
+		{"catenate", "CATENATE LITERAL+", `
+			C: a2 APPEND Drafts (\Seen) CATENATE (URL "/Drafts;UIDVALIDITY=385759045/;UID=20/;SECTION=1.MIME" TEXT {3+}
+			C: a
+			C:  URL "/;UID=30")
+			S: a2 OK [APPENDUID 385759045 45] append completed`,
+			func(c *Client) (any, error) {
+				return c.Catenate(t.Context(), "Drafts", []imap.Flag{imap.FlagSeen}, time.Time{},
+					Part{URL: imap.MessageURL{Mailbox: "Drafts", UIDValidity: 385759045, UID: 20, Section: imap.Section{Part: []uint32{1}, Specifier: imap.SectionMIME}}},
+					Part{Size: 3, Body: strings.NewReader("a\r\n")}, Part{URL: imap.MessageURL{UID: 30}})
+			}, "&{385759045 [45] [] 0}"},
+		{"catenate, no such message", "CATENATE", "C: a2 APPEND Drafts CATENATE (URL \"/;UID=30\" TEXT {3}\nS: a2 NO [BADURL /;UID=30] gone", func(c *Client) (any, error) {
+			return c.Catenate(t.Context(), "Drafts", nil, time.Time{}, Part{URL: imap.MessageURL{UID: 30}}, Part{Size: 3, Body: strings.NewReader("abc")})
+		}, "! imapclient: APPEND: imap: NO [BADURL /;UID=30] gone"},
+		{"catenate, not offered", "", "", func(c *Client) (any, error) {
+			return c.Catenate(t.Context(), "Drafts", nil, time.Time{}, Part{URL: imap.MessageURL{UID: 30}})
+		}, "! imapclient: the server does not support this"},
 		{"quota, garbage", "QUOTA", "C: a2 GETQUOTAROOT INBOX\nS: * QUOTA x (MESSAGE y)\nS: a2 OK", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") },
 			"! imapclient: GETQUOTAROOT: imap: at octet 19: want a number"},
 		{"quota, not offered", "", "", func(c *Client) (any, error) { return c.Quota(t.Context(), "INBOX") }, "! imapclient: the server does not support this"},

@@ -39,8 +39,8 @@ func (c *session) capabilities() string {
 	add(a.Expunger != nil, "UIDPLUS")
 	add(a.Mover != nil, "MOVE")
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")
-	add(a.Appender != nil && a.Expunger != nil, "REPLACE")
-	add(a.Appender != nil, "MULTIAPPEND APPENDLIMIT="+strconv.FormatInt(c.s.maxMessage(), 10))
+	add(a.Replacer != nil, "REPLACE")
+	add(a.Appender != nil, "MULTIAPPEND CATENATE APPENDLIMIT="+strconv.FormatInt(c.s.maxMessage(), 10))
 	return string(b)
 }
 

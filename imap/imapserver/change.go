@@ -32,14 +32,14 @@ func (in *incoming) close() { _ = in.spool.Close() }
 func (c *session) append() (*imap.Status, error) {
 	c.d.SP()
 	name, nameErr := c.mailboxName()
-	st, err := c.add(name, nameErr, true)
+	st, err := c.add(name, nameErr, nil)
 	if err == nil {
 		err = c.sync(true)
 	}
 	return st, err
 }
 
-// replace is REPLACE and UID REPLACE (RFC 8508): the new message is there before the old one goes.
+// replace is REPLACE and UID REPLACE (RFC 8508).
 func (c *session) replace() (*imap.Status, error) {
 	c.d.SP()
 	set := c.d.SequenceSet()
@@ -59,31 +59,33 @@ func (c *session) replace() (*imap.Status, error) {
 	case setErr != nil:
 		return nil, setErr
 	}
-	if err := c.writable(c.account.Expunger != nil); err != nil {
+	if err := c.writable(c.account.Replacer != nil); err != nil {
 		return nil, err
 	}
 	if len(old) == 0 || c.box.seq(old[0].First, 0) == 0 || c.box.gone.Contains(old[0].First) {
 		return nil, no(imap.CodeNonexistent, "no such message")
 	}
-	st, err := c.add(name, nameErr, false)
+	if err := c.current(); err != nil {
+		return nil, err
+	}
+	st, err := c.add(name, nameErr, func(in *incoming) (imap.Appended, error) {
+		done, err := c.account.Replacer.Replace(c.ctx, c.box.Name, old[0].First, name, in.msgs[0])
+		if errors.Is(err, imap.ErrNoMessage) {
+			err = no(imap.CodeNonexistent, "the message has gone")
+		}
+		return done, err
+	})
 	if err != nil || st == nil {
 		return nil, err
 	}
 	st.Text = "the replacement is there"
 	c.respond("*", st)
-	if err := c.current(); err != nil {
-		return nil, err
-	}
-	gone, err := c.account.Expunger.Expunge(c.ctx, c.box.Name, old, true)
-	if err != nil {
-		return nil, err
-	}
-	c.gone(gone)
+	c.gone(old)
 	return nil, c.sync(true)
 }
 
-// add reads the messages behind the name of a mailbox and adds them.
-func (c *session) add(name string, nameErr error, several bool) (*imap.Status, error) {
+// add reads the messages behind the name of a mailbox and adds them; with one, it reads a single one and gives it to that.
+func (c *session) add(name string, nameErr error, one func(*incoming) (imap.Appended, error)) (*imap.Status, error) {
 	in := incoming{spool: spool.New(spool.Options{Max: -1})}
 	defer in.close()
 	for {
@@ -91,7 +93,7 @@ func (c *session) add(name string, nameErr error, several bool) (*imap.Status, e
 		if err := c.receive(&in, name, nameErr); err != nil || c.d.Err() != nil {
 			return nil, err
 		}
-		if !several || c.d.Peek() != ' ' {
+		if one != nil || c.d.Peek() != ' ' {
 			break
 		}
 	}
@@ -101,7 +103,13 @@ func (c *session) add(name string, nameErr error, several bool) (*imap.Status, e
 	for i := range in.bodies { // the spool is complete
 		in.msgs[i].Body = in.bodies[i]
 	}
-	done, err := c.account.Appender.Append(c.ctx, name, in.msgs)
+	var done imap.Appended
+	var err error
+	if one != nil {
+		done, err = one(&in)
+	} else {
+		done, err = c.account.Appender.Append(c.ctx, name, in.msgs)
+	}
 	for _, b := range in.bodies {
 		if at, _ := b.Seek(0, io.SeekCurrent); err == nil && at < b.Size() {
 			err = errors.New("imapserver: the backend has not read the message to its end")
@@ -130,6 +138,24 @@ func (c *session) receive(in *incoming, name string, nameErr error) error {
 		m.InternalDate = c.d.DateTime()
 		c.d.SP()
 	}
+	start := in.spool.Size()
+	var err error
+	if c.d.AcceptKeyword("CATENATE") {
+		err = c.catenate(in, name, nameErr)
+	} else {
+		err = c.receiveText(in, name, nameErr)
+	}
+	if err != nil || c.d.Err() != nil {
+		return err
+	}
+	m.Size = in.spool.Size() - start
+	in.msgs = append(in.msgs, m)
+	in.bodies = append(in.bodies, io.NewSectionReader(in.spool, start, m.Size))
+	return nil
+}
+
+// receiveText reads a message that is one literal.
+func (c *session) receiveText(in *incoming, name string, nameErr error) error {
 	wrapped := c.accept && c.d.AcceptKeyword("UTF8") // RFC 9755 §4
 	if wrapped {
 		c.d.SP()
@@ -142,28 +168,34 @@ func (c *session) receive(in *incoming, name string, nameErr error) error {
 	if c.d.Err() != nil {
 		return nil
 	}
+	if lit.Size == 0 { // RFC 3502 §6.3.11: cancelled
+		return no(imap.CodeCannot, "an empty message")
+	}
 	if err := c.mayAppend(in, name, nameErr, lit.Size); err != nil {
 		return err
 	}
-	start := in.spool.Size()
-	c.work(c.workUntil(start + lit.Size))
-	r, err := lit.Open()
-	if err != nil {
-		return err
-	}
-	in.spool.Grow(lit.Size)
-	if _, err := in.spool.ReadFrom(r); err != nil {
+	if err := c.take(in, lit); err != nil {
 		return err
 	}
 	if wrapped {
 		c.d.Expect(')')
 	}
-	m.Size = lit.Size
-	in.msgs = append(in.msgs, m)
-	in.bodies = append(in.bodies, io.NewSectionReader(in.spool, start, lit.Size))
 	return nil
 }
 
+// take reads a literal.
+func (c *session) take(in *incoming, lit *imap.Literal) error {
+	c.work(c.workUntil(in.spool.Size() + lit.Size))
+	r, err := lit.Open()
+	if err != nil {
+		return err
+	}
+	in.spool.Grow(lit.Size)
+	_, err = in.spool.ReadFrom(r)
+	return err
+}
+
+// mayAppend reports why a message of this size, so far, is not added.
 func (c *session) mayAppend(in *incoming, name string, nameErr error, size int64) error {
 	switch {
 	case nameErr != nil:
@@ -172,9 +204,7 @@ func (c *session) mayAppend(in *incoming, name string, nameErr error, size int64
 		return imap.ErrCannot
 	case size > c.s.maxMessage():
 		return imap.ErrTooBig
-	case size == 0: // RFC 3502 §6.3.11: cancelled
-		return no(imap.CodeCannot, "an empty message")
-	case len(in.msgs) == 0:
+	case len(in.msgs) == 0 && in.spool.Size() == 0:
 		_, err := c.account.Store.OpenMailbox(c.ctx, name)
 		return tryCreate(err)
 	case len(in.msgs) == maxAppends, in.spool.Size()+size > appendFactor*c.s.maxMessage():

@@ -16,7 +16,7 @@
 // Done: everything of RFC 3501 and of RFC 9051, apart from what is listed below; STARTTLS and implicit TLS, SASL-IR (RFC
 // 4959), LITERAL+ (RFC 7888), ID (RFC 2971), ENABLE (RFC 5161), IDLE (RFC 2177), COMPRESS (RFC 4978), UNAUTHENTICATE (RFC
 // 8437), NAMESPACE (RFC 2342), UNSELECT (RFC 3691), UIDPLUS (RFC 4315), MOVE (RFC 6851), MULTIAPPEND (RFC 3502), REPLACE (RFC
-// 8508), ESEARCH (RFC 4731), SEARCHRES (RFC 5182), WITHIN (RFC 5032), SORT and THREAD (RFC 5256), SORT=DISPLAY (RFC 5957),
+// 8508), CATENATE (RFC 4469), ESEARCH (RFC 4731), SEARCHRES (RFC 5182), WITHIN (RFC 5032), SORT and THREAD (RFC 5256), SORT=DISPLAY (RFC 5957),
 // ESORT (RFC 5267), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), STATUS=SIZE (RFC 8438), the
 // FETCH side of BINARY (RFC 3516), APPENDLIMIT (RFC 7889), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474), SAVEDATE
 // (RFC 8514), PREVIEW (RFC 8970), PARTIAL (RFC 9394), UIDONLY (RFC 9586), JMAPACCESS (RFC 9698), UTF8=ACCEPT (RFC 9755),
@@ -25,9 +25,8 @@
 // NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata, though
 // RFC 5465 §5.6 wants them where there is METADATA, and none about annotations of messages; METADATA tells no changes unasked.
 //
-// Not done: CATENATE (RFC 4469), CONTEXT (RFC 5267), ACL (RFC 4314). Subscriptions are to mailboxes that exist, as the backend has them: \NonExistent is never told. There is no \Recent:
-// RFC 9051 has dropped it, and IMAP4rev1 clients are told that there are 0. REPLACE adds and then removes: where the backend
-// fails between the two, both messages are there. UNAUTHENTICATE under COMPRESS ends the connection.
+// Not done: CONTEXT (RFC 5267), ACL (RFC 4314). Subscriptions are to mailboxes that exist, as the backend has them: \NonExistent is never told. There is no \Recent:
+// RFC 9051 has dropped it, and IMAP4rev1 clients are told that there are 0. UNAUTHENTICATE under COMPRESS ends the connection.
 //
 // A part of a message (BODY[1.2], BINARY[...]) is found by reading the message into memory; a whole message, its header
 // and its text are sent from the ranges of imap.Body.

@@ -203,7 +203,7 @@ func (c *session) tellMessage(f *fetching, seq int, m *imap.Message) error {
 	var r *reader
 	if f.body {
 		var err error
-		if r, err = c.openMessage(f, m.UID); err != nil {
+		if r, err = c.openMessage(c.box.Mailbox, f, m.UID); err != nil {
 			return err
 		}
 		defer r.Close()

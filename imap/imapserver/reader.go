@@ -59,9 +59,9 @@ type piece struct {
 	text     []byte // the octets, or nil: n octets of the body from start on
 }
 
-// openMessage opens a message and finds the pieces.
-func (c *session) openMessage(f *fetching, uid imap.UID) (*reader, error) {
-	body, err := c.box.Mailbox.Body(c.ctx, uid)
+// openMessage opens a message of a mailbox and finds the pieces.
+func (c *session) openMessage(m imap.Mailbox, f *fetching, uid imap.UID) (*reader, error) {
+	body, err := m.Body(c.ctx, uid)
 	if err != nil {
 		return nil, err
 	}

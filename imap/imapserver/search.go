@@ -296,7 +296,7 @@ type searchText struct {
 
 func (t *searchText) open() error {
 	if t.r == nil && t.fail == nil {
-		t.r, t.fail = t.c.openMessage(&fetching{}, t.uid)
+		t.r, t.fail = t.c.openMessage(t.c.box.Mailbox, &fetching{}, t.uid)
 	}
 	return t.fail
 }

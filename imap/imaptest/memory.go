@@ -52,7 +52,7 @@ func (b *Memory) OpenAccount(_ context.Context, user string) (*imap.Account, err
 		return nil, fmt.Errorf("imaptest: user %q: %w", user, imap.ErrNonexistent)
 	}
 	return &imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
-		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a, Annotator: a}, nil
+		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a, Annotator: a, Replacer: a}, nil
 }
 
 // An account is one user's mail. mu guards everything below; messages are never changed, but replaced.
@@ -362,35 +362,75 @@ func (a *account) HighestModSeq(context.Context) (imap.ModSeq, error) {
 }
 
 // Append implements imap.Appender.
-func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.AppendMessage) (imap.Appended, error) {
-	var raws [][]byte
+func (a *account) Append(_ context.Context, mailbox string, msgs []imap.AppendMessage) (imap.Appended, error) {
+	raws, err := a.b.read(msgs)
+	if err != nil {
+		return imap.Appended{}, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.insert(mailbox, msgs, raws, 0)
+}
+
+// Replace implements imap.Replacer.
+func (a *account) Replace(_ context.Context, from string, uid imap.UID, to string, m imap.AppendMessage) (imap.Appended, error) {
+	msgs := []imap.AppendMessage{m}
+	raws, err := a.b.read(msgs)
+	if err != nil {
+		return imap.Appended{}, err
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	b, err := a.find(from)
+	if err != nil {
+		return imap.Appended{}, err
+	}
+	old := b.pick(imap.UIDs(uid))
+	if len(old) == 0 {
+		return imap.Appended{}, fmt.Errorf("imaptest: %d: %w", uid, imap.ErrNoMessage)
+	}
+	out, err := a.insert(to, msgs, raws, int64(len(old[0].raw)))
+	if err == nil {
+		b.remove(imap.UIDs(uid))
+	}
+	return out, err
+}
+
+// read reads messages.
+func (b *Memory) read(msgs []imap.AppendMessage) (raws [][]byte, err error) {
 	for _, m := range msgs {
 		r := m.Body
-		if a.b.MaxMessage > 0 {
-			r = io.LimitReader(r, a.b.MaxMessage+1)
+		if b.MaxMessage > 0 {
+			r = io.LimitReader(r, b.MaxMessage+1)
 		}
 		var buf bytes.Buffer
 		buf.Grow(int(min(m.Size, 1<<20)) + bytes.MinRead) // no more on a promise
 		if _, err := buf.ReadFrom(r); err != nil {
-			return imap.Appended{}, err
+			return nil, err
 		}
 		raw := buf.Bytes()
-		if a.b.MaxMessage > 0 && int64(len(raw)) > a.b.MaxMessage {
-			return imap.Appended{}, imap.ErrTooBig
+		if b.MaxMessage > 0 && int64(len(raw)) > b.MaxMessage {
+			return nil, imap.ErrTooBig
 		}
 		raws = append(raws, raw)
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	return raws, nil
+}
+
+// insert adds messages that have been read, in place of one of so many octets if that is not 0. mu is held.
+func (a *account) insert(mailbox string, msgs []imap.AppendMessage, raws [][]byte, replaced int64) (imap.Appended, error) {
 	b, err := a.find(mailbox)
 	if err != nil {
 		return imap.Appended{}, err
 	}
-	size := int64(0)
+	size, n := -replaced, int64(len(raws))
 	for _, raw := range raws {
 		size += int64(len(raw))
 	}
-	if err := a.room(size, int64(len(raws))); err != nil {
+	if replaced > 0 {
+		n--
+	}
+	if err := a.room(size, n); err != nil {
 		return imap.Appended{}, err
 	}
 	out := imap.Appended{UIDValidity: b.validity}

@@ -26,7 +26,7 @@ func TestBackend(t *testing.T, open func(t *testing.T) (b imap.Backend, user str
 		{"Flags", (*suite).flags}, {"UnchangedSince", (*suite).unchangedSince}, {"Expunge", (*suite).expunge}, {"Copy", (*suite).copy},
 		{"Move", (*suite).move}, {"Changes", (*suite).changes}, {"Watch", (*suite).watch}, {"Editor", (*suite).editor}, {"Rename", (*suite).rename},
 		{"Deleted", (*suite).deleted}, {"Search", (*suite).search}, {"AccountChanges", (*suite).accountChanges}, {"Interleaved", (*suite).interleaved},
-		{"Quota", (*suite).quota}, {"SetQuota", (*suite).setQuota}, {"Annotations", (*suite).annotations},
+		{"Quota", (*suite).quota}, {"SetQuota", (*suite).setQuota}, {"Annotations", (*suite).annotations}, {"Replace", (*suite).replace},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b, user := open(t)

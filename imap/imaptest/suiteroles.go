@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -444,76 +443,4 @@ func (s *suite) setQuota() {
 		s.Fatal(err)
 	}
 	s.add("INBOX", text)
-}
-
-func (s *suite) annotations() {
-	s.need(s.a.Annotator != nil, "Annotator")
-	set := func(mailbox string, list ...imap.Annotation) error {
-		return s.a.Annotator.SetAnnotations(s.Context(), mailbox, list)
-	}
-	want := func(mailbox, want string) {
-		s.Helper()
-		list, err := s.a.Annotator.Annotations(s.Context(), mailbox)
-		s.must(err)
-		var got []string
-		for _, a := range list {
-			if a.None {
-				s.Errorf("%s of %q is told and not there", a.Entry, mailbox)
-			}
-			got = append(got, a.Entry+"="+a.Value)
-		}
-		if strings.Join(got, " ") != want {
-			s.Errorf("annotations of %q: %q, want %q", mailbox, got, want)
-		}
-	}
-	comment, own := imap.Annotation{Entry: "/shared/comment", Value: "all"}, imap.Annotation{Entry: "/private/comment", Value: "mine\x00\xff"}
-	want("INBOX", "")
-	s.must(set("INBOX", comment, own))
-	want("INBOX", "/private/comment=mine\x00\xff /shared/comment=all")
-	want("", "")
-	s.must(set("", imap.Annotation{Entry: "/private/vendor/x/y", Value: ""}))
-	want("", "/private/vendor/x/y=")
-	comment.Value = "other"
-	s.must(set("INBOX", comment, imap.Annotation{Entry: own.Entry, None: true}, imap.Annotation{Entry: "/private/none", None: true}))
-	want("INBOX", "/shared/comment=other")
-	s.is(set("nosuch", own), imap.ErrNonexistent, "set on a mailbox that is not there")
-	_, err := s.a.Annotator.Annotations(s.Context(), "nosuch")
-	s.is(err, imap.ErrNonexistent, "read of a mailbox that is not there")
-
-	big := imap.Annotation{Entry: "/private/big", Value: strings.Repeat("x", imap.MinAnnotationSize)}
-	s.must(set("INBOX", big, imap.Annotation{Entry: big.Entry, None: true}))
-	many := 0
-	for err = nil; err == nil && many < 10000; many++ {
-		err = set("INBOX", comment, imap.Annotation{Entry: "/private/n" + strconv.Itoa(many), Value: "x"})
-		comment.Value = "from " + strconv.Itoa(many)
-	}
-	s.is(err, imap.ErrTooMany, "without end")
-	if many < imap.MinAnnotations {
-		s.Errorf("%d annotations are too many", many)
-	}
-	list, err := s.a.Annotator.Annotations(s.Context(), "INBOX")
-	s.must(err)
-	if got := list[len(list)-1].Value; got != "from "+strconv.Itoa(many-3) { // what is refused sets nothing
-		s.Errorf("/shared/comment is %q after %d times", got, many)
-	}
-	for _, a := range list {
-		s.must(set("INBOX", imap.Annotation{Entry: a.Entry, None: true}))
-	}
-	if s.a.Editor == nil {
-		return
-	}
-	comment.Value = "all"
-	_, err = s.a.Editor.Create(s.Context(), "a", imap.CreateOptions{})
-	s.must(err)
-	s.must(set("a", comment))
-	s.must(set("INBOX", own))
-	s.must(s.a.Editor.Rename(s.Context(), "a", "b"))
-	want("b", "/shared/comment=all")
-	s.must(s.a.Editor.Rename(s.Context(), "INBOX", "a"))
-	want("INBOX", "/private/comment=mine\x00\xff")
-	want("a", "/private/comment=mine\x00\xff")
-	s.must(s.a.Editor.Delete(s.Context(), "b"))
-	_, err = s.a.Editor.Create(s.Context(), "b", imap.CreateOptions{})
-	s.must(err)
-	want("b", "")
 }

@@ -1,0 +1,130 @@
+package imaptest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"testing/iotest"
+
+	"github.com/mailbricks/mailbricks/imap"
+)
+
+func (s *suite) annotations() {
+	s.need(s.a.Annotator != nil, "Annotator")
+	set := func(mailbox string, list ...imap.Annotation) error {
+		return s.a.Annotator.SetAnnotations(s.Context(), mailbox, list)
+	}
+	want := func(mailbox, want string) {
+		s.Helper()
+		list, err := s.a.Annotator.Annotations(s.Context(), mailbox)
+		s.must(err)
+		var got []string
+		for _, a := range list {
+			if a.None {
+				s.Errorf("%s of %q is told and not there", a.Entry, mailbox)
+			}
+			got = append(got, a.Entry+"="+a.Value)
+		}
+		if strings.Join(got, " ") != want {
+			s.Errorf("annotations of %q: %q, want %q", mailbox, got, want)
+		}
+	}
+	comment, own := imap.Annotation{Entry: "/shared/comment", Value: "all"}, imap.Annotation{Entry: "/private/comment", Value: "mine\x00\xff"}
+	want("INBOX", "")
+	s.must(set("INBOX", comment, own))
+	want("INBOX", "/private/comment=mine\x00\xff /shared/comment=all")
+	want("", "")
+	s.must(set("", imap.Annotation{Entry: "/private/vendor/x/y", Value: ""}))
+	want("", "/private/vendor/x/y=")
+	comment.Value = "other"
+	s.must(set("INBOX", comment, imap.Annotation{Entry: own.Entry, None: true}, imap.Annotation{Entry: "/private/none", None: true}))
+	want("INBOX", "/shared/comment=other")
+	s.is(set("nosuch", own), imap.ErrNonexistent, "set on a mailbox that is not there")
+	_, err := s.a.Annotator.Annotations(s.Context(), "nosuch")
+	s.is(err, imap.ErrNonexistent, "read of a mailbox that is not there")
+
+	big := imap.Annotation{Entry: "/private/big", Value: strings.Repeat("x", imap.MinAnnotationSize)}
+	s.must(set("INBOX", big, imap.Annotation{Entry: big.Entry, None: true}))
+	many := 0
+	for err = nil; err == nil && many < 10000; many++ {
+		err = set("INBOX", comment, imap.Annotation{Entry: "/private/n" + strconv.Itoa(many), Value: "x"})
+		comment.Value = "from " + strconv.Itoa(many)
+	}
+	s.is(err, imap.ErrTooMany, "without end")
+	if many < imap.MinAnnotations {
+		s.Errorf("%d annotations are too many", many)
+	}
+	list, err := s.a.Annotator.Annotations(s.Context(), "INBOX")
+	s.must(err)
+	if got := list[len(list)-1].Value; got != "from "+strconv.Itoa(many-3) { // what is refused sets nothing
+		s.Errorf("/shared/comment is %q after %d times", got, many)
+	}
+	for _, a := range list {
+		s.must(set("INBOX", imap.Annotation{Entry: a.Entry, None: true}))
+	}
+	if s.a.Editor == nil {
+		return
+	}
+	comment.Value = "all"
+	_, err = s.a.Editor.Create(s.Context(), "a", imap.CreateOptions{})
+	s.must(err)
+	s.must(set("a", comment))
+	s.must(set("INBOX", own))
+	s.must(s.a.Editor.Rename(s.Context(), "a", "b"))
+	want("b", "/shared/comment=all")
+	s.must(s.a.Editor.Rename(s.Context(), "INBOX", "a"))
+	want("INBOX", "/private/comment=mine\x00\xff")
+	want("a", "/private/comment=mine\x00\xff")
+	s.must(s.a.Editor.Delete(s.Context(), "b"))
+	_, err = s.a.Editor.Create(s.Context(), "b", imap.CreateOptions{})
+	s.must(err)
+	want("b", "")
+}
+
+func (s *suite) replace() {
+	s.need(s.a.Replacer != nil, "Replacer")
+	old := s.add("INBOX", letter("old", "x\r\n"))
+	keep := s.add("INBOX", letter("keep", "x\r\n"))
+	replace := func(from string, uid imap.UID, to, text string) (imap.Appended, error) {
+		return s.a.Replacer.Replace(s.Context(), from, uid, to, imap.AppendMessage{Flags: []imap.Flag{imap.FlagSeen}, Size: int64(len(text)), Body: strings.NewReader(text)})
+	}
+	before, err := s.box("INBOX").Status(s.Context())
+	s.must(err)
+	_, err = replace("INBOX", keep+1, "INBOX", "x")
+	s.is(err, imap.ErrNoMessage, "in place of none")
+	_, err = replace("nosuch", old, "INBOX", "x")
+	s.is(err, imap.ErrNonexistent, "in a mailbox that is not there")
+	_, err = replace("INBOX", old, "nosuch", "x")
+	s.is(err, imap.ErrNonexistent, "into a mailbox that is not there")
+	_, err = s.a.Replacer.Replace(s.Context(), "INBOX", old, "INBOX", imap.AppendMessage{Size: 2, Body: iotest.ErrReader(errBroken)})
+	s.is(err, errBroken, "a body that breaks off")
+	after, err := s.box("INBOX").Status(s.Context())
+	s.must(err)
+	if after.Messages != before.Messages || after.HighestModSeq != before.HighestModSeq {
+		s.Errorf("what failed has changed %+v to %+v", before, after)
+	}
+	text := letter("new", "y\r\n")
+	done, err := replace("INBOX", old, "INBOX", text)
+	s.must(err)
+	if len(done.UIDs) != 1 || done.UIDs[0] <= keep {
+		s.Fatalf("%+v", done)
+	}
+	seen := map[imap.UID]string{}
+	for c, err := range s.box("INBOX").Changes(s.Context(), before.HighestModSeq) {
+		s.must(err)
+		seen[c.UID] = fmt.Sprint(c.Added, c.Expunged)
+	}
+	if got := fmt.Sprint(seen); got != fmt.Sprint(map[imap.UID]string{old: "false true", done.UIDs[0]: "true false"}) {
+		s.Errorf("changes %s", got)
+	}
+	body, err := s.box("INBOX").Body(s.Context(), done.UIDs[0])
+	s.must(err)
+	defer body.Close()
+	if got, err := io.ReadAll(io.NewSectionReader(body, 0, body.Size())); err != nil || string(got) != text {
+		s.Errorf("%q, %v", got, err)
+	}
+}
+
+var errBroken = errors.New("broken")
