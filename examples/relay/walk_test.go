@@ -1,12 +1,17 @@
 package main
 
 import (
+	"fmt"
+	"io"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/examples/cli/clitest"
+	"github.com/mailbricks/mailbricks/jmap"
+	"github.com/mailbricks/mailbricks/jmap/contact"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
@@ -24,6 +29,7 @@ type party struct {
 	relay  *clitest.Program
 	mx     *clitest.Tap // leads to the relay
 	grants string       // for grant -store
+	jmap   string       // URL of the store
 
 	inbox, requests *clitest.Mailbox
 }
@@ -33,8 +39,10 @@ func (w *world) party(t *testing.T, user, storeProgram string, mx *clitest.Tap, 
 	t.Helper()
 	_, domain, _ := strings.Cut(user, "@")
 	dir := filepath.Join(w.dir, domain)
-	store := clitest.Spawn(t, storeProgram, "-data", filepath.Join(dir, "mail"), "-user", user+":secret", "-lmtp", "127.0.0.1:0", "-imap", "127.0.0.1:0", "-allow-plaintext-auth")
 	p := &party{w: w, user: user, mx: mx, grants: filepath.Join(dir, "contacts", "grants")}
+	store := clitest.Spawn(t, storeProgram, "-data", filepath.Join(dir, "mail"), "-user", user+":secret", "-contacts", filepath.Dir(p.grants),
+		"-lmtp", "127.0.0.1:0", "-imap", "127.0.0.1:0", "-jmap", "127.0.0.1:0", "-allow-plaintext-auth")
+	p.jmap = "http://" + store.Addr("jmap")
 	args := []string{"-hostname", "mx." + domain, "-mx", "127.0.0.1:0", "-submission", "127.0.0.1:0", "-user", user + ":secret", "-admin", "127.0.0.1:0",
 		"-local", domain, "-deliver", "lmtp://" + store.Addr("lmtp"), "-queue", "dir:" + filepath.Join(dir, "queue"), "-resolver", "zone:" + w.files["zone"],
 		"-dkim", domain + ":s:" + w.files["dkim"], "-retry", "1h", "-policy", "capability", "-contacts", filepath.Dir(p.grants)}
@@ -62,6 +70,36 @@ func (p *party) write(t *testing.T, to string) {
 		t.Fatalf("%v, %v", res, err)
 	}
 	drained(t, "http://"+p.relay.Addr("admin"))
+}
+
+// post makes one JMAP call as the user, and returns the response.
+func (p *party) post(t *testing.T, method, args string) string {
+	t.Helper()
+	ask := func(verb, path, body string) string {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), verb, p.jmap+path, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(p.user, "secret")
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		b, err := io.ReadAll(resp.Body)
+		if err != nil || resp.StatusCode != http.StatusOK {
+			t.Fatalf("%s %s, %v", resp.Status, b, err)
+		}
+		return string(b)
+	}
+	var session jmap.Session
+	if err := jmap.Unmarshal([]byte(ask("GET", jmap.WellKnown, "")), &session); err != nil {
+		t.Fatal(err)
+	}
+	args = fmt.Sprintf(`{"accountId":%q,%s`, session.PrimaryAccounts[contact.Capability], strings.TrimPrefix(args, "{"))
+	return ask("POST", "/jmap/api", fmt.Sprintf(`{"using":["urn:ietf:params:jmap:core",%q],"methodCalls":[[%q,%s,"0"]]}`, contact.Capability, method, args))
 }
 
 // grant runs the program on the files that the relay has open.
@@ -102,12 +140,19 @@ func TestFirstContact(t *testing.T) {
 	check(t, "request", last(b.requests, 1), map[string]int{"Mailbricks-Decision: class=request; postage=20\r\n": 1, "X-Hashcash": 0, "Delivery-Capability": 0})
 	check(t, "first letter", toB.Said(), map[string]int{refused: 1, price: 1, "C: RCPT TO:<bob@b.example> POSTAGE=1:20:": 1, "S: 250 2.1.5 Delivered": 1})
 
-	b.requests.Move("INBOX") // accepted, and answered
+	asks := b.post(t, "Request/get", `{"ids":null,"properties":["from","subject"]}`)
+	check(t, "requests", asks, map[string]int{`"from":"alice@a.example","subject":"a letter"`: 1})
+	_, id, _ := strings.Cut(asks, `"id":"`)
+	id, _, _ = strings.Cut(id, `"`)
+	check(t, "accepted", b.post(t, "Request/set", fmt.Sprintf(`{"update":{%q:{"decision":"accept"}}}`, id)), map[string]int{fmt.Sprintf(`"updated":{%q:null}`, id): 1})
+	b.inbox.Wait(1)
+	check(t, "who may write", b.post(t, "Grant/get", `{"ids":null,"properties":["correspondent","state","capability"]}`), map[string]int{`"correspondent":"alice@a.example","state":"known","capability":null`: 1})
 	b.write(t, alice)
 	check(t, "answer", last(a.inbox, 1), map[string]int{"Mailbricks-Decision: class=trusted; channel=": 1, "Delivery-Capability": 0})
 	check(t, "answer", toA.Said(), map[string]int{"S: 550": 0, "POSTAGE=": 0, "C: Delivery-Capability-Offer:": 1})
 
 	a.write(t, bob)
+	check(t, "who may write", b.post(t, "Grant/get", `{"ids":null,"properties":["correspondent","state","capability"]}`), map[string]int{`"correspondent":"alice@a.example","state":"known","capability":"`: 1})
 	check(t, "second letter", last(b.inbox, 2), map[string]int{"Mailbricks-Decision: class=trusted; channel=": 1})
 	check(t, "second letter", toB.Said(), map[string]int{"S: 550": 0, "C: RCPT TO:<bob@b.example> CAP=": 1, " POSTAGE=": 0})
 
@@ -119,6 +164,7 @@ func TestFirstContact(t *testing.T) {
 	check(t, "after the end", toB.Said(), map[string]int{refused: 1, price: 1, "C: RCPT TO:<bob@b.example> CAP=": 1, "C: RCPT TO:<bob@b.example> POSTAGE=": 1})
 
 	b.grant(t, grant, "revoke", "-block", alice)
+	check(t, "who may write", b.post(t, "Grant/get", `{"ids":null,"properties":["correspondent","state","capability"]}`), map[string]int{`"correspondent":"alice@a.example","state":"blocked","capability":null`: 1})
 	a.write(t, bob) // no price any more: the sender is told
 	check(t, "notification", last(a.inbox, 2), map[string]int{"Return-Path: <>": 1, "Action: failed": 1, "550 5.7.1 Unknown sender, capability not established": 2})
 	check(t, "blocked", toB.Said(), map[string]int{"S: 550 5.7.1 Unknown sender, capability not established": 1, "Postage:": 0, "POSTAGE=1": 0})

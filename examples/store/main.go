@@ -17,6 +17,7 @@ import (
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/examples/mailstore"
 	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
+	"github.com/mailbricks/mailbricks/jmap/contact"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
@@ -35,12 +36,12 @@ func main() { cli.Main("store", run) }
 
 // options are the command line.
 type options struct {
-	data, db, submit, nats, hostname, tlsCert, tlsKey, jmapURL string
-	lmtp, imap, imaps, pop3, pop3s, jmap                       string
-	memory, plaintext                                          bool
-	users, tokens                                              cli.Users
-	maxMessage                                                 int64
-	maxConnections                                             int
+	data, db, submit, nats, contacts, hostname, tlsCert, tlsKey, jmapURL string
+	lmtp, imap, imaps, pop3, pop3s, jmap                                 string
+	memory, plaintext                                                    bool
+	users, tokens                                                        cli.Users
+	maxMessage                                                           int64
+	maxConnections                                                       int
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -58,7 +59,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		next = &smtpclient.Client{Addr: o.smarthost(), Config: smtpclient.Config{Logger: log}}
 		defer next.Close()
 	}
-	server, err := o.server(ctx, store, next, log)
+	known, closeContacts, err := o.openContacts(store, log)
+	if err != nil {
+		return errors.Join(err, store.Close())
+	}
+	defer closeContacts()
+	server, err := o.server(ctx, store, known, next, log)
 	if err != nil {
 		return errors.Join(err, store.Close())
 	}
@@ -88,6 +94,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.jmap, "jmap", "", "address for JMAP and the webmail page over HTTP, or HTTPS where there is a certificate")
 	fs.StringVar(&o.jmapURL, "jmap-url", "", "https://HOST[:PORT]/.well-known/jmap as clients reach -jmap, for IMAP to tell them of it")
 	fs.StringVar(&o.submit, "submit", "", "smtp://HOST:PORT that takes mail which users send over JMAP")
+	fs.StringVar(&o.contacts, "contacts", "", "folder of capabilities and channels that a relay with -policy capability has, for users to see and change over JMAP")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate, with its chain")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "PEM file of its key")
 	fs.BoolVar(&o.plaintext, "allow-plaintext-auth", false, "take passwords and tokens on connections without TLS")
@@ -145,28 +152,12 @@ func (o *options) smarthost() string {
 	return addr
 }
 
-// open opens the store.
-func (o *options) open(log *slog.Logger) (*mailstore.Store, error) {
-	opts := mailstore.Options{MaxMessage: o.maxMessage, Logger: log}
-	if o.memory {
-		return mailstore.OpenMemory(opts)
-	}
-	if o.data == "" {
-		dir, err := cli.StateDir("store")
-		if err != nil {
-			return nil, cli.Usagef("no folder for the mail: give -data DIR or -memory (%w)", err)
-		}
-		o.data = dir
-	}
-	return mailstore.Open(o.data, opts)
-}
-
 // server makes the accounts of all users, and the server of the store.
-func (o *options) server(ctx context.Context, store *mailstore.Store, next *smtpclient.Client, log *slog.Logger) (*serve.Server, error) {
-	known := sasl.NewUsers()
+func (o *options) server(ctx context.Context, store *mailstore.Store, known contact.Backend, next *smtpclient.Client, log *slog.Logger) (*serve.Server, error) {
+	passwords := sasl.NewUsers()
 	for _, name := range o.users.Names() {
 		password, _ := o.users.Password(name)
-		if err := known.Set(name, password); err != nil {
+		if err := passwords.Set(name, password); err != nil {
 			return nil, cli.Usagef("-user %s: %w", name, err)
 		}
 	}
@@ -189,7 +180,7 @@ func (o *options) server(ctx context.Context, store *mailstore.Store, next *smtp
 			o.hostname = "localhost"
 		}
 	}
-	c := serve.Config{Store: store, Hostname: o.hostname, Users: known.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
+	c := serve.Config{Store: store, Contacts: known, Hostname: o.hostname, Users: passwords.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
 		JMAPURL: o.jmapURL, AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
 	if next != nil {
 		c.Submit = next

@@ -68,6 +68,7 @@ var table = map[string]int{
 	"imap/imapserver":                2,
 	"imap/pop3":                      2,
 	"jmap/mail":                      2,
+	"jmap/contact":                   2,
 	"jmap/push":                      2,
 	"jmap/jmapclient":                2,
 	"jmap/jmapserver":                2,
@@ -98,6 +99,7 @@ var table = map[string]int{
 	"smtp/policy/policytest":  4,
 	"smtp/httpmail":           4,
 	"jmap/mailserver":         4,
+	"jmap/contactserver":      4,
 	"jmap/jmaptest":           4,
 }
 

@@ -69,11 +69,3 @@ func (m *Mailbox) Wait(n int) (out []string) {
 	}
 	return out
 }
-
-// Move moves all messages to another mailbox.
-func (m *Mailbox) Move(to string) {
-	m.t.Helper()
-	if _, err := m.c.Move(m.t.Context(), imap.AllUIDs(), to); err != nil {
-		m.t.Fatal(err)
-	}
-}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/examples/mailstore/webmail"
 	"github.com/mailbricks/mailbricks/jmap"
+	"github.com/mailbricks/mailbricks/jmap/contactserver"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
 	"github.com/mailbricks/mailbricks/jmap/mail"
 	"github.com/mailbricks/mailbricks/jmap/mailserver"
@@ -37,8 +38,20 @@ func (s *Server) jmap(done <-chan struct{}) *jmapserver.Server {
 	methods.Logger = s.c.Logger
 	mux := new(jmapserver.Mux)
 	methods.Register(mux)
+	accounts := methods.Accounts
+	if s.c.Contacts != nil {
+		people := contactserver.New(s.c.Contacts)
+		people.Register(mux)
+		accounts = func(ctx context.Context, user string) ([]jmapserver.Account, error) {
+			out, err := methods.Accounts(ctx, user)
+			if err == nil {
+				err = people.Offer(ctx, user, out)
+			}
+			return out, err
+		}
+	}
 	events := &push.EventSource{Watchers: methods.Watchers, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}
-	out := &jmapserver.Server{Mux: mux, Authenticate: auth.User, Accounts: methods.Accounts, OpenBlob: methods.OpenBlob,
+	out := &jmapserver.Server{Mux: mux, Authenticate: auth.User, Accounts: accounts, OpenBlob: methods.OpenBlob,
 		Upload: methods.Upload, EventSource: events.Serve, Limits: &limits, Logger: s.c.Logger}
 	sockets := &push.WebSocket{Watchers: methods.Watchers, Answer: out.Answer, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}
 	out.WebSocket = sockets.Serve

@@ -14,6 +14,7 @@ import (
 	"github.com/mailbricks/mailbricks/imap"
 	"github.com/mailbricks/mailbricks/imap/imapserver"
 	"github.com/mailbricks/mailbricks/imap/pop3"
+	"github.com/mailbricks/mailbricks/jmap/contact"
 	"github.com/mailbricks/mailbricks/jmap/mail"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
@@ -36,6 +37,8 @@ type Config struct {
 	Tokens sasl.TokenChecker
 	// Submit is where mail goes that users send over JMAP, as their names: a smarthost or a queue; nil: they cannot.
 	Submit smtp.Handler
+	// Contacts are who may write to users, over JMAP; nil: none. See package contacts.
+	Contacts contact.Backend
 	// TLS offers STARTTLS and STLS, and serves IMAPS, POP3S and JMAP; nil: none, and JMAP is HTTP.
 	TLS *tls.Config
 	// JMAPURL is the URL under which clients reach the JMAP session resource, which IMAP tells them (RFC 9698); "": it

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/examples/contacts"
 	"github.com/mailbricks/mailbricks/examples/mailstore"
 	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
 	"github.com/mailbricks/mailbricks/examples/mailstore/webmail"
@@ -35,7 +36,12 @@ func start(t *testing.T) (*mailstore.Store, string) {
 	if err := errors.Join(users.Set("alice@example.com", "sécret"), store.EnsureAccount(t.Context(), "alice@example.com")); err != nil {
 		t.Fatal(err)
 	}
-	s, err := serve.New(serve.Config{Store: store, Submit: store, Hostname: "mail.example.com", Users: users.Check, AllowPlaintextAuth: true})
+	known, err := contacts.Open(filepath.Join(t.TempDir(), "grants"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { known.Close() })
+	s, err := serve.New(serve.Config{Store: store, Submit: store, Contacts: contacts.JMAP{Contacts: known, Mail: store}, Hostname: "mail.example.com", Users: users.Check, AllowPlaintextAuth: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,6 +107,9 @@ func TestBrowser(t *testing.T) {
 		deliver(t, store, letter("attack: "+name, strings.ReplaceAll(html, "EVIL", evil.URL)))
 	}
 	deliver(t, store, letter("<script>alert(1)</script> <b>bold</b>", "<p>hello</p>"))
+	for _, name := range []string{"ann", "ben", "cat"} {
+		deliver(t, store, "Mailbricks-Decision: class=request; postage=20\r\nFrom: \"<b>"+name+"</b>\" <"+name+"@example.org>\r\nTo: alice@example.com\r\nSubject: May I write? <b>"+name+"</b>\r\n\r\nHello.\r\n")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, node, "page.mjs", url, chromium, evil.URL)
@@ -155,7 +164,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("policy %s, want %s", got, want)
 		}
 	}
-	for _, path := range []string{"/app.js", "/jmap.js", "/dom.js", "/list.js", "/reader.js", "/compose.js", "/style.css", "/icon.svg"} {
+	for _, path := range []string{"/app.js", "/jmap.js", "/dom.js", "/list.js", "/reader.js", "/compose.js", "/contacts.js", "/style.css", "/icon.svg"} {
 		if got := get("GET", path); got.StatusCode != 200 || got.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %s", path, got.Status)
 		}

@@ -40,7 +40,7 @@ func New(s *jmapserver.Server) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", s)
 	mux.Handle("GET /{$}", http.FileServerFS(static))
-	for _, name := range []string{"app.js", "jmap.js", "dom.js", "list.js", "reader.js", "compose.js", "style.css", "icon.svg", "clip.svg"} {
+	for _, name := range []string{"app.js", "jmap.js", "dom.js", "list.js", "reader.js", "compose.js", "contacts.js", "style.css", "icon.svg", "clip.svg"} {
 		mux.Handle("GET /"+name, http.FileServerFS(static))
 	}
 	mux.Handle("POST /webmail/body", http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.make)))

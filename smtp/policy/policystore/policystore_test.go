@@ -1,10 +1,12 @@
 package policystore_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,8 +99,19 @@ func TestFileRelations(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var memory policystore.MemoryRelations
+	if err := errors.Join(memory.SetRelation(t.Context(), bob, "D@x.example", known), memory.SetRelation(t.Context(), "carol@example.org", "z@x.example", known),
+		memory.SetRelation(t.Context(), bob, "e@x.example", policy.Relation{State: policy.Blocked}), memory.SetRelation(t.Context(), bob, "f@x.example", known), memory.SetRelation(t.Context(), bob, "f@x.example", policy.Relation{})); err != nil {
+		t.Fatal(err)
+	}
+	want := []policystore.Correspondent{{Address: "d@x.example", Relation: known}, {Address: "e@x.example", Relation: policy.Relation{State: policy.Blocked}}}
 	for range 2 {
 		f := open()
+		for _, list := range []func(context.Context, string) ([]policystore.Correspondent, error){f.Correspondents, memory.Correspondents} {
+			if got := must(list(t.Context(), "Bob@example.org")); !slices.Equal(got, want) {
+				t.Errorf("%+v", got)
+			}
+		}
 		d, e := must(f.Relation(t.Context(), bob, "d@x.example")), must(f.Relation(t.Context(), bob, "e@x.example"))
 		if d != known || e.State != policy.Blocked || must(f.Relation(t.Context(), bob, "x.example")).State != policy.Known {
 			t.Errorf("opened again: %+v, %+v", d, e)

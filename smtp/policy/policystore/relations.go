@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,8 +24,25 @@ const maxRelations = 1_000_000
 
 // relations is the state of the stores of this package.
 type relations struct {
-	by     map[[2]string]policy.Relation // owner, correspondent
-	domain map[[2]string]int             // owner, domain: how many are Known there
+	by     map[string]map[string]policy.Relation // owner → correspondent
+	n      int                                   // of all owners
+	domain map[[2]string]int                     // owner, domain: how many are Known there
+}
+
+// A Correspondent is one with whom an owner has a Relation.
+type Correspondent struct {
+	Address string
+	policy.Relation
+}
+
+// list returns all of an owner, by address.
+func (m *relations) list(owner string) []Correspondent {
+	var out []Correspondent
+	for address, r := range m.by[address.Canonical(owner)] {
+		out = append(out, Correspondent{address, r})
+	}
+	slices.SortFunc(out, func(a, b Correspondent) int { return strings.Compare(a.Address, b.Address) })
+	return out
 }
 
 func relationKey(owner, correspondent string) [2]string {
@@ -36,12 +54,12 @@ func (m *relations) get(owner, correspondent string) policy.Relation {
 	if !strings.Contains(correspondent, "@") && m.domain[key] > 0 {
 		return policy.Relation{State: policy.Known}
 	}
-	return m.by[key]
+	return m.by[key[0]][key[1]]
 }
 
 // room refuses what there is no room for.
 func (m *relations) room(key [2]string, r policy.Relation) error {
-	if _, ok := m.by[key]; !ok && len(m.by) >= maxRelations && r != (policy.Relation{}) {
+	if _, ok := m.by[key[0]][key[1]]; !ok && m.n >= maxRelations && r != (policy.Relation{}) {
 		return errFull
 	}
 	return nil
@@ -49,22 +67,36 @@ func (m *relations) room(key [2]string, r policy.Relation) error {
 
 func (m *relations) set(key [2]string, r policy.Relation) {
 	if m.by == nil {
-		m.by, m.domain = make(map[[2]string]policy.Relation), make(map[[2]string]int)
+		m.by, m.domain = make(map[string]map[string]policy.Relation), make(map[[2]string]int)
 	}
+	have := m.by[key[0]]
 	at := [2]string{key[0], key[1][strings.LastIndexByte(key[1], '@')+1:]}
-	if m.by[key].State == policy.Known {
+	old, known := have[key[1]]
+	if old.State == policy.Known {
 		if m.domain[at]--; m.domain[at] == 0 {
 			delete(m.domain, at)
 		}
 	}
 	if r == (policy.Relation{}) {
-		delete(m.by, key)
+		if known {
+			m.n--
+		}
+		if delete(have, key[1]); len(have) == 0 {
+			delete(m.by, key[0])
+		}
 		return
+	}
+	if have == nil {
+		have = make(map[string]policy.Relation)
+		m.by[key[0]] = have
+	}
+	if !known {
+		m.n++
 	}
 	if r.State == policy.Known {
 		m.domain[at]++
 	}
-	m.by[key] = r
+	have[key[1]] = r
 }
 
 // MemoryRelations is a policy.Relations for one process, lost with it. It holds up to 1,000,000; the zero value is ready for use.
@@ -78,6 +110,13 @@ func (m *MemoryRelations) Relation(ctx context.Context, owner, correspondent str
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.m.get(owner, correspondent), ctx.Err()
+}
+
+// Correspondents returns all with whom an owner has a relation, by address.
+func (m *MemoryRelations) Correspondents(ctx context.Context, owner string) ([]Correspondent, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.m.list(owner), ctx.Err()
 }
 
 // SetRelation implements policy.Relations.
@@ -128,6 +167,18 @@ func (f *FileRelations) Relation(ctx context.Context, owner, correspondent strin
 	return r, err
 }
 
+// Correspondents returns all with whom an owner has a relation, by address.
+func (f *FileRelations) Correspondents(ctx context.Context, owner string) (out []Correspondent, err error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	err = f.log.Update(func() ([]byte, error) {
+		out = f.lines.m.list(owner)
+		return nil, nil
+	})
+	return out, err
+}
+
 // SetRelation implements policy.Relations.
 func (f *FileRelations) SetRelation(ctx context.Context, owner, correspondent string, r policy.Relation) error {
 	if err := ctx.Err(); err != nil {
@@ -174,8 +225,10 @@ func (s *relationLines) Apply(line []byte) error {
 func (s *relationLines) Compact() ([]byte, bool) {
 	var out bytes.Buffer
 	enc := json.NewEncoder(&out)
-	for key, r := range s.m.by {
-		_ = enc.Encode(relationLine{Owner: key[0], Correspondent: key[1], State: r.State, Grant: r.Grant}) // a buffer takes everything
+	for owner, have := range s.m.by {
+		for correspondent, r := range have {
+			_ = enc.Encode(relationLine{Owner: owner, Correspondent: correspondent, State: r.State, Grant: r.Grant}) // a buffer takes everything
+		}
 	}
-	return out.Bytes(), s.n > 2*len(s.m.by)+16
+	return out.Bytes(), s.n > 2*s.m.n+16
 }

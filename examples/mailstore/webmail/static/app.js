@@ -1,11 +1,12 @@
 // The page: log in, then mailboxes, list and reader, kept up to date by what the server pushes.
 import { Compose } from "./compose.js";
+import { Contacts } from "./contacts.js";
 import { $, who } from "./dom.js";
 import { Jmap } from "./jmap.js";
 import { List } from "./list.js";
 import { Reader } from "./reader.js";
 
-let list, reader, compose;
+let list, reader, compose, contacts;
 
 $("login-form").onsubmit = async (ev) => {
 	ev.preventDefault();
@@ -24,8 +25,10 @@ async function start(name, password) {
 	list = new List(jmap, { open: (id) => reader.open(id).catch(fail) });
 	reader = new Reader(jmap, list, { reply: (email, text) => compose.reply(email, text).catch(fail) });
 	compose = new Compose(jmap, list);
+	contacts = jmap.hasContacts ? new Contacts(jmap) : null;
 	await list.refreshBoxes();
 	await list.refresh();
+	await contacts?.count();
 	$("login").hidden = true;
 	$("app").hidden = false;
 	$("messages").querySelector("button")?.focus();
@@ -59,6 +62,7 @@ async function changed(types) {
 async function show() {
 	try {
 		await list.refreshBoxes();
+		await contacts?.count();
 		const fresh = (await list.refresh()).filter((e) => !e.keywords.$seen && !list.words);
 		if (fresh.length === 1) $("news").textContent = `New message from ${who(fresh[0].from)}: ${fresh[0].subject ?? ""}`;
 		else if (fresh.length > 1) $("news").textContent = `${fresh.length} new messages`;
@@ -90,6 +94,7 @@ const keys = {
 	"#": () => reader.move("trash"),
 	s: () => reader.flag(),
 	m: () => reader.unread(),
+	p: () => contacts?.open(),
 	"/": () => $("search").focus(),
 	"?": () => $("help").showModal(),
 };

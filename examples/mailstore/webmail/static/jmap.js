@@ -2,6 +2,7 @@
 // opens the socket go over HTTP with the name and the password, which live here and nowhere else.
 
 const core = "urn:ietf:params:jmap:core", mail = "urn:ietf:params:jmap:mail", submission = "urn:ietf:params:jmap:submission";
+const contact = "https://github.com/mailbricks/mailbricks/jmap/contact";
 const ticketing = "https://github.com/mailbricks/mailbricks/jmap/ticket";
 
 export class Jmap {
@@ -35,9 +36,11 @@ export class Jmap {
 		this.session = await (await this.fetch("/.well-known/jmap")).json();
 		this.account = this.session.primaryAccounts[mail];
 		if (!this.account) throw new Error("this user has no mail here");
-		this.using = [core, mail, ...(this.maySend ? [submission] : [])];
+		this.using = [core, mail, ...(this.maySend ? [submission] : []), ...(this.hasContacts ? [contact] : [])];
 		await this.#connect();
 	}
+
+	get hasContacts() { return contact in (this.session.accounts[this.account].accountCapabilities ?? {}); }
 
 	get maySend() { return submission in (this.session.accounts[this.account].accountCapabilities ?? {}); }
 

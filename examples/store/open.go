@@ -1,0 +1,39 @@
+package main
+
+import (
+	"log/slog"
+	"path/filepath"
+
+	"github.com/mailbricks/mailbricks/examples/cli"
+	"github.com/mailbricks/mailbricks/examples/contacts"
+	"github.com/mailbricks/mailbricks/examples/mailstore"
+	"github.com/mailbricks/mailbricks/jmap/contact"
+)
+
+// openContacts opens who may write to the users; nil without -contacts.
+func (o *options) openContacts(store *mailstore.Store, log *slog.Logger) (known contact.Backend, closeAll func() error, err error) {
+	if o.contacts == "" {
+		return nil, func() error { return nil }, nil
+	}
+	files, err := contacts.Open(filepath.Join(o.contacts, "grants"), log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return contacts.JMAP{Contacts: files, Mail: store, RequestsName: mailstore.RequestsMailbox}, files.Close, nil
+}
+
+// open opens the store.
+func (o *options) open(log *slog.Logger) (*mailstore.Store, error) {
+	opts := mailstore.Options{MaxMessage: o.maxMessage, Logger: log}
+	if o.memory {
+		return mailstore.OpenMemory(opts)
+	}
+	if o.data == "" {
+		dir, err := cli.StateDir("store")
+		if err != nil {
+			return nil, cli.Usagef("no folder for the mail: give -data DIR or -memory (%w)", err)
+		}
+		o.data = dir
+	}
+	return mailstore.Open(o.data, opts)
+}
