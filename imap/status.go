@@ -51,7 +51,8 @@ const (
 	CodeNoPerm            Code = "NOPERM"
 	CodeBadEvent          Code = "BADEVENT" // RFC 5465 §8
 
-	CodeMetadata Code = "METADATA" // RFC 5464 §4.2.1, §4.3
+	CodeInProgress Code = "INPROGRESS" // RFC 9585
+	CodeMetadata   Code = "METADATA"   // RFC 5464 §4.2.1, §4.3
 
 	CodeNotificationOverflow Code = "NOTIFICATIONOVERFLOW" // RFC 5465 §5.8
 

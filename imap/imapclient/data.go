@@ -29,6 +29,8 @@ const (
 	EventListing
 	// EventOverflow: Notify is over, and nothing is told any more (RFC 5465 §5.8).
 	EventOverflow
+	// EventProgress: a command has come as far as Progress tells (RFC 9585).
+	EventProgress
 )
 
 // An Event is something that the server said unasked.
@@ -41,6 +43,8 @@ type Event struct {
 	Status  *imap.MailboxStatus
 	Told    []imap.StatusItem // the others of Status are zero
 	Listing *imap.Listing
+
+	Progress imap.Progress
 }
 
 func (c *Client) event(e Event) {
@@ -199,6 +203,12 @@ func (cmd *command) vanished() {
 func (c *Client) codes(s *imap.Status) {
 	if s.Code == imap.CodeCapability {
 		c.caps, c.told = parseCapabilities(s.Args), true
+		return
+	}
+	if s.Code == imap.CodeInProgress {
+		if p, err := imap.ParseProgress(s.Args); err == nil {
+			c.event(Event{Kind: EventProgress, Progress: p})
+		}
 		return
 	}
 	m := c.selected

@@ -156,3 +156,23 @@ func TestRFC5819(t *testing.T) {
 		t.Errorf("%+v, %v", list, err)
 	}
 }
+
+// TestProgress is RFC 9585 §4: what a server says of its progress is told, unless it cannot be.
+func TestProgress(t *testing.T) {
+	var events []string
+	o := plain
+	o.Unilateral = func(e Event) { events = append(events, fmt.Sprint(e.Kind == EventProgress, " ", e.Progress)) }
+	c := connect(t, o, "INPROGRESS", `
+		C: a2 NOOP
+		S: * OK [INPROGRESS] Hang in there...
+		S: * OK [INPROGRESS ("a2" 175 NIL)] Processed 175 items so far
+		S: * OK [INPROGRESS ("a2" 175 175)] done
+		S: * OK [INPROGRESS ("a2" 175 1000)] Processed 17% of the items
+		S: a2 OK`)
+	if err := c.Noop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(events, ", "); got != `true (NIL NIL NIL), true ("a2" 175 NIL), true ("a2" 175 1000)` {
+		t.Error(got)
+	}
+}

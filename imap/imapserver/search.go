@@ -221,8 +221,12 @@ func (c *session) runSearch(s *searching) error {
 		want |= imap.FieldModSeq
 	}
 	s.matcher = s.c.Matcher()
+	progress := c.progress(v.count(uids))
 	seq := 0
 	for m, err := range v.Mailbox.Messages(c.ctx, uids, want) {
+		if err == nil {
+			err = progress.step()
+		}
 		if err != nil {
 			return err
 		}

@@ -88,6 +88,8 @@ type Timeouts struct {
 	// Command is how long what follows the first line of a command may take; 0: 5 min. A message to append gets one
 	// second more for every 16 KiB.
 	Command time.Duration
+	// Progress is how often SEARCH, SORT and THREAD tell how far they have come (RFC 9585); 0: 10 s, negative: never.
+	Progress time.Duration
 	// Write is how long the peer may take to accept one write, of 64 KiB at most; 0: 1 min.
 	Write time.Duration
 }

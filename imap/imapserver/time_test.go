@@ -3,6 +3,7 @@ package imapserver_test
 import (
 	"context"
 	"io"
+	"iter"
 	"net"
 	"strings"
 	"sync"
@@ -233,4 +234,62 @@ func TestIdleWithoutPolling(t *testing.T) {
 		p.cancel()
 		<-p.done
 	})
+}
+
+// slow takes a second for each message.
+type slow struct{ imap.Mailbox }
+
+func (m slow) Messages(ctx context.Context, uids imap.UIDSet, want imap.Fields) iter.Seq2[*imap.Message, error] {
+	return func(yield func(*imap.Message, error) bool) {
+		for x, err := range m.Mailbox.Messages(ctx, uids, want) {
+			if want != imap.FieldModSeq { // that of SELECT
+				time.Sleep(time.Second)
+			}
+			if !yield(x, err) {
+				return
+			}
+		}
+	}
+}
+
+type slowStore struct{ imap.Store }
+
+func (s slowStore) OpenMailbox(ctx context.Context, name string) (imap.Mailbox, error) {
+	m, err := s.Store.OpenMailbox(ctx, name)
+	return slow{m}, err
+}
+
+// TestProgress: a search that takes long says how far it has come (RFC 9585), unless that is not wanted.
+func TestProgress(t *testing.T) {
+	for every, want := range map[time.Duration][]string{
+		0:           {`* OK [INPROGRESS ("b" 15 43)] still at work`, `* OK [INPROGRESS ("b" 31 43)] still at work`, "* SEARCH", "b OK SEARCH completed"},
+		time.Minute: {"* SEARCH", "b OK SEARCH completed"},
+		-1:          {"* SEARCH", "b OK SEARCH completed"},
+	} {
+		s := server(t)
+		s.Timeouts.Progress = every
+		m := memory(t)
+		a, err := m.OpenAccount(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 40 {
+			if _, err := a.Appender.Append(t.Context(), "INBOX", []imap.AppendMessage{{Size: 1, Body: strings.NewReader("x")}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.Backend = wrapped{m, func(a *imap.Account) { a.Store, a.Searcher = slowStore{a.Store}, nil }}
+		synctest.Test(t, func(t *testing.T) {
+			p := pipe(t, s)
+			p.login()
+			p.pick()
+			p.send("b SEARCH SUBJECT nosuch\r\n")
+			for _, line := range want {
+				p.expect(line)
+			}
+			p.Close()
+			<-p.done
+			p.cancel()
+		})
+	}
 }
