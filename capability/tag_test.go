@@ -132,17 +132,6 @@ func TestTagMade(t *testing.T) {
 	}
 }
 
-// counted counts what it is asked.
-type counted struct {
-	Grants
-	asked int
-}
-
-func (c *counted) Grant(ctx context.Context, id ID) (Grant, error) {
-	c.asked++
-	return c.Grants.Grant(ctx, id)
-}
-
 // TestVerifyTag: what a tag allows is what its grant says.
 func TestVerifyTag(t *testing.T) {
 	store := NewMemoryStore(at(noon))

@@ -258,16 +258,16 @@ func (p Price) String() string {
 	if p.Scheme == SchemeHashcash {
 		unit = "bits"
 	}
-	s := fmt.Sprintf("%s scheme=%s; %s=%d", priceMark, p.Scheme, unit, p.Amount)
+	s := fmt.Appendf(nil, "%s scheme=%s; %s=%d", priceMark, p.Scheme, unit, p.Amount)
 	if p.Resource != "" {
-		s += "; resource=" + p.Resource
+		s = append(append(s, "; resource="...), p.Resource...)
 	}
 	for rest := percent(p.Params, "=\"%"); rest != ""; {
 		n := min(len(rest), pieceParams)
-		s += "; params=" + rest[:n]
+		s = append(append(s, "; params="...), rest[:n]...)
 		rest = rest[n:]
 	}
-	return s
+	return string(s)
 }
 
 // lines returns the price as lines of a reply.
