@@ -67,6 +67,15 @@ func TestClientSession(t *testing.T) {
 	if err := c.UTF8(ctx); err != nil {
 		t.Error(err)
 	}
+	if tag, err := c.Lang(ctx, "*"); tag != "en" || err != nil {
+		t.Errorf("Lang: %q, %v", tag, err)
+	}
+	if tag, err := c.Lang(ctx, "mul"); !isCode(err, "") {
+		t.Errorf("Lang mul: %q, %v", tag, err)
+	}
+	if _, err := c.Lang(ctx, "en\r\nDELE 1"); err == nil || isCode(err, "") {
+		t.Errorf("Lang of two lines: %v", err)
+	}
 	if err := c.Auth(ctx, sasl.Credentials{Username: "bob", Password: "guess"}); !isCode(err, "AUTH") {
 		t.Errorf("wrong password: %v", err)
 	}

@@ -2,6 +2,7 @@ package pop3
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"strings"
 )
@@ -124,6 +125,22 @@ func (c *Client) Rset(ctx context.Context) error { return c.simple(ctx, "RSET") 
 
 // Noop does nothing, and keeps the connection alive.
 func (c *Client) Noop(ctx context.Context) error { return c.simple(ctx, "NOOP") }
+
+// Lang asks for replies in a language: a language range, or "*" for the server's own choice. It returns the tag of the language
+// that is spoken from then on (RFC 6856 §3).
+func (c *Client) Lang(ctx context.Context, language string) (tag string, err error) {
+	if language == "" || strings.ContainsAny(language, " \t\r\n") {
+		return "", fmt.Errorf("pop3: LANG: %q is no language range", language)
+	}
+	end, err := c.command(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer end()
+	text, err := c.roundTrip("LANG " + language)
+	tag, _, _ = strings.Cut(text, " ")
+	return tag, err
+}
 
 // UTF8 asks for messages with UTF-8 in their headers as they are (RFC 6856), before the login and after STLS.
 func (c *Client) UTF8(ctx context.Context) error { return c.simple(ctx, "UTF8") }

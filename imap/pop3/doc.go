@@ -12,11 +12,11 @@
 //	C: DELE 1                      a mark in the session
 //	C: QUIT                        Expunger.Expunge, durable, and then +OK
 //
-// Done: RFC 1939 (POP3 with USER and PASS, TOP, UIDL), RFC 2449 (CAPA, PIPELINING, RESP-CODES, EXPIRE NEVER,
-// IMPLEMENTATION), RFC 2595 and RFC 8314 (STLS and implicit TLS), RFC 3206 (AUTH-RESP-CODE), RFC 5034 (AUTH with an
-// initial response), the UTF8 command of RFC 6856.
+// Done: RFC 1939 (POP3 with USER and PASS, TOP, UIDL), RFC 2449 (CAPA, PIPELINING, RESP-CODES, EXPIRE,
+// LOGIN-DELAY, IMPLEMENTATION), RFC 2595 and RFC 8314 (STLS and implicit TLS), RFC 3206 (AUTH-RESP-CODE), RFC 5034 (AUTH with an
+// initial response), RFC 6856 (UTF8, and LANG for a server that speaks English).
 //
-// Not done: APOP (its digest needs the password in clear), LOGIN-DELAY, LANG. The maildrop is not locked (RFC 1939 §4):
+// Not done: APOP (its digest needs the password in clear). The maildrop is not locked (RFC 1939 §4):
 // IMAP and other sessions go on working on it. Message numbers hold for the session all the same; a message that
 // somebody else expunged is an error when it is asked for. Without the UTF8 command messages are sent as they are
 // stored too, although RFC 6856 §2.1 wants a surrogate, so that nobody's mail is hidden or changed.

@@ -168,6 +168,9 @@ func (s *session) authenticated(id sasl.Identity, err error) {
 		s.fail("AUTH", "wrong name or password")
 	case errors.Is(err, sasl.ErrLocked):
 		s.fail("SYS/TEMP", "too many failures, try again later")
+	case errors.Is(err, errTooSoon):
+		s.fail("LOGIN-DELAY", "the last login was not long ago")
+		return
 	case errors.Is(err, imap.ErrNonexistent):
 		s.fail("SYS/PERM", "no mailbox for this user")
 	default:
@@ -177,6 +180,8 @@ func (s *session) authenticated(id sasl.Identity, err error) {
 		s.over = true
 	}
 }
+
+var errTooSoon = errors.New("pop3: login before LoginDelay is over")
 
 // open takes the snapshot of the maildrop.
 func (s *session) open(id sasl.Identity) error {
@@ -189,6 +194,9 @@ func (s *session) open(id sasl.Identity) error {
 	drop, err := openMaildrop(ctx, account, orDefault(s.srv.Limits.Messages, 1_000_000))
 	if err != nil {
 		return err
+	}
+	if !s.srv.mayLogin(id.Name) {
+		return errTooSoon
 	}
 	s.drop = drop
 	s.log(slog.LevelInfo, "login", "user", id.Name, "mechanism", id.Mechanism, "messages", len(drop.messages))

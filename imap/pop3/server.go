@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"sync"
 	"time"
@@ -29,6 +30,12 @@ type Server struct {
 	AllowPlaintextAuth bool
 	// Hostname is told in the greeting, if it is not empty.
 	Hostname string
+	// LoginDelay is the least time between two logins of a user, in whole seconds, as LOGIN-DELAY tells (RFC 2449 §6.5); 0:
+	// none. An earlier one is refused with [LOGIN-DELAY]. Logins to other processes are not known.
+	LoginDelay time.Duration
+	// Expire is for how many days at least messages are kept, as EXPIRE tells (RFC 2449 §6.7); 0: for ever. The Server
+	// itself removes none.
+	Expire int
 	// Limits and Timeouts have defaults.
 	Limits   Limits
 	Timeouts Timeouts
@@ -42,6 +49,30 @@ type Server struct {
 	once    sync.Once
 	loop    serve.Loop
 	buffers sync.Pool // *bodyBuffer
+
+	mu     sync.Mutex
+	logins map[string]time.Time // the last of each user, with a LoginDelay
+}
+
+// mayLogin reports whether a user may log in now, and, if so, takes it for done.
+func (s *Server) mayLogin(user string) bool {
+	if s.LoginDelay <= 0 {
+		return true
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if last, ok := s.logins[user]; ok && now.Sub(last) < s.LoginDelay {
+		return false
+	}
+	if s.logins == nil {
+		s.logins = make(map[string]time.Time)
+	}
+	if len(s.logins)%1000 == 999 {
+		maps.DeleteFunc(s.logins, func(_ string, last time.Time) bool { return now.Sub(last) >= s.LoginDelay })
+	}
+	s.logins[user] = now
+	return true
 }
 
 // Limits of a Server.

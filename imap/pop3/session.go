@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -207,6 +208,8 @@ func (s *session) find(name string) (run func(arg []byte), takes arguments) {
 		return s.quit, never
 	case "CAPA":
 		return s.capa, never
+	case "LANG":
+		return s.lang, maybe
 	}
 	if s.drop == nil {
 		switch name {
@@ -301,7 +304,30 @@ func (s *session) capa([]byte) {
 	if s.offersSTLS() {
 		_, _ = io.WriteString(s.w, "STLS\r\n")
 	}
-	_, _ = io.WriteString(s.w, "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nUTF8 USER\r\nEXPIRE NEVER\r\nIMPLEMENTATION mailbricks\r\n.\r\n")
+	_, _ = io.WriteString(s.w, "TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nUTF8 USER\r\nLANG\r\n")
+	if d := s.srv.LoginDelay; d > 0 {
+		_, _ = fmt.Fprintf(s.w, "LOGIN-DELAY %d\r\n", (d+time.Second-1)/time.Second)
+	}
+	expire := "NEVER"
+	if s.srv.Expire > 0 {
+		expire = strconv.Itoa(s.srv.Expire)
+	}
+	_, _ = fmt.Fprintf(s.w, "EXPIRE %s\r\nIMPLEMENTATION mailbricks\r\n.\r\n", expire)
+}
+
+// lang is LANG (RFC 6856 §3). The text of replies is English, which is i-default too (RFC 2277 §4.5).
+func (s *session) lang(arg []byte) {
+	switch strings.ToLower(string(arg)) {
+	case "":
+		s.ok("languages follow")
+		_, _ = io.WriteString(s.w, "en English\r\ni-default\r\n.\r\n")
+	case "*", "en":
+		s.ok("en this is English")
+	case "i-default":
+		s.ok("i-default this is English")
+	default:
+		s.fail("", "this language is not spoken here")
+	}
 }
 
 func (s *session) saslConn() sasl.Conn {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -69,6 +70,7 @@ func TestPlaintextRefused(t *testing.T) {
 		S: RESP-CODES
 		S: AUTH-RESP-CODE
 		S: UTF8 USER
+		S: LANG
 		S: EXPIRE NEVER
 		S: IMPLEMENTATION mailbricks
 		S: .
@@ -91,6 +93,7 @@ func TestPlaintextRefused(t *testing.T) {
 		S: RESP-CODES
 		S: AUTH-RESP-CODE
 		S: UTF8 USER
+		S: LANG
 		S: EXPIRE NEVER
 		S: IMPLEMENTATION mailbricks
 		S: .
@@ -505,4 +508,92 @@ func TestListReadsNoBodies(t *testing.T) {
 	if m.bodies != 0 {
 		t.Errorf("%d bodies opened", m.bodies)
 	}
+}
+
+// TestLang is RFC 6856 §3, in both states.
+func TestLang(t *testing.T) {
+	dialogue(t, newServer(newMemory()), `
+		S: +OK…
+		C: LANG
+		S: +OK…
+		S: en English
+		S: i-default
+		S: .
+		C: LANG MUL
+		S: -ERR…
+		C: LANG EN
+		S: +OK en…
+		C: USER bob
+		S: +OK…
+		C: PASS s p
+		S: +OK…
+		C: LANG *
+		S: +OK en…
+		C: LANG i-default
+		S: +OK i-default…
+		C: QUIT
+		S: +OK…
+		S: (closed)`)
+}
+
+// TestLoginDelay is RFC 2449 §6.5 and §8.1.1, and the retention of §6.7.
+func TestLoginDelay(t *testing.T) {
+	s := newServer(newMemory(octets(200)))
+	s.LoginDelay, s.Expire = 90*time.Second, 30
+	login := func(want string) {
+		t.Helper()
+		dialogue(t, s, `
+			S: +OK…
+			C: CAPA
+			S: +OK…
+			S: SASL PLAIN LOGIN
+			S: USER
+			S: TOP
+			S: UIDL
+			S: PIPELINING
+			S: RESP-CODES
+			S: AUTH-RESP-CODE
+			S: UTF8 USER
+			S: LANG
+			S: LOGIN-DELAY 90
+			S: EXPIRE 30
+			S: IMPLEMENTATION mailbricks
+			S: .
+			C: USER bob
+			S: +OK…
+			C: PASS wrong
+			S: -ERR [AUTH]…
+			C: USER bob
+			S: +OK…
+			C: PASS s p
+			S: `+want+`
+			C: QUIT
+			S: +OK…
+			S: (closed)`)
+	}
+	login("+OK…")
+	login("-ERR [LOGIN-DELAY]…")
+	synctest.Test(t, func(t *testing.T) { // the clock alone
+		s := &Server{LoginDelay: time.Minute}
+		for _, step := range []struct {
+			after time.Duration
+			user  string
+			may   bool
+		}{{0, "a", true}, {59 * time.Second, "a", false}, {0, "b", true}, {time.Second, "a", true}, {30 * time.Second, "b", false}} {
+			time.Sleep(step.after)
+			if got := s.mayLogin(step.user); got != step.may {
+				t.Errorf("%+v: %v", step, got)
+			}
+		}
+		time.Sleep(time.Hour)
+		for i := range 5000 {
+			if !s.mayLogin(strconv.Itoa(i)) {
+				t.Fatal(i)
+			}
+			time.Sleep(time.Second)
+		}
+		if len(s.logins) > 2000 {
+			t.Errorf("%d logins are remembered", len(s.logins))
+		}
+	})
 }
