@@ -43,7 +43,7 @@ type Contacts struct {
 }
 
 // Open opens the files, or makes them and the folder that they are in. log is told of channels whose address somebody else
-// uses; nil is silent.
+// uses, of postage that is paid, and of files that fail; nil is silent.
 func Open(path string, log *slog.Logger) (c *Contacts, err error) {
 	c = &Contacts{log: log}
 	defer func() {
@@ -113,12 +113,13 @@ func (c *Contacts) Gate() *policy.Gate {
 		Postage:      []policy.Tariff{policy.Hashcash(c.Spent)},
 		Relations:    c.Relations,
 		Wallet:       c.Wallet,
+		Logger:       c.log,
 	}
 }
 
 // Opener returns what lets those answer to whom users write.
 func (c *Contacts) Opener() *policy.Opener {
-	return &policy.Opener{Relations: c.Relations, Key: c.Key, Revoked: c.Grants}
+	return &policy.Opener{Relations: c.Relations, Key: c.Key, Revoked: c.Grants, Logger: c.log}
 }
 
 // Aliaser returns what lets letters to the correspondent of a channel come from the channel.
@@ -127,4 +128,4 @@ func (c *Contacts) Aliaser() *policy.Aliaser {
 }
 
 // Payer returns what pays for users.
-func (c *Contacts) Payer() *policy.Payer { return &policy.Payer{Wallet: c.Wallet} }
+func (c *Contacts) Payer() *policy.Payer { return &policy.Payer{Wallet: c.Wallet, Logger: c.log} }

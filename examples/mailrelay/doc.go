@@ -17,6 +17,10 @@
 // waits, so unknown users are refused at RCPT; while the store is out of reach, mail for them is taken and its sender told
 // later. Mail of authenticated users always goes through the queue.
 //
+// Gate, Opener, Aliaser and Payer, which package contacts makes, stand where smtp/policy has them: behind the Verifier, around
+// the Signer, and before Next. Mail between users does not pass the Gate, but the address of a channel leads to its
+// mailbox there too.
+//
 // Never an open relay: MX takes mail for the domains in Local alone and refuses others with 550 5.7.1, Submission takes
 // mail of authenticated users alone. Users may write as anybody: what they send is signed for the author domains that
 // Config.Keys has, and forged results of checks by this host are taken away.

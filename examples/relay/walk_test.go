@@ -39,9 +39,11 @@ func (w *world) party(t *testing.T, user, storeProgram string, mx *clitest.Tap, 
 	t.Helper()
 	_, domain, _ := strings.Cut(user, "@")
 	dir := filepath.Join(w.dir, domain)
+	submission := clitest.NewTap(t) // the store is there before the relay
 	p := &party{w: w, user: user, mx: mx, grants: filepath.Join(dir, "contacts", "grants")}
 	store := clitest.Spawn(t, storeProgram, "-data", filepath.Join(dir, "mail"), "-user", user+":secret", "-contacts", filepath.Dir(p.grants),
-		"-lmtp", "127.0.0.1:0", "-imap", "127.0.0.1:0", "-jmap", "127.0.0.1:0", "-allow-plaintext-auth")
+		"-lmtp", "127.0.0.1:0", "-imap", "127.0.0.1:0", "-jmap", "127.0.0.1:0", "-allow-plaintext-auth",
+		"-submit", "smtp://"+submission.Addr, "-submit-user", user+":secret")
 	p.jmap = "http://" + store.Addr("jmap")
 	args := []string{"-hostname", "mx." + domain, "-mx", "127.0.0.1:0", "-submission", "127.0.0.1:0", "-user", user + ":secret", "-admin", "127.0.0.1:0",
 		"-local", domain, "-deliver", "lmtp://" + store.Addr("lmtp"), "-queue", "dir:" + filepath.Join(dir, "queue"), "-resolver", "zone:" + w.files["zone"],
@@ -51,6 +53,7 @@ func (w *world) party(t *testing.T, user, storeProgram string, mx *clitest.Tap, 
 	}
 	p.relay = clitest.Start(t, "relay", run, args...)
 	mx.To(p.relay.Addr("mx"))
+	submission.To(p.relay.Addr("submission"))
 	p.inbox = clitest.OpenMailbox(t, store.Addr("imap"), user, "secret", "INBOX")
 	p.requests = clitest.OpenMailbox(t, store.Addr("imap"), user, "secret", "Requests")
 	return p
@@ -68,6 +71,28 @@ func (p *party) write(t *testing.T, to string) {
 	res, err := c.Deliver(t.Context(), smtp.Envelope{From: mailbox(t, p.user), Recipients: []smtp.Recipient{{To: mailbox(t, to)}}}, strings.NewReader(letter(p.user, to)))
 	if err != nil || !res[0].Reply.OK() {
 		t.Fatalf("%v, %v", res, err)
+	}
+	drained(t, "http://"+p.relay.Addr("admin"))
+}
+
+// answer writes to somebody over JMAP, as the page of the store does, and returns when the relay is done with the letter.
+func (p *party) answer(t *testing.T, to string) {
+	t.Helper()
+	between := func(s, before, after string) string {
+		t.Helper()
+		_, s, ok := strings.Cut(s, before)
+		s, _, found := strings.Cut(s, after)
+		if !ok || !found {
+			t.Fatalf("no %s", before)
+		}
+		return s
+	}
+	identity := between(p.post(t, "Identity/get", `{"ids":null}`), `"list":[{"id":"`, `"`)
+	box := between(p.post(t, "Mailbox/query", `{"filter":{"role":"sent"}}`), `"ids":["`, `"`)
+	email := between(p.post(t, "Email/set", fmt.Sprintf(`{"create":{"e":{"mailboxIds":{%q:true},"from":[{"email":%q}],"to":[{"email":%q}],"subject":"Re: a letter",
+		"bodyValues":{"1":{"value":"Yes."}},"textBody":[{"partId":"1","type":"text/plain"}]}}}`, box, p.user, to)), `"e":{"id":"`, `"`)
+	if sent := p.post(t, "EmailSubmission/set", fmt.Sprintf(`{"create":{"s":{"emailId":%q,"identityId":%q}}}`, email, identity)); !strings.Contains(sent, `"created":{"s":{"id"`) {
+		t.Fatal(sent)
 	}
 	drained(t, "http://"+p.relay.Addr("admin"))
 }
@@ -99,7 +124,8 @@ func (p *party) post(t *testing.T, method, args string) string {
 		t.Fatal(err)
 	}
 	args = fmt.Sprintf(`{"accountId":%q,%s`, session.PrimaryAccounts[contact.Capability], strings.TrimPrefix(args, "{"))
-	return ask("POST", "/jmap/api", fmt.Sprintf(`{"using":["urn:ietf:params:jmap:core",%q],"methodCalls":[[%q,%s,"0"]]}`, contact.Capability, method, args))
+	return ask("POST", "/jmap/api", fmt.Sprintf(`{"using":["urn:ietf:params:jmap:core",%q,%q,%q],"methodCalls":[[%q,%s,"0"]]}`,
+		jmap.CapabilityMail, jmap.CapabilitySubmission, contact.Capability, method, args))
 }
 
 // grant runs the program on the files that the relay has open.
@@ -147,7 +173,7 @@ func TestFirstContact(t *testing.T) {
 	check(t, "accepted", b.post(t, "Request/set", fmt.Sprintf(`{"update":{%q:{"decision":"accept"}}}`, id)), map[string]int{fmt.Sprintf(`"updated":{%q:null}`, id): 1})
 	b.inbox.Wait(1)
 	check(t, "who may write", b.post(t, "Grant/get", `{"ids":null,"properties":["correspondent","state","capability"]}`), map[string]int{`"correspondent":"alice@a.example","state":"known","capability":null`: 1})
-	b.write(t, alice)
+	b.answer(t, alice)
 	check(t, "answer", last(a.inbox, 1), map[string]int{"Mailbricks-Decision: class=trusted; channel=": 1, "Delivery-Capability": 0})
 	check(t, "answer", toA.Said(), map[string]int{"S: 550": 0, "POSTAGE=": 0, "C: Delivery-Capability-Offer:": 1})
 

@@ -8,10 +8,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
-	"net"
-	"net/url"
 	"os"
-	"strings"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/examples/cli"
@@ -39,7 +36,7 @@ type options struct {
 	data, db, submit, nats, contacts, hostname, tlsCert, tlsKey, jmapURL string
 	lmtp, imap, imaps, pop3, pop3s, jmap                                 string
 	memory, plaintext                                                    bool
-	users, tokens                                                        cli.Users
+	users, tokens, submitUser                                            cli.Users
 	maxMessage                                                           int64
 	maxConnections                                                       int
 }
@@ -56,7 +53,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	}
 	var next *smtpclient.Client
 	if o.submit != "" {
-		next = &smtpclient.Client{Addr: o.smarthost(), Config: smtpclient.Config{Logger: log}}
+		next = &smtpclient.Client{Addr: o.smarthost(), Config: smtpclient.Config{Logger: log, Credentials: o.credentials()}}
 		defer next.Close()
 	}
 	known, closeContacts, err := o.openContacts(store, log)
@@ -94,6 +91,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.jmap, "jmap", "", "address for JMAP and the webmail page over HTTP, or HTTPS where there is a certificate")
 	fs.StringVar(&o.jmapURL, "jmap-url", "", "https://HOST[:PORT]/.well-known/jmap as clients reach -jmap, for IMAP to tell them of it")
 	fs.StringVar(&o.submit, "submit", "", "smtp://HOST:PORT that takes mail which users send over JMAP")
+	fs.Var(&o.submitUser, "submit-user", "NAME:PASSWORD or NAME:@FILE to log in with at -submit; off loopback it must offer STARTTLS")
 	fs.StringVar(&o.contacts, "contacts", "", "folder of capabilities and channels that a relay with -policy capability has, for users to see and change over JMAP")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate, with its chain")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "PEM file of its key")
@@ -125,6 +123,8 @@ func (o *options) check() error {
 		return cli.NotBuilt("-nats")
 	case o.submit != "" && o.smarthost() == "":
 		return cli.Usagef("-submit takes smtp://HOST:PORT")
+	case len(o.submitUser.Names()) > 1, len(o.submitUser.Names()) == 1 && o.submit == "":
+		return cli.Usagef("-submit-user is one, of -submit smtp://HOST:PORT")
 	case o.jmapURL != "" && !isHTTPS(o.jmapURL):
 		return cli.Usagef("-jmap-url takes https://HOST[:PORT]/PATH")
 	case o.lmtp+o.imap+o.imaps+o.pop3+o.pop3s+o.jmap == "":
@@ -135,21 +135,6 @@ func (o *options) check() error {
 		return cli.Usagef("-max-message and -max-connections are at least 1")
 	}
 	return nil
-}
-
-func isHTTPS(s string) bool {
-	u, err := url.Parse(s)
-	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsAny(s, "\"\\")
-}
-
-// smarthost returns the HOST:PORT of -submit, "" where it is none.
-func (o *options) smarthost() string {
-	addr, ok := strings.CutPrefix(o.submit, "smtp://")
-	host, port, err := net.SplitHostPort(addr)
-	if !ok || err != nil || host == "" || port == "" || strings.ContainsAny(port, "/?#") {
-		return ""
-	}
-	return addr
 }
 
 // server makes the accounts of all users, and the server of the store.

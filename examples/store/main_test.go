@@ -25,7 +25,7 @@ func TestUsage(t *testing.T) {
 	with := func(more ...string) []string { return append(append([]string{}, ok...), more...) }
 	clitest.Usage(t, "store", run,
 		[]string{}, []string{"-memory"}, with("operand"), with("-data", "x"), []string{"-db", "postgres://x", "-imap", ":0"},
-		with("-nats", "nats://x"), with("-submit", "127.0.0.1:25"), with("-submit", "smtp://:25"), with("-submit", "smtp://127.0.0.1"), with("-imaps", ":0"), with("-pop3s", ":0"), with("-tls-cert", "x"),
+		with("-nats", "nats://x"), with("-submit", "127.0.0.1:25"), with("-submit", "smtp://:25"), with("-submit", "smtp://127.0.0.1"), with("-submit-user", "a:b"), with("-submit", "smtp://127.0.0.1:25", "-submit-user", "a:b", "-submit-user", "c:d"), with("-imaps", ":0"), with("-pop3s", ":0"), with("-tls-cert", "x"),
 		with("-max-message", "0"), with("-max-connections", "0"), with("-user", "alice"), with("-user", "alice:\x01"), with("-token", "x"),
 		with("-jmap-url", "http://example.com/"), with("-jmap-url", "https:///x"))
 	for _, args := range [][]string{{"-memory", "-imap", "192.0.2.1:0"}, {"-data", "/dev/null", "-imap", ":0"}, with("-tls-cert", "/none", "-tls-key", "/none")} {

@@ -2,8 +2,12 @@ package main
 
 import (
 	"log/slog"
+	"net"
+	"net/url"
 	"path/filepath"
+	"strings"
 
+	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/examples/contacts"
 	"github.com/mailbricks/mailbricks/examples/mailstore"
@@ -36,4 +40,28 @@ func (o *options) open(log *slog.Logger) (*mailstore.Store, error) {
 		o.data = dir
 	}
 	return mailstore.Open(o.data, opts)
+}
+
+func isHTTPS(s string) bool {
+	u, err := url.Parse(s)
+	return err == nil && u.Scheme == "https" && u.Host != "" && u.User == nil && !strings.ContainsAny(s, "\"\\")
+}
+
+// smarthost returns the HOST:PORT of -submit, "" where it is none.
+func (o *options) smarthost() string {
+	addr, ok := strings.CutPrefix(o.submit, "smtp://")
+	host, port, err := net.SplitHostPort(addr)
+	if !ok || err != nil || host == "" || port == "" || strings.ContainsAny(port, "/?#") {
+		return ""
+	}
+	return addr
+}
+
+// credentials are those of -submit-user, nil without. They are shown without TLS on this machine alone.
+func (o *options) credentials() *sasl.Credentials {
+	for _, name := range o.submitUser.Names() {
+		password, _ := o.submitUser.Password(name)
+		return &sasl.Credentials{Username: name, Password: password, AllowPlaintext: cli.Loopback(o.smarthost())}
+	}
+	return nil
 }
