@@ -14,7 +14,7 @@ import (
 
 // capabilities lists them separated by spaces, as they are before or after the login.
 func (c *session) capabilities() string {
-	b := []byte("IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE")
+	b := []byte("IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE LANGUAGE")
 	add := func(ok bool, name string) {
 		if ok {
 			b = append(append(b, ' '), name...)

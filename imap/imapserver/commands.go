@@ -2,6 +2,7 @@ package imapserver
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/mailbricks/mailbricks/imap"
 )
@@ -66,6 +67,8 @@ func lookup(name string, uid bool) (handler, state) {
 		return (*session).logout, anyState
 	case "ID":
 		return (*session).id, anyState
+	case "LANGUAGE":
+		return (*session).language, anyState
 	case "STARTTLS":
 		return (*session).starttls, beforeLogin
 	case "LOGIN":
@@ -144,6 +147,41 @@ func (c *session) noop() (*imap.Status, error) {
 	}
 	return nil, c.sync(true)
 }
+
+// language is LANGUAGE (RFC 5255 §3). The text of responses is English, which is i-default too (RFC 2277 §4.5).
+func (c *session) language() (*imap.Status, error) {
+	var ranges []string
+	for c.d.Accept(' ') {
+		if len(ranges) == maxLanguages {
+			c.d.Fail(&imap.LimitError{What: "languages", Limit: maxLanguages})
+		}
+		ranges = append(ranges, c.d.Astring())
+	}
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
+	}
+	if len(ranges) == 0 {
+		c.untagged("LANGUAGE (EN i-default)")
+		return nil, nil
+	}
+	for _, r := range ranges {
+		tag := ""
+		switch primary, _, _ := strings.Cut(r, "-"); {
+		case equalFold(r, "I-DEFAULT"):
+			tag = "i-default"
+		case equalFold(r, "DEFAULT"), equalFold(primary, "EN"), r == "*": // RFC 4647 §3.4: looked up
+			tag = "EN"
+		default:
+			continue
+		}
+		c.untagged("LANGUAGE (" + tag + ")")
+		return &imap.Status{Type: imap.StatusOK, Text: "this is English"}, nil
+	}
+	return nil, no("", "none of these languages is spoken here")
+}
+
+// maxLanguages is how many languages one LANGUAGE asks for.
+const maxLanguages = 100
 
 func (c *session) logout() (*imap.Status, error) {
 	if c.d.EOL(); c.d.Err() == nil {
