@@ -119,7 +119,7 @@ func (c *Contacts) Gate() *policy.Gate {
 
 // Opener returns what lets those answer to whom users write.
 func (c *Contacts) Opener() *policy.Opener {
-	return &policy.Opener{Relations: c.Relations, Key: c.Key, Revoked: c.Grants, Logger: c.log}
+	return &policy.Opener{Relations: c.Relations, Key: c.Key, Channels: c.Channels, Revoked: c.Grants, Logger: c.log}
 }
 
 // Aliaser returns what lets letters to the correspondent of a channel come from the channel.

@@ -14,6 +14,7 @@ import (
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/contact"
 	"github.com/mailbricks/mailbricks/jmap/contactserver"
+	"github.com/mailbricks/mailbricks/jmap/jmapclient"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
 )
 
@@ -221,22 +222,34 @@ func TestAccounts(t *testing.T) {
 }
 
 // How do I let users see who asks to write to them? Register a Service beside that of mail, and offer it to their accounts.
+// Clients use the same types.
 func Example() {
 	people := contactserver.New(&memory{requests: []contact.Request{{ID: "M1", From: "ann@example.org"}}})
 	mux := new(jmapserver.Mux)
 	people.Register(mux)
-	server := &jmapserver.Server{Mux: mux, Accounts: func(ctx context.Context, user string) ([]jmapserver.Account, error) {
-		accounts := []jmapserver.Account{{ID: "a", SessionAccount: jmap.SessionAccount{Name: user, AccountCapabilities: map[string]jmap.Raw{}}}}
-		return accounts, people.Offer(ctx, user, accounts)
-	}}
-	body := `{"using":["` + contact.Capability + `"],"methodCalls":[["Request/get",{"accountId":"a","ids":null,"properties":["from"]},"0"]]}`
-	resp, err := server.Answer(context.Background(), "bob", []byte(body))
+	server := httptest.NewServer(&jmapserver.Server{Mux: mux, Authenticate: func(*http.Request) (string, error) { return "bob", nil },
+		Accounts: func(ctx context.Context, user string) ([]jmapserver.Account, error) {
+			accounts := []jmapserver.Account{{ID: "a", SessionAccount: jmap.SessionAccount{Name: user, IsPersonal: true, AccountCapabilities: map[string]jmap.Raw{}}}}
+			return accounts, people.Offer(ctx, user, accounts)
+		}})
+	defer server.Close()
+
+	ctx := context.Background()
+	c := &jmapclient.Client{URL: server.URL}
+	account, err := c.Account(ctx, contact.Capability)
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	var got jmap.GetResponse[contact.Request]
-	err = resp.MethodResponses[0].Decode("Request/get", &got)
-	fmt.Println(got.List[0].ID, got.List[0].From, err)
-	// Output: M1 ann@example.org <nil>
+	waiting, err := jmapclient.Get[contact.Request](ctx, c, contact.Capability, "Request", jmap.GetRequest[jmap.NoArgs]{AccountID: account, Properties: []string{"from"}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, r := range waiting.List {
+		decided, err := jmapclient.Set[contact.Request](ctx, c, contact.Capability, "Request", jmap.SetRequest[jmap.Patch, jmap.Patch, jmap.NoArgs]{AccountID: account,
+			Update: map[jmap.ID]jmap.Patch{r.ID: {"decision": jmap.Raw(`"accept"`)}}})
+		fmt.Println(r.From, len(decided.Updated), err)
+	}
+	// Output: ann@example.org 1 <nil>
 }

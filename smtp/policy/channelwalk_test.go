@@ -77,8 +77,12 @@ func TestChannelWalk(t *testing.T) {
 
 	// Bob answers, and is answered.
 	out := policy.Aliaser{Channels: book}.Handler(plain(b, serve(t, "shop.example", shop.inbox)))
+	b.opener.Channels = book
 	if reply, _ := b.writeTo(t, b.opener.Handler(out), bob, orders, ""); reply.String() != taken {
 		t.Fatalf("answer: %s", reply)
+	}
+	if r, err := b.relations.Relation(t.Context(), bob, orders); err != nil || r != (policy.Relation{State: policy.Known}) {
+		t.Errorf("what is put down as given: %+v, %v", r, err)
 	}
 	m, _ := shop.inbox.last()
 	if shop.inbox.reverse.Address() != c.Address || !strings.Contains(m, "From: <"+c.Address+">\r\n") || strings.Contains(m, "bob@") || strings.Contains(m, policy.OfferField) {

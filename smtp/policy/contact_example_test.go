@@ -10,6 +10,7 @@ import (
 	"github.com/mailbricks/mailbricks/capability"
 	"github.com/mailbricks/mailbricks/hashcash"
 	"github.com/mailbricks/mailbricks/hashcash/postage"
+	"github.com/mailbricks/mailbricks/hashcash/postage/equihash"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/policy"
 	"github.com/mailbricks/mailbricks/smtp/policy/policystore"
@@ -86,6 +87,40 @@ func ExamplePayer() {
 	// Output:
 	// 10 bits at most: 550 5.7.1 Unknown sender, capability not established Postage: scheme=hashcash; bits=12; resource=bob@example.org
 	// 14 bits at most: 250 2.0.0 taken
+}
+
+// How do I ask for something else than hashcash? Any postage.Scheme is a Tariff; Price says what the bits of Rules are in its
+// unit. The payer pays with the first of its schemes that is asked for.
+func ExampleTariff() {
+	ctx := context.Background()
+	memoryHard := policy.Tariff{
+		Scheme: &equihash.Scheme{N: 72, Spent: &hashcash.MemoryStore{}}, // small, for an example
+		Price:  func(bits int) int { return max(0, bits-20) },
+	}
+	gate := policy.Gate{Rules: policy.Transitional(), Postage: []policy.Tariff{memoryHard, policy.Hashcash(&hashcash.MemoryStore{})}}
+	gate.Rules.Surcharge = -1
+	store := &mailbox{}
+	payer := policy.Payer{Postage: []postage.Scheme{&equihash.Scheme{}, &postage.Hashcash{MaxBits: 10}}}
+
+	const letter = "From: ann@example.com\r\n\r\nHello.\r\n"
+	res, err := smtp.Deliver(ctx, gate.Handler(store), ann2bob(), strings.NewReader(letter))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, p := range policy.ParsePrices(res[0].Reply) {
+		fmt.Println(p)
+	}
+	res, err = smtp.Deliver(ctx, payer.Handler(gate.Handler(store)), ann2bob(), strings.NewReader(letter))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(res[0].Reply)
+	// Output:
+	// Postage: scheme=equihash; price=0; resource=bob@example.org; params=n%3D72
+	// Postage: scheme=hashcash; bits=20; resource=bob@example.org
+	// 250 2.0.0 taken
 }
 
 // How do I let those answer to whom my users write? Put an Opener in front of the outgoing mail, and give the Gate the same

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/mailbricks/mailbricks/capability"
+	"github.com/mailbricks/mailbricks/capability/channel"
 	"github.com/mailbricks/mailbricks/internal/address"
 	"github.com/mailbricks/mailbricks/internal/header"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -63,6 +64,9 @@ type Opener struct {
 	Life time.Duration
 	Uses uint32
 	Size uint64
+	// Channels are those of an Aliaser behind: a correspondent who has one is offered nothing, since the channel is the way
+	// back, and an Aliaser would take the offer away. Without Store there are none.
+	Channels channel.Book
 	// Revoked takes capabilities back on Disconnect.
 	Revoked capability.Store
 	// Logger is told of stores that fail; nil is silent.
@@ -183,6 +187,12 @@ func (t *opening) offer(ctx context.Context, to smtp.Path) ([]byte, capability.I
 	old, err := t.o.Relations.Relation(ctx, t.owner, to.Address())
 	if err == nil && old.Grant != (capability.ID{}) {
 		return nil, capability.ID{}
+	}
+	if err == nil && t.o.Channels.Store != nil {
+		var has bool
+		if _, has, err = t.o.Channels.Alias(ctx, t.owner, to.Address()); has {
+			return nil, capability.ID{}
+		}
 	}
 	g := capability.Grant{ID: capability.NewID(), Issuer: address.Canonical(t.owner), Key: t.o.KeyID, Limits: capability.Limits{Scope: address.Canonical(to.Address()), Uses: t.o.Uses, Size: t.o.Size}}
 	if t.o.Whole {
