@@ -102,6 +102,9 @@ func (b Book) Admit(ctx context.Context, id capability.ID, s Sender, pin bool) (
 		if err := c.Usable(at); err != nil {
 			return err
 		}
+		if c.Max > 0 && c.Uses >= c.Max { // the same message over and over, which capability.Store counts once
+			return fmt.Errorf("%w: used up", ErrClosed)
+		}
 		if s.Domain == "" {
 			return ErrUnauthenticated
 		}

@@ -95,7 +95,9 @@ func TestAnswer(t *testing.T) {
 		ann(closedTo)
 		answer(time.Hour, "")
 		answer(time.Hour, "") // not two
+		n--                   // the very same letter as the one before, and as the one before that
 		ann(taken)
+		n--
 		ann(closedTo)
 		time.Sleep(30 * 24 * time.Hour)
 		if err := book.Answer(t.Context(), c.ID, time.Now().Add(time.Hour)); !errors.Is(err, channel.ErrClosed) {
