@@ -31,6 +31,7 @@ const usage = `relay takes mail for its own domains from everybody, and for all 
   relay -hostname mx.example.com -mx 0.0.0.0:25 -local example.com -deliver lmtp://127.0.0.1:24
   relay -hostname out.example.com -submission 0.0.0.0:587 -user alice:@password.txt \
     -tls-cert cert.pem -tls-key key.pem -dkim example.com:sel:key.pem -queue dir:/var/spool/relay
+  relay -hostname mx.example.com -mx 0.0.0.0:25 -local example.com -deliver lmtp://127.0.0.1:24 -policy capability -contacts /var/spool/contacts
   relay -hostname test.example -mx :2525 -submission :5870 -user a:b -smarthost 127.0.0.1:1025 -admin :8080
 
 An address without a host is one of 127.0.0.1.

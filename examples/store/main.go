@@ -24,9 +24,11 @@ const usage = `store keeps mail and serves it: LMTP in; IMAP, POP3 and JMAP out,
   store -memory -user alice@example.com:secret -lmtp :2424 -imap :1143 -pop3 :1110 -jmap :8080 -allow-plaintext-auth
   store -data /var/mail/store -user alice:@password.txt -token alice:@token.txt -lmtp :24 \
     -imaps 0.0.0.0:993 -pop3s 0.0.0.0:995 -jmap 0.0.0.0:443 -tls-cert cert.pem -tls-key key.pem
+  store -data /var/mail/store -user bob@example.com:@password.txt -lmtp :24 -jmap :8080 -allow-plaintext-auth -contacts /var/spool/contacts
 
 A NAME with a domain receives mail for that address; one without, for that local part at every domain. An address to
 listen on without a host is one of 127.0.0.1. LMTP asks nobody who they are: keep it where only relays reach it.
+-contacts is the folder of a relay with -policy capability: with it, users decide who may write.
 `
 
 func main() { cli.Main("store", run) }

@@ -95,7 +95,7 @@ func TestAnswer(t *testing.T) {
 		ann(closedTo)
 		answer(time.Hour, "")
 		answer(time.Hour, "") // not two
-		n--                   // the very same letter as the one before, and as the one before that
+		n -= 2                // the very letter that was taken last
 		ann(taken)
 		n--
 		ann(closedTo)

@@ -8,6 +8,9 @@
 // All else is JMAP (package jmapserver): a session, a ticket for the WebSocket, requests and pushed changes over it,
 // uploads and downloads.
 //
+// Where the session has the capability of package contact, the page also shows who asks to write, the addresses that were
+// given to one correspondent each, with who else has used them, and who may write; each ends with one click.
+//
 // # What keeps mail in its place
 //
 // Mail is hostile. Text is only ever put in as text: the page makes no element from a string, which its policy
