@@ -51,6 +51,9 @@ type Gate struct {
 	Risk func(ctx context.Context, peer *smtp.Peer, a Auth) int
 	// Exempt names recipients who take all mail; nil: Postmaster alone.
 	Exempt func(to smtp.Path) bool
+	// RequestSize is the longest message, in octets, that is taken as a request for contact; 0: 256 KiB, negative: as long as any.
+	// A longer one is refused with 552 5.3.4, and its stamp is not spent.
+	RequestSize int64
 	// Report, if not nil, is told of the last decision for each recipient, before it is obeyed.
 	Report func(ctx context.Context, to smtp.Path, e Evidence, d Decision)
 	// Limits are those of a message; the Gate keeps only its header section.
@@ -93,6 +96,9 @@ func (t Tariff) worth(amount int) int {
 	return bits
 }
 
+// defaultRequestSize is that of Gate.RequestSize.
+const defaultRequestSize = 256 << 10
+
 // gateSize is how much a Gate may add to a message, for SIZE.
 const gateSize = 256
 
@@ -126,6 +132,9 @@ func (g Gate) Handler(next smtp.Handler) smtp.Handler {
 	if len(g.Tags.Keys) == 0 {
 		g.Tags = g.Channels.Tags
 	}
+	if g.RequestSize == 0 {
+		g.RequestSize = defaultRequestSize
+	}
 	if g.Exempt == nil {
 		g.Exempt = func(to smtp.Path) bool { return strings.EqualFold(to.Local, "postmaster") }
 	}
@@ -147,7 +156,7 @@ func (g *gate) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp
 	if err != nil {
 		return nil, err
 	}
-	return &gating{g: g, tx: tx, peer: peer, from: from}, nil
+	return &gating{g: g, tx: tx, peer: peer, from: from, size: p.Size}, nil
 }
 
 // A gating is a transaction at the gate.
@@ -156,6 +165,7 @@ type gating struct {
 	tx     smtp.Transaction
 	peer   *smtp.Peer
 	from   smtp.Path
+	size   int64  // as the sender has it, 0 if it does not say
 	class  string // of all guests; "": alone
 	guests []*guest
 }

@@ -41,7 +41,14 @@ func (t *gating) Data(ctx context.Context, body io.Reader) (smtp.Results, error)
 	if err != nil {
 		return nil, err
 	}
-	in := &ending{t: t, ctx: ctx, r: br, sum: sha256.New(), sender: s, section: section}
+	limit := int64(-1)
+	if decision.Action == Request {
+		limit = t.g.RequestSize
+	}
+	if limit >= 0 && t.size > limit {
+		return nil, tooLong(limit)
+	}
+	in := &ending{t: t, limit: limit, ctx: ctx, r: br, sum: sha256.New(), sender: s, section: section}
 	kept := stable(section)
 	in.sum.Write(kept)
 	in.size = int64(len(kept))
@@ -155,6 +162,7 @@ type ending struct {
 	ctx    context.Context
 	r      io.Reader
 	size   int64 // without what hosts on the way have put on top
+	limit  int64 // of size; negative: none
 	sum    hash.Hash
 	sender from
 
@@ -173,6 +181,9 @@ func (in *ending) Read(p []byte) (int, error) {
 	in.size += int64(n)
 	in.sum.Write(p[:n])
 	switch {
+	case in.limit >= 0 && in.size > in.limit:
+		in.err = tooLong(in.limit)
+		return 0, in.err
 	case err == io.EOF && n > 0:
 		return n, nil // the end comes with the next call
 	case err == io.EOF:
@@ -185,6 +196,11 @@ func (in *ending) Read(p []byte) (int, error) {
 		in.err = err
 	}
 	return n, err
+}
+
+// tooLong refuses a request for contact.
+func tooLong(limit int64) *smtp.Error {
+	return refuse(552, smtp.EnhancedCode{5, 3, 4}, fmt.Sprintf("Too long for a first letter, write less than %d octets", limit+1), nil)
 }
 
 // finish looks once more whether the capabilities stand, spends the stamp of a stranger, and takes what is offered: the
