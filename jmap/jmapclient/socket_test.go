@@ -30,6 +30,7 @@ func TestSocketResume(t *testing.T) {
 		switch connections.Add(1) {
 		case 1:
 			first.Serve(w, r, user)
+			first.Wait()
 			deliver() // nobody is told of this
 		case 2:
 			http.Error(w, "not now", http.StatusServiceUnavailable)

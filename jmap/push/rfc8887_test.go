@@ -1,8 +1,11 @@
 package push
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -199,4 +202,41 @@ func TestWebSocketRefused(t *testing.T) {
 	if _, _, err := c.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusGoingAway {
 		t.Error(err)
 	}
+}
+
+// TestAhead: what a client sends before it has read that the connection is a WebSocket's is served, longer than the buffers.
+func TestAhead(t *testing.T) {
+	ws := &WebSocket{Answer: echo, Watchers: func(context.Context, string) (map[jmap.ID]jmap.Watcher, error) { return nil, nil }}
+	server, _ := listen(t, ws)
+	c, err := net.Dial("tcp", server.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	pad := strings.Repeat("x", 3*slimBuffer)
+	request := `{"@type":"Request","id":"R1","using":["urn:ietf:params:jmap:core"],"methodCalls":[["Core/echo",{"a":"` + pad + `"},"b"]]}`
+	frame := append([]byte{0x81, 0x80 | 126, byte(len(request) >> 8), byte(len(request)), 0, 0, 0, 0}, request...) // masked with zeros
+	hello := "GET / HTTP/1.1\r\nHost: " + server.Listener.Addr().String() + "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n" +
+		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: jmap\r\n\r\n"
+	if _, err := c.Write(append([]byte(hello), frame...)); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(c)
+	resp, err := http.ReadResponse(r, nil)
+	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatal(resp, err)
+	}
+	head := make([]byte, 4)
+	if _, err := io.ReadFull(r, head); err != nil || head[0] != 0x81 || head[1] != 126 {
+		t.Fatal(head, err)
+	}
+	b := make([]byte, int(head[2])<<8|int(head[3]))
+	if _, err := io.ReadFull(r, b); err != nil || !strings.Contains(string(b), pad) || !strings.Contains(string(b), `"requestId":"R1"`) {
+		t.Fatalf("%s, %v", b, err)
+	}
+	c.Close()
+	ws.Wait()
 }

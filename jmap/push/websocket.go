@@ -1,9 +1,13 @@
 package push
 
 import (
+	"bufio"
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -39,8 +43,12 @@ type WebSocket struct {
 	// Logger is told of failures of the stores; nil is silent.
 	Logger *slog.Logger
 
-	count counter
+	count   counter
+	serving sync.WaitGroup
 }
+
+// Wait returns when all connections have ended, as they do once Done is closed.
+func (ws *WebSocket) Wait() { ws.serving.Wait() }
 
 // A message is what a client sends, as far as its kind needs it.
 type message struct {
@@ -71,36 +79,66 @@ type socket struct {
 	enable chan demand
 }
 
-// Serve serves one connection of an authenticated user until the client goes. It is the field WebSocket of a
-// jmapserver.Server.
+// Serve takes over one connection of an authenticated user, and returns: the connection, which lasts until the client goes, is
+// not to keep what handling a request takes. It is the field WebSocket of a jmapserver.Server.
 func (ws *WebSocket) Serve(w http.ResponseWriter, r *http.Request, user string) {
 	if !ws.count.enter(user, ws.Connections) {
 		w.Header().Set("Retry-After", "60")
 		http.Error(w, "too many connections", http.StatusTooManyRequests)
 		return
 	}
-	defer ws.count.leave(user)
-	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"jmap"}, OriginPatterns: ws.Origins})
+	conn, err := websocket.Accept(slim{w}, r, &websocket.AcceptOptions{Subprotocols: []string{"jmap"}, OriginPatterns: ws.Origins})
 	if err != nil {
+		ws.count.leave(user)
 		return // it is answered
-	}
-	defer conn.CloseNow()
-	if conn.Subprotocol() != "jmap" {
-		_ = conn.Close(websocket.StatusPolicyViolation, "the subprotocol is jmap") // RFC 8887 §4.1
-		return
 	}
 	limit := ws.MaxMessage
 	if limit == 0 {
 		limit = DefaultMaxMessage
 	}
 	conn.SetReadLimit(limit)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(r.Context())) // a hijacked request's context ends at once
+	ctx := context.WithoutCancel(r.Context()) // a hijacked request's context ends at once
 	s := &socket{ws: ws, conn: conn, user: user, enable: make(chan demand)}
+	ws.serving.Go(func() {
+		defer ws.count.leave(user)
+		defer conn.CloseNow()
+		s.run(ctx)
+	})
+}
+
+// A slim is a ResponseWriter whose connection, once it is taken over, has small buffers: it mostly waits.
+type slim struct{ http.ResponseWriter }
+
+// slimBuffer is the length of each of the two, in octets. What is longer goes around them.
+const slimBuffer = 1 << 10
+
+// Hijack implements http.Hijacker.
+func (w slim) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	ahead, _ := rw.Reader.Peek(rw.Reader.Buffered()) // it is there
+	br := bufio.NewReaderSize(io.MultiReader(bytes.NewReader(bytes.Clone(ahead)), conn), max(slimBuffer, len(ahead)))
+	if _, err := br.Peek(len(ahead)); err != nil { // who takes it over asks what is buffered
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	return conn, bufio.NewReadWriter(br, bufio.NewWriterSize(conn, slimBuffer)), nil
+}
+
+// run serves the connection until it ends.
+func (s *socket) run(ctx context.Context) {
+	if s.conn.Subprotocol() != "jmap" {
+		_ = s.conn.Close(websocket.StatusPolicyViolation, "the subprotocol is jmap") // RFC 8887 §4.1
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
 		if err := s.push(ctx); err != nil && ctx.Err() == nil {
-			ws.logger().LogAttrs(ctx, slog.LevelError, "web socket failed", slog.String("user", user), slog.Any("error", err))
-			_ = conn.Close(websocket.StatusInternalError, "cannot push now")
+			s.ws.logger().LogAttrs(ctx, slog.LevelError, "web socket failed", slog.String("user", s.user), slog.Any("error", err))
+			_ = s.conn.Close(websocket.StatusInternalError, "cannot push now")
 		}
 		cancel()
 	})

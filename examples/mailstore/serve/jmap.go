@@ -18,9 +18,13 @@ import (
 
 // JMAPHandler returns JMAP as an http.Handler, to be served together with other pages. Its paths are /.well-known/jmap
 // and those below /jmap/. Pushed connections end when done is closed; nil is never.
-func (s *Server) JMAPHandler(done <-chan struct{}) http.Handler { return s.jmap(done) }
+func (s *Server) JMAPHandler(done <-chan struct{}) http.Handler {
+	h, _ := s.jmap(done)
+	return h
+}
 
-func (s *Server) jmap(done <-chan struct{}) *jmapserver.Server {
+// jmap returns JMAP and its WebSockets.
+func (s *Server) jmap(done <-chan struct{}) (*jmapserver.Server, *push.WebSocket) {
 	auth := &jmapserver.Auth{AllowPlaintext: s.c.AllowPlaintextAuth, Realm: s.c.Hostname}
 	if s.c.Users != nil {
 		auth.SASL = s.auth
@@ -55,7 +59,7 @@ func (s *Server) jmap(done <-chan struct{}) *jmapserver.Server {
 		Upload: methods.Upload, EventSource: events.Serve, Limits: &limits, Logger: s.c.Logger}
 	sockets := &push.WebSocket{Watchers: methods.Watchers, Answer: out.Answer, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}
 	out.WebSocket = sockets.Serve
-	return out
+	return out, sockets
 }
 
 // Limits of an HTTP connection: how long a request's header may take, how long a connection may be idle, and the octets
@@ -69,11 +73,14 @@ const (
 // JMAP serves JMAP and the webmail page on a listener, over TLS where Config has it, until ctx ends.
 func (s *Server) JMAP(ctx context.Context, ln net.Listener) error {
 	done := make(chan struct{})
-	page, err := webmail.New(s.jmap(done))
+	handler, sockets := s.jmap(done)
+	page, err := webmail.New(handler)
 	if err != nil {
 		return err
 	}
-	return s.HTTP(ctx, ln, page, func() { close(done) })
+	err = s.HTTP(ctx, ln, page, func() { close(done) })
+	sockets.Wait() // each has some seconds at most
+	return err
 }
 
 // HTTP serves any Handler on a listener as JMAP does. stop, if not nil, is called when ctx has ended, before requests
