@@ -137,13 +137,29 @@ func (l Limits) over(outer Limits) Limits {
 // Check reports, wrapping ErrSyntax, why a grant cannot be issued: it has no ID, or its issuer or scope is malformed, or its
 // Rate or Class is none.
 func (g Grant) Check() error {
+	_, err := g.MarshalBinary()
+	return err
+}
+
+// MarshalBinary implements encoding.BinaryMarshaler: the form of a grant in a store, which is that in a token, unsigned. Names
+// are put into lower case, times cut to the second. The error is that of Check.
+func (g Grant) MarshalBinary() ([]byte, error) {
 	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
 	if len(g.Issuer) > maxField || len(g.Scope) > maxField {
-		return errSyntax("issuer or scope of more than %d octets", maxField)
+		return nil, errSyntax("issuer or scope of more than %d octets", maxField)
 	}
 	if err := g.Limits.check(); err != nil {
-		return err
+		return nil, err
 	}
-	_, err := parseBlock(appendBlock(nil, g), true)
+	b := appendBlock(nil, g)
+	if _, err := parseBlock(b, true); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// UnmarshalBinary implements encoding.BinaryUnmarshaler. The error wraps ErrSyntax.
+func (g *Grant) UnmarshalBinary(b []byte) (err error) {
+	*g, err = parseBlock(b, true)
 	return err
 }

@@ -53,10 +53,11 @@ type packed Grant
 
 // MarshalText implements encoding.TextMarshaler.
 func (p packed) MarshalText() ([]byte, error) {
-	if err := Grant(p).Check(); err != nil {
+	b, err := Grant(p).MarshalBinary()
+	if err != nil {
 		return nil, err
 	}
-	return base64.RawURLEncoding.AppendEncode(nil, appendBlock(nil, Grant(p))), nil
+	return base64.RawURLEncoding.AppendEncode(nil, b), nil
 }
 
 // UnmarshalText implements encoding.TextUnmarshaler.
@@ -65,13 +66,10 @@ func (p *packed) UnmarshalText(text []byte) error {
 	if err != nil {
 		return err
 	}
-	g, err := parseBlock(b, true)
-	*p = packed(g)
-	return err
+	return (*Grant)(p).UnmarshalBinary(b)
 }
 
-// keepDone is how long a committed message is remembered for the idempotency of Commit: longer than any queue tries.
-const keepDone = 14 * 24 * 3600
+const keepDone = int64(KeepDigests / time.Second)
 
 func (l *ledger) reset() {
 	*l = ledger{used: make(map[ID]uint32), held: make(map[uint64]entry), done: make(map[doneKey]int64), gone: make(map[ID]bool),
@@ -81,7 +79,7 @@ func (l *ledger) reset() {
 // isRevoked takes as long however many were taken back by ID and epoch; by relationship it looks at those of the issuer.
 func (l *ledger) isRevoked(g Grant) bool {
 	return l.gone[g.ID] || g.Epoch < l.before[g.Issuer] ||
-		slices.ContainsFunc(l.scopes[g.Issuer], func(r Revocation) bool { return r.revokes(g) })
+		slices.ContainsFunc(l.scopes[g.Issuer], func(r Revocation) bool { return r.Revokes(g) })
 }
 
 func (l *ledger) revoke(r Revocation) {
@@ -128,19 +126,14 @@ func (l *ledger) reserve(u Use) (entry, error) {
 		if c.Per > 0 {
 			used = l.within(c, now)
 		}
-		switch {
-		case used >= c.Max && c.Per > 0:
-			return entry{}, ErrRate
-		case used >= c.Max:
-			return entry{}, ErrUsedUp
-		}
+		reserved := uint32(0)
 		for n := range l.busy[c.Key] {
 			if l.held[n].Time > now {
-				used++
+				reserved++
 			}
 		}
-		if used >= c.Max {
-			return entry{}, ErrReserved
+		if err := c.Allows(used, reserved); err != nil {
+			return entry{}, err
 		}
 	}
 	return entry{Op: "hold", Number: l.last + 1, Grant: packed(u.Grant), Counters: u.Counters, Time: u.Until.Unix()}, nil

@@ -48,12 +48,11 @@ func (s *ledgerStore) Revoke(ctx context.Context, r Revocation) error {
 
 // PutGrant implements GrantStore.
 func (s *ledgerStore) PutGrant(ctx context.Context, g Grant) error {
-	if err := g.Check(); err != nil {
+	b, err := g.MarshalBinary()
+	if err != nil {
 		return err
 	}
-	g.Issuer, g.Scope = strings.ToLower(g.Issuer), strings.ToLower(g.Scope)
-	g, err := parseBlock(appendBlock(nil, g), true)
-	if err != nil {
+	if err := g.UnmarshalBinary(b); err != nil { // as it is read again
 		return err
 	}
 	return s.do(ctx, func(*ledger) (entry, error) { return entry{Op: "grant", Grant: packed(g)}, nil })

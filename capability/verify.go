@@ -62,12 +62,30 @@ type Use struct {
 	Now, Until time.Time
 }
 
-// A Counter limits the uses that share a Key: in all, or with Per in any time of that length. The two are counted apart.
+// A Counter limits the uses that share a Key: in all, or with Per in any time of that length. The two are counted apart. A
+// Key belongs to one grant: no Counter of another has it.
 type Counter struct {
 	Key ID
 	Max uint32
 	Per time.Duration `json:",omitempty"`
 }
+
+// Allows decides on one use more, beside so many that are committed (with Per: in that time) and so many that are reserved:
+// nil, ErrUsedUp, ErrRate or ErrReserved.
+func (c Counter) Allows(committed, reserved uint32) error {
+	switch {
+	case committed >= c.Max && c.Per > 0:
+		return ErrRate
+	case committed >= c.Max:
+		return ErrUsedUp
+	case reserved >= c.Max-committed:
+		return ErrReserved
+	}
+	return nil
+}
+
+// KeepDigests is how long a Store remembers what was committed, for the idempotency of Commit: longer than any queue tries.
+const KeepDigests = 14 * 24 * time.Hour
 
 // A Reservation is one use held for a delivery under way.
 type Reservation struct {
@@ -84,8 +102,8 @@ type Revocation struct {
 	Scope  string
 }
 
-// revokes reports whether r takes g back.
-func (r Revocation) revokes(g Grant) bool {
+// Revokes reports whether r takes g back. Names are in lower case.
+func (r Revocation) Revokes(g Grant) bool {
 	if r.ID != (ID{}) {
 		return r.ID == g.ID
 	}

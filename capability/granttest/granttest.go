@@ -6,6 +6,7 @@
 package granttest
 
 import (
+	"context"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -327,4 +328,36 @@ func testConcurrent(t *testing.T, b *bench) {
 	if n := delivered.Load(); n != 1 {
 		t.Errorf("%d deliveries on a single use", n)
 	}
+}
+
+// Shared is a store that is several over one: each call goes to the next of them. So Run shows what processes that share
+// a store see of each other, as far as goroutines tell.
+type Shared struct {
+	of []capability.Store
+	n  atomic.Uint32
+}
+
+// Share returns a Shared of stores.
+func Share(stores ...capability.Store) *Shared { return &Shared{of: stores} }
+
+func (s *Shared) next() capability.Store { return s.of[int(s.n.Add(1))%len(s.of)] }
+
+// Reserve implements capability.Store.
+func (s *Shared) Reserve(ctx context.Context, u capability.Use) (capability.Reservation, error) {
+	return s.next().Reserve(ctx, u)
+}
+
+// Commit implements capability.Store.
+func (s *Shared) Commit(ctx context.Context, r capability.Reservation, digest [32]byte) error {
+	return s.next().Commit(ctx, r, digest)
+}
+
+// Release implements capability.Store.
+func (s *Shared) Release(ctx context.Context, r capability.Reservation) error {
+	return s.next().Release(ctx, r)
+}
+
+// Revoke implements capability.Store.
+func (s *Shared) Revoke(ctx context.Context, r capability.Revocation) error {
+	return s.next().Revoke(ctx, r)
 }
