@@ -30,7 +30,7 @@ func start(t *testing.T) string {
 	return s.ClientURL()
 }
 
-func open(t *testing.T, at, bucket string, now func() time.Time) hashcash.SpentStore {
+func connect(t *testing.T, at string) jetstream.JetStream {
 	t.Helper()
 	nc, err := natsgo.Connect(at)
 	if err != nil {
@@ -41,7 +41,12 @@ func open(t *testing.T, at, bucket string, now func() time.Time) hashcash.SpentS
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := nats.OpenSpent(t.Context(), js, bucket, 1, now)
+	return js
+}
+
+func open(t *testing.T, at, bucket string, now func() time.Time) hashcash.SpentStore {
+	t.Helper()
+	s, err := nats.OpenSpent(t.Context(), connect(t, at), bucket, 1, now)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,18 +25,26 @@ func OpenSpent(ctx context.Context, path string, now func() time.Time) (*SpentSt
 	if now == nil {
 		now = time.Now
 	}
-	pragmas := []string{"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"}
-	dsn := "file:" + (&url.URL{Path: filepath.ToSlash(path)}).EscapedPath() + "?" + url.Values{"_pragma": pragmas}.Encode()
-	db, err := sql.Open("sqlite", dsn)
+	db, err := open(path)
 	if err != nil {
-		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
+		return nil, err
 	}
-	db.SetMaxOpenConns(1) // a writer at a time is what SQLite has
 	if _, err := db.ExecContext(ctx, "CREATE TABLE IF NOT EXISTS spent (stamp TEXT PRIMARY KEY, expires INTEGER NOT NULL) WITHOUT ROWID"); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
 	}
 	return &SpentStore{db: db, now: now}, nil
+}
+
+// open opens a file for a store. A transaction takes the file from its start.
+func open(path string) (*sql.DB, error) {
+	options := url.Values{"_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)"}, "_txlock": {"immediate"}}
+	db, err := sql.Open("sqlite", "file:"+(&url.URL{Path: filepath.ToSlash(path)}).EscapedPath()+"?"+options.Encode())
+	if err != nil {
+		return nil, fmt.Errorf("sqlite: %s: %w", path, err)
+	}
+	db.SetMaxOpenConns(1) // a writer at a time is what SQLite has
+	return db, nil
 }
 
 // Close closes the file.

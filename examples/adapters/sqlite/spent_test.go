@@ -10,7 +10,7 @@ import (
 	"github.com/mailbricks/mailbricks/hashcash/spenttest"
 )
 
-func open(t *testing.T, path string, now func() time.Time) hashcash.SpentStore {
+func openSpent(t *testing.T, path string, now func() time.Time) hashcash.SpentStore {
 	t.Helper()
 	s, err := sqlite.OpenSpent(t.Context(), path, now)
 	if err != nil {
@@ -22,19 +22,19 @@ func open(t *testing.T, path string, now func() time.Time) hashcash.SpentStore {
 
 func TestConforms(t *testing.T) {
 	spenttest.Run(t, func(t *testing.T, now func() time.Time) hashcash.SpentStore {
-		return open(t, filepath.Join(t.TempDir(), "a ?file#.db"), now)
+		return openSpent(t, filepath.Join(t.TempDir(), "a ?file#.db"), now)
 	})
 }
 
 func TestProcesses(t *testing.T) {
 	spenttest.Processes(t, func() string { return filepath.Join(t.TempDir(), "spent.db") },
-		func(t *testing.T, path string) hashcash.SpentStore { return open(t, path, nil) })
+		func(t *testing.T, path string) hashcash.SpentStore { return openSpent(t, path, nil) })
 }
 
 // TestExpired: expired stamps are dropped, and could be spent again.
 func TestExpired(t *testing.T) {
 	now := time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
-	s := open(t, filepath.Join(t.TempDir(), "spent.db"), func() time.Time { return now })
+	s := openSpent(t, filepath.Join(t.TempDir(), "spent.db"), func() time.Time { return now })
 	for _, tt := range []struct {
 		after time.Duration
 		want  bool
