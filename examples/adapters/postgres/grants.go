@@ -8,7 +8,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/jackc/pgx/v5/stdlib"
 
-	"github.com/mailbricks/mailbricks/examples/adapters/internal/tables"
+	"github.com/mailbricks/mailbricks/examples/adapters/tables"
 )
 
 var dialect = tables.Dialect{Name: "postgres", Prefix: "mailbricks_", Bytes: "BYTEA", Serial: "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY", Dollar: true,

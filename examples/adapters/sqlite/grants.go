@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/mailbricks/mailbricks/examples/adapters/internal/tables"
+	"github.com/mailbricks/mailbricks/examples/adapters/tables"
 )
 
 var dialect = tables.Dialect{Name: "sqlite", Bytes: "BLOB", Serial: "INTEGER PRIMARY KEY AUTOINCREMENT"}
