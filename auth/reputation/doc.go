@@ -14,10 +14,15 @@
 // only certifiers that its caller names and domains that its caller has authenticated. [IPRev] says that an address has a
 // name, which authenticates nobody.
 //
+//	bank.example  ──  GET https://rep.example.net/repute/email-id/bank.example?assertion=spam   rating 0.012 of 17 million letters
+//
+// [Repute] asks a service by RFC 7072, [Service] is one, and [Local] what it can tell: what was seen here, with decay.
+//
 // Everything here is evidence; what it weighs is for smtp/policy. What a list that cannot be reached would have said is not
 // known: no verdict comes from an error.
 //
 // RFC 5782 (Informational): address and domain lists, IPv6, test points; codes from 127.255.255.0/24, by which lists tell
 // that they will not answer, are errors by habit of theirs. RFC 5518 (Proposed Standard) and RFC 8601 §3 (iprev) are done.
-// Not done: RFC 7070 to 7073 (reputons over HTTPS).
+// RFC 7070 to 7073 (Proposed Standard): reputons and questions over HTTPS; of URI templates {name} and {?name}, of the extensions of
+// email-id the identity.
 package reputation
