@@ -214,7 +214,7 @@ func (d *db) begin() (*tx, error) {
 	if c == nil {
 		c = <-d.readers
 	}
-	t := &tx{db: d, conn: c, accounts: make(map[int64]*accountRow), boxes: make(map[int64]*boxRow), notices: make(map[notice]modSeq)}
+	t := &tx{db: d, conn: c, accounts: make(map[int64]*accountRow), boxes: make(map[int64]*boxRow), notices: make(map[notice]modSeq), told: make(map[int64]modSeq)}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		t.release()
 		return nil, err

@@ -40,6 +40,7 @@ func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, err
 		Threads:   mail.ThreadRoles{Getter: threads, Changer: threads},
 		Emails:    mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails, Querier: emails},
 		Blobs:     jmapBlobs{a}, Uploads: jmapBlobs{a}, Watcher: jmapWatcher{a},
+		Identities: mail.IdentityRoles{Getter: jmapIdentities{a}, Changer: jmapIdentities{a}, Setter: jmapIdentities{a}},
 	}}, nil
 }
 
@@ -229,7 +230,7 @@ func (a jmapWatcher) Watch(ctx context.Context) <-chan struct{} { return a.feed.
 // States returns the states of the data types, which share the account's counter, and the newest email as that of
 // EmailDelivery.
 func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) {
-	var s place
+	var s, identities place
 	var newest int64
 	err := a.s.db.read(ctx, func(c *conn) (err error) {
 		if newest = a.newest.Load(); newest == 0 {
@@ -238,13 +239,16 @@ func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) 
 			}
 			a.newest.CompareAndSwap(0, newest)
 		}
+		if identities, err = jmapIdentities(a).state(c); err != nil {
+			return err
+		}
 		s, err = a.state(c)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state(), mail.EmailDelivery: jmap.State(strconv.FormatInt(newest, 10))}, nil
+	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state(), "Identity": identities.state(), mail.EmailDelivery: jmap.State(strconv.FormatInt(newest, 10))}, nil
 }
 
 // accountOf checks IfInState and returns the account's row.

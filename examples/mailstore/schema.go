@@ -8,7 +8,7 @@ import (
 // steps returns what makes a database of version n (PRAGMA user_version) out of one of version n-1, for n from 1 on: a
 // new database goes through all of them, an old one through those that it lacks. A step that was in a release is never
 // changed; what is new comes behind it.
-func steps() []string { return []string{schema1, schema2} }
+func steps() []string { return []string{schema1, schema2, schema3} }
 
 // The schema in one look:
 //
@@ -16,6 +16,7 @@ func steps() []string { return []string{schema1, schema2} }
 //	         ├─ email (what messages with the same bytes share: EMAILID, thread, cached envelope) ── blob
 //	         ├─ upload (bytes that no email has yet) ─────────────────────────────────────────────── blob
 //	         ├─ threadref (message-id and subject → thread)
+//	         ├─ identity (what the user sends as, and what has gone of it)
 //	         ├─ annotation (of a mailbox or the account)
 //	         └─ expunged (what has gone, up to a horizon)
 //
@@ -120,6 +121,20 @@ CREATE TABLE annotation (
 	value   BLOB    NOT NULL,
 	PRIMARY KEY (account, mailbox, entry)
 ) STRICT, WITHOUT ROWID;
+`
+
+// Identities (RFC 8621 §6). Every change has a ModSeq of its own. What the user made of an address of the account has the
+// negative of its number as id; what is the user's own, the ModSeq of its creation.
+const schema3 = `
+CREATE TABLE identity (
+	account INTEGER NOT NULL,
+	id      INTEGER NOT NULL,
+	created INTEGER NOT NULL,             -- modseq
+	changed INTEGER NOT NULL,             -- modseq
+	value   BLOB,                         -- mail.Identity in JSON; NULL: has gone
+	PRIMARY KEY (account, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX identity_changed ON identity (account, changed);
 `
 
 // A VersionError says that a database was made by a newer version of this package.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/jmap"
 )
 
 // version returns PRAGMA user_version and the names of the tables.
@@ -96,6 +97,13 @@ func TestOldDatabase(t *testing.T) {
 		}
 		if err := a.Annotator.SetAnnotations(t.Context(), "", []imap.Annotation{{Entry: "/private/comment", Value: "x"}}); err != nil {
 			t.Errorf("version %d: %v", old, err)
+		}
+		accounts, err := s.Accounts(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := accounts[0].Identities.Getter.Get(t.Context(), &jmap.GetRequest[jmap.NoArgs]{}); err != nil || len(got.List) != 0 {
+			t.Errorf("version %d: %+v, %v", old, got, err)
 		}
 	}
 }

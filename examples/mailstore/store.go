@@ -261,6 +261,14 @@ func (s *Store) committed(t *tx) {
 			a.feed.Publish(imap.Notice{MailboxID: mailboxID(n.mailbox), ModSeq: m})
 		}
 	}
+	for account, m := range t.told {
+		s.mu.Lock()
+		a, ok := s.accounts[account]
+		s.mu.Unlock()
+		if ok {
+			a.feed.Publish(imap.Notice{ModSeq: m})
+		}
+	}
 	if s.objects == nil {
 		return
 	}

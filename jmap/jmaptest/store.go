@@ -29,7 +29,7 @@ func NewStore(users ...string) *Store {
 	s := &Store{users: make(map[string]*account)}
 	for i, u := range users {
 		a := &account{id: jmap.ID("u" + strconv.Itoa(i+1)), name: u, mailboxes: map[jmap.ID]*mailbox{}, emails: map[jmap.ID]*email{},
-			threads: map[jmap.ID]*thread{}, blobs: map[jmap.ID][]byte{}, watches: map[chan struct{}]bool{}}
+			threads: map[jmap.ID]*thread{}, blobs: map[jmap.ID][]byte{}, identities: map[jmap.ID]*identity{}, watches: map[chan struct{}]bool{}}
 		for _, name := range []string{"Inbox", "Drafts", "Sent", "Junk", "Trash", "Archive"} {
 			a.newMailbox(mail.Mailbox{Name: name, Role: mail.Role(strings.ToLower(name)), IsSubscribed: true})
 		}
@@ -91,16 +91,17 @@ type account struct {
 	name   string
 	shared []*account // by the Store's lock
 
-	mu        sync.Mutex
-	modseq    uint64
-	delivered uint64 // modseq of the newest email
-	next      int
-	mailboxes map[jmap.ID]*mailbox
-	emails    map[jmap.ID]*email
-	threads   map[jmap.ID]*thread
-	blobs     map[jmap.ID][]byte
-	watches   map[chan struct{}]bool
-	sent      []Sent
+	mu         sync.Mutex
+	modseq     uint64
+	delivered  uint64 // modseq of the newest email
+	next       int
+	mailboxes  map[jmap.ID]*mailbox
+	emails     map[jmap.ID]*email
+	threads    map[jmap.ID]*thread
+	blobs      map[jmap.ID][]byte
+	identities map[jmap.ID]*identity
+	watches    map[chan struct{}]bool
+	sent       []Sent
 }
 
 type mailbox struct {
@@ -121,16 +122,17 @@ type thread struct {
 func (a *account) roles() *mail.Account {
 	m, e, t := mailboxes{a}, emails{a}, threads{a}
 	return &mail.Account{
-		ID:        a.id,
-		Name:      a.name,
-		Mailboxes: mail.MailboxRoles{Getter: m, Changer: m, Setter: m},
-		Threads:   mail.ThreadRoles{Getter: t, Changer: t},
-		Emails:    mail.EmailRoles{Getter: e, Changer: e, Setter: e},
-		Blobs:     a,
-		Uploads:   a,
-		Watcher:   a,
-		Submitter: submitter{a},
-		Addresses: []string{a.name},
+		ID:         a.id,
+		Name:       a.name,
+		Mailboxes:  mail.MailboxRoles{Getter: m, Changer: m, Setter: m},
+		Threads:    mail.ThreadRoles{Getter: t, Changer: t},
+		Emails:     mail.EmailRoles{Getter: e, Changer: e, Setter: e},
+		Blobs:      a,
+		Uploads:    a,
+		Watcher:    a,
+		Submitter:  submitter{a},
+		Addresses:  []string{a.name},
+		Identities: mail.IdentityRoles{Getter: identities{a}, Changer: identities{a}, Setter: identities{a}},
 	}
 }
 
@@ -220,7 +222,7 @@ func (a *account) Watch(ctx context.Context) <-chan struct{} {
 func (a *account) States(context.Context) (map[string]jmap.State, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state(), mail.EmailDelivery: jmap.State(strconv.FormatUint(a.delivered, 10))}, nil
+	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state(), "Identity": a.state(), mail.EmailDelivery: jmap.State(strconv.FormatUint(a.delivered, 10))}, nil
 }
 
 type blob struct{ *bytes.Reader }

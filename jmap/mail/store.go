@@ -40,8 +40,9 @@ type Account struct {
 
 	// Submitter sends mail; Addresses are what the user may send as, the usual one first, each an Identity;
 	// "*@example.com" is any address there.
-	Submitter Submitter
-	Addresses []string
+	Submitter  Submitter
+	Addresses  []string
+	Identities IdentityRoles
 }
 
 // MailboxRoles are the roles for the type Mailbox.
@@ -66,6 +67,16 @@ type EmailRoles struct {
 	// Querier may answer some filters and sorts; the others are evaluated over all records. Its QueryState is a state
 	// for Changer: one whose result is the same.
 	Querier jmap.Querier[EmailCondition, Comparator, EmailQueryArgs]
+}
+
+// IdentityRoles are the roles for the type Identity: what a user has made of the account's Addresses, and Identities
+// besides. Without them Identities are the Addresses and cannot be set.
+type IdentityRoles struct {
+	// Getter returns what was kept; MayDelete is left to the server.
+	Getter  jmap.Getter[jmap.NoArgs, Identity]
+	Changer jmap.Changer
+	// Setter keeps Identities. The ids that it gives do not begin with the letter I, which is for those of Addresses.
+	Setter jmap.Setter[Identity, IdentityUpdate, jmap.NoArgs, Identity]
 }
 
 // MailboxChanger reads what changed in the set of mailboxes.

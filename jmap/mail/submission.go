@@ -21,6 +21,36 @@ type Identity struct {
 	MayDelete     bool      `json:"mayDelete,omitzero"`
 }
 
+// IdentityUpdate is what changes of an Identity; nil and absent are left alone.
+type IdentityUpdate struct {
+	// Make says that an Identity that is not kept yet is to be, under the id of the update; else it is not found.
+	Make          bool
+	Name          *string
+	ReplyTo, Bcc  jmap.Optional[[]Address]
+	TextSignature *string
+	HTMLSignature *string
+}
+
+// Apply changes an Identity.
+func (u IdentityUpdate) Apply(i *Identity) {
+	for _, s := range []struct{ to, from *string }{{&i.Name, u.Name}, {&i.TextSignature, u.TextSignature}, {&i.HTMLSignature, u.HTMLSignature}} {
+		if s.from != nil {
+			*s.to = *s.from
+		}
+	}
+	for _, l := range []struct {
+		to   *[]Address
+		from jmap.Optional[[]Address]
+	}{{&i.ReplyTo, u.ReplyTo}, {&i.Bcc, u.Bcc}} {
+		if l.from.Set {
+			*l.to = nil
+			if l.from.Value != nil {
+				*l.to = *l.from.Value
+			}
+		}
+	}
+}
+
 // An EmailSubmission is an email on its way (RFC 8621 §7).
 type EmailSubmission struct {
 	jmap.Selection `json:"-"`

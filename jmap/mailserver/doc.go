@@ -7,7 +7,7 @@
 //	                          Identity/get changes set
 //	                          EmailSubmission/get changes query queryChanges set
 //	                             │
-//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter
+//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities
 //
 // A call gets the roles of the account that it names, if the user may see it, else accountNotFound. Email/get asks the
 // store for records, with their summaries where a wanted property needs one, and opens a message only for properties
@@ -19,7 +19,8 @@
 //
 // An EmailSubmission is handed to the account's Submitter within the call that creates it, and ends with it (RFC 8621 §7
 // lets a server destroy what is sent): its deliveryStatus is in the response, undoStatus is final, and there is nothing
-// to get afterwards. Identities are the account's addresses and cannot be set.
+// to get afterwards. Identities are the account's addresses, with what the user makes of them, and others that the user
+// makes and may send as; without a store for them they are the addresses alone.
 //
 // Of RFC 8621, these are not here: delayed sending, deliveryStatus from later reports, VacationResponse.
 package mailserver

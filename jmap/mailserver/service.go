@@ -169,7 +169,7 @@ func (s *Service) Watchers(ctx context.Context, user string) (map[jmap.ID]jmap.W
 	out := make(map[jmap.ID]jmap.Watcher, len(list))
 	for _, a := range list {
 		if a.Watcher != nil {
-			out[a.ID] = a.Watcher
+			out[a.ID] = identityWatcher{a.Watcher, identities{a}}
 		}
 	}
 	return out, nil

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -20,8 +19,8 @@ import (
 // maxRecipients is how many recipients one submission has at most.
 const maxRecipients = 1000
 
-// constantState is the state of types whose records do not change: identities, which are an account's addresses, and
-// submissions, which end with the call that makes them (RFC 8621 §7: a server may destroy them once they are sent).
+// constantState is the state of a type whose records do not change: submissions, which end with the call that makes
+// them (RFC 8621 §7: a server may destroy them once they are sent), and identities that are kept nowhere.
 const constantState jmap.State = "0"
 
 // constant is a Changer of records that do not change.
@@ -35,34 +34,6 @@ func (constant) Changes(_ context.Context, r *jmap.ChangesRequest) (*jmap.Change
 	return &jmap.ChangesResponse{NewState: constantState}, nil
 }
 
-// identities are the addresses of an account.
-type identities []string
-
-func (l identities) all() []mail.Identity {
-	out := make([]mail.Identity, len(l))
-	for i, address := range l {
-		out[i] = mail.Identity{ID: jmap.ID("I" + strconv.Itoa(i+1)), Email: address}
-	}
-	return out
-}
-
-// Get is jmap.Getter's.
-func (l identities) Get(_ context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jmap.GetResponse[mail.Identity], error) {
-	out := &jmap.GetResponse[mail.Identity]{State: constantState, List: []mail.Identity{}}
-	all := l.all()
-	if r.IDs == nil {
-		out.List = all
-	}
-	for _, id := range r.IDs {
-		if i := slices.IndexFunc(all, func(x mail.Identity) bool { return x.ID == id }); i >= 0 {
-			out.List = append(out.List, all[i])
-		} else {
-			out.NotFound = append(out.NotFound, id)
-		}
-	}
-	return out, nil
-}
-
 // sent is the submissions that are kept: none.
 type sent struct{}
 
@@ -74,41 +45,14 @@ func (sent) Get(_ context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jmap.GetRe
 // registerSubmission adds the methods of RFC 8621 §6 and §7.
 func (s *Service) registerSubmission(m *jmapserver.Mux) {
 	const c = jmap.CapabilitySubmission
-	jmapserver.RegisterGet(m, c, "Identity", role(s, func(a *mail.Account) jmap.Getter[jmap.NoArgs, mail.Identity] { return identities(a.Addresses) }))
-	changes := role(s, func(*mail.Account) jmap.Changer { return constant{} })
-	jmapserver.RegisterChanges(m, c, "Identity", changes)
+	jmapserver.RegisterGet(m, c, "Identity", role(s, func(a *mail.Account) jmap.Getter[jmap.NoArgs, mail.Identity] { return identities{a} }))
+	jmapserver.RegisterChanges(m, c, "Identity", role(s, func(a *mail.Account) jmap.Changer { return identities{a} }))
 	jmapserver.Register(m, c, "Identity/set", s.identitySet)
 	jmapserver.RegisterGet(m, c, "EmailSubmission", role(s, func(*mail.Account) jmap.Getter[jmap.NoArgs, mail.EmailSubmission] { return sent{} }))
-	jmapserver.RegisterChanges(m, c, "EmailSubmission", changes)
+	jmapserver.RegisterChanges(m, c, "EmailSubmission", role(s, func(*mail.Account) jmap.Changer { return constant{} }))
 	jmapserver.Register(m, c, "EmailSubmission/query", s.submissionQuery)
 	jmapserver.Register(m, c, "EmailSubmission/queryChanges", s.submissionQueryChanges)
 	jmapserver.Register(m, c, "EmailSubmission/set", s.submissionSet)
-}
-
-// identitySet is Identity/set (RFC 8621 §6.3): identities are set up elsewhere.
-func (s *Service) identitySet(ctx context.Context, c *jmapserver.Call, r *jmap.SetRequest[jmap.Raw, jmap.Patch, jmap.NoArgs]) (*jmap.SetResponse[mail.Identity], error) {
-	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
-		return nil, err
-	}
-	if _, err := s.writable(ctx, c, r.AccountID); err != nil {
-		return nil, err
-	}
-	if r.IfInState != nil && *r.IfInState != constantState {
-		return nil, jmap.Errorf(jmap.StateMismatch, "the state is %s", constantState)
-	}
-	out := &jmap.SetResponse[mail.Identity]{AccountID: r.AccountID, OldState: constantState, NewState: constantState,
-		NotCreated: make(map[jmap.ID]*jmap.SetError), NotUpdated: make(map[jmap.ID]*jmap.SetError), NotDestroyed: make(map[jmap.ID]*jmap.SetError)}
-	forbidden := &jmap.SetError{Type: jmap.SetForbidden, Description: "identities are the addresses of the account"}
-	for id := range r.Create {
-		out.NotCreated[id] = forbidden
-	}
-	for id := range r.Update {
-		out.NotUpdated[id] = forbidden
-	}
-	for _, id := range r.Destroy {
-		out.NotDestroyed[id] = forbidden
-	}
-	return out, nil
 }
 
 type submissionQuery = jmap.QueryRequest[map[string]jmap.Raw, mail.Comparator, jmap.NoArgs]
@@ -206,9 +150,16 @@ func (s *Service) onSuccess(ctx context.Context, c *jmapserver.Call, r *submissi
 
 // submit sends one email. Its error is a *jmap.SetError where the client is at fault.
 func (s *Service) submit(ctx context.Context, c *jmapserver.Call, a *mail.Account, r mail.EmailSubmission) (*mail.EmailSubmission, error) {
-	i := slices.IndexFunc(identities(a.Addresses).all(), func(x mail.Identity) bool { return x.ID == r.IdentityID })
-	if i < 0 {
+	identityID, _ := c.Resolve(r.IdentityID)
+	as, err := identities{a}.Get(ctx, &jmap.GetRequest[jmap.NoArgs]{AccountID: a.ID, IDs: []jmap.ID{identityID}})
+	if err != nil {
+		return nil, err
+	}
+	if len(as.List) == 0 {
 		return nil, invalid("no such identity", "identityId")
+	}
+	if !maySend(a, as.List[0].Email) {
+		return nil, &jmap.SetError{Type: jmap.SetForbiddenFrom}
 	}
 	for _, given := range []struct {
 		name string
@@ -232,7 +183,7 @@ func (s *Service) submit(ctx context.Context, c *jmapserver.Call, a *mail.Accoun
 	if err != nil {
 		return nil, err
 	}
-	env, err := envelope(&r, mail.Summarize(raw), a.Addresses[i])
+	env, err := envelope(&r, mail.Summarize(raw), as.List[0].Email)
 	if err != nil {
 		return nil, err
 	}

@@ -17,11 +17,6 @@ func TestSubmission(t *testing.T) {
 	store.Deliver("alice@example.com", "drafts", at(0), jmaptest.Message("eve@example.com", "x", "y", "Date: Thu, 2 Jan 2020 03:04:05 +0000", "To: a@b"))
 	store.Deliver("alice@example.com", "drafts", at(0), jmaptest.Message("alice@example.com", "x", "y", "Date: Thu, 2 Jan 2020 03:04:05 +0000"))
 	h := newServer(store)
-	expect(t, h, `[["Identity/get",{"accountId":"u1"},"0"],["Identity/get",{"accountId":"u1","ids":["I1","I2"],"properties":["email"]},"1"],["Identity/changes",{"accountId":"u1","sinceState":"0"},"2"],
-		["Identity/set",{"accountId":"u1","create":{"k":{"email":"eve@example.com"}},"destroy":["I1"]},"3"]]`,
-		`[["Identity/get",{"accountId":"u1","state":"0","list":[{"id":"I1","name":"","email":"alice@example.com","replyTo":null,"bcc":null,"textSignature":"","htmlSignature":"","mayDelete":false}],"notFound":[]},"0"],`+
-			`["Identity/get",{…"list":[{"id":"I1","email":"alice@example.com"}],"notFound":["I2"]},"1"],["Identity/changes",{…"created":[],"updated":[],"destroyed":[]},"2"],`+
-			`["Identity/set",{…"notCreated":{"k":{"type":"forbidden",…}},…"notDestroyed":{"I1":{"type":"forbidden",…}}},"3"]]`)
 	for sub, want := range map[string]string{
 		`"identityId":"I9","emailId":"e7"`:                                 `"type":"invalidProperties",…"properties":["identityId"]`,
 		`"identityId":"I1","emailId":"e99"`:                                `"type":"invalidProperties",…"properties":["emailId"]`,
@@ -73,4 +68,24 @@ func manyRecipients() string {
 		b.WriteString(`{"email":"r` + strings.Repeat("x", i%7) + string(rune('a'+i%26)) + strings.Repeat("y", i/26) + `@example.com"}`)
 	}
 	return b.String()
+}
+
+// RFC 8621 §6: the address of the account is an identity that stays; others are made, but of no foreign address.
+func TestIdentities(t *testing.T) {
+	h := newServer(newStore())
+	expect(t, h, `[["Identity/get",{"accountId":"u1"},"0"],["Identity/get",{"accountId":"u1","ids":["I1","I2"],"properties":["email"]},"1"]]`,
+		`[["Identity/get",{"accountId":"u1","state":"…","list":[{"id":"I1","name":"","email":"alice@example.com","replyTo":null,"bcc":null,"textSignature":"","htmlSignature":"","mayDelete":false}],"notFound":[]},"0"],`+
+			`["Identity/get",{…"list":[{"id":"I1","email":"alice@example.com"}],"notFound":["I2"]},"1"]]`)
+	_, rest, _ := strings.Cut(post(t, h, `[["Identity/get",{"accountId":"u1"},"0"]]`), `"state":"`)
+	state, _, _ := strings.Cut(rest, `"`)
+	expect(t, h, `[["Identity/set",{"accountId":"u1","ifInState":"`+state+`","create":{"k":{"email":"alice@example.com","name":"Work","bcc":[{"name":null,"email":"a@b"}]},"f":{"email":"eve@example.com"},"n":{"name":"x"},"d":{"email":"alice@example.com","mayDelete":true}},
+		"update":{"I1":{"textSignature":"-- \nAlice"},"I2":{"name":"x"},"#k":{"email":"bob@example.com"}},"destroy":["I1","I2","x"]},"0"],
+		["Identity/changes",{"accountId":"u1","sinceState":"`+state+`"},"1"],["Identity/get",{"accountId":"u1"},"2"]]`,
+		`[["Identity/set",{"accountId":"u1","oldState":"`+state+`","newState":"…","created":{"k":{"id":"n…","replyTo":null,"textSignature":"","htmlSignature":"","mayDelete":true}},"updated":{"I1":null},"destroyed":[],`+
+			`"notCreated":{"d":{"type":"invalidProperties",…"properties":["mayDelete"]},"f":{"type":"forbiddenFrom"},"n":{"type":"invalidProperties",…"properties":["email"]}},`+
+			`"notUpdated":{"#k":{"type":"invalidProperties",…},"I2":{"type":"notFound"}},"notDestroyed":{"I1":{"type":"forbidden",…},"I2":{"type":"notFound"},"x":{"type":"notFound"}}},"0"],`+
+			`["Identity/changes",{…"created":["n…"],"updated":["I1"],"destroyed":[]},"1"],`+
+			`["Identity/get",{…"list":[{"id":"I1",…"email":"alice@example.com",…"textSignature":"-- \nAlice",…"mayDelete":false},{"id":"n…","name":"Work",…"bcc":[{"name":null,"email":"a@b"}],…"mayDelete":true}],…},"2"]]`)
+	expect(t, h, `[["Identity/set",{"accountId":"u1","ifInState":"`+state+`"},"0"],["Identity/changes",{"accountId":"u1","sinceState":"0"},"1"]]`,
+		`[["error",{"type":"stateMismatch",…},"0"],["error",{"type":"cannotCalculateChanges",…},"1"]]`)
 }
