@@ -1,5 +1,7 @@
 package imap
 
+import "slices"
+
 // A FetchAtt is the name of a FETCH item.
 type FetchAtt string
 
@@ -38,15 +40,15 @@ type FetchItem struct {
 const MaxFetchItems = 100
 
 // FetchItems reads what FETCH asks for: one item, a list of items, or the macro ALL, FAST or FULL, which is returned
-// as the items it stands for.
-func (d *Decoder) FetchItems() []FetchItem {
+// as the items it stands for. extra are further names that an item may have.
+func (d *Decoder) FetchItems(extra ...FetchAtt) []FetchItem {
 	var items []FetchItem
 	if d.Peek() == '(' {
 		d.List(func() {
 			if len(items) == MaxFetchItems {
 				d.Fail(&LimitError{What: "items of FETCH", Limit: MaxFetchItems})
 			}
-			items = append(items, d.fetchItem(d.fetchAtt()))
+			items = append(items, d.fetchItem(d.fetchAtt(), extra))
 		})
 		if len(items) == 0 {
 			d.Want("an item of FETCH")
@@ -63,7 +65,7 @@ func (d *Decoder) FetchItems() []FetchItem {
 	case "FULL":
 		return macro
 	}
-	return append(items, d.fetchItem(att))
+	return append(items, d.fetchItem(att, extra))
 }
 
 // fetchAtt reads a name up to a bracket.
@@ -71,7 +73,7 @@ func (d *Decoder) fetchAtt() string {
 	return upper(d.while("an item of FETCH", func(c byte) bool { return c != '[' && isAtomChar(c) }))
 }
 
-func (d *Decoder) fetchItem(att string) FetchItem {
+func (d *Decoder) fetchItem(att string, extra []FetchAtt) FetchItem {
 	if d.Peek() != '[' {
 		switch a := FetchAtt(att); a {
 		case FetchUID, FetchFlags, FetchInternalDate, FetchSize, FetchEnvelope, FetchStructure, FetchBodyStructure, FetchModSeq,
@@ -79,6 +81,10 @@ func (d *Decoder) fetchItem(att string) FetchItem {
 			return FetchItem{Att: a}
 		case FetchPreview:
 			return d.previewItem()
+		default:
+			if slices.Contains(extra, a) {
+				return FetchItem{Att: a}
+			}
 		}
 		d.Want("an item of FETCH")
 		return FetchItem{}

@@ -35,6 +35,9 @@ func (c *SearchCriteria) Fields() Fields {
 	for i := range c.Header {
 		set(c.Header[i].inEnvelope(), FieldEnvelope)
 	}
+	for i := range c.Other {
+		f |= c.Other[i].Fields
+	}
 	for i := range c.Not {
 		f |= c.Not[i].Fields()
 	}
@@ -117,6 +120,11 @@ func (t *Matcher) match(c *criteria) (bool, error) {
 			ok, err = t.match(&c.or[i][1])
 		}
 		if !ok || err != nil {
+			return false, err
+		}
+	}
+	for i := range c.Other {
+		if ok, err := c.Other[i].match(t.m, t.text); !ok || err != nil {
 			return false, err
 		}
 	}

@@ -24,6 +24,7 @@ type SearchCriteria struct {
 	Or            [][2]SearchCriteria
 	EmailID       string
 	ThreadID      string
+	Other         []OtherKey // keys that this package does not know
 }
 
 // A HeaderCriterion is HEADER name value; an empty Value asks for presence only.

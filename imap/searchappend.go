@@ -88,6 +88,9 @@ func (a *searchAppender) criteria(c *SearchCriteria, depth int) {
 	}
 	a.id("EMAILID ", c.EmailID)
 	a.id("THREADID ", c.ThreadID)
+	for i := range c.Other {
+		a.other(&c.Other[i])
+	}
 	for i := range c.Not {
 		a.key("NOT ")
 		a.group(&c.Not[i], depth+1)

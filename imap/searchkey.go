@@ -11,6 +11,9 @@ type SearchNumbers struct {
 	Sequence func(SequenceSet) (UIDSet, error)
 	UID      func(SequenceSet) UIDSet
 	Saved    func() UIDSet // $ (RFC 9051 §6.4.4.1)
+	// Other reads the arguments of a key that this package does not know, the space before them included. It is false for one that
+	// is not known there either.
+	Other func(d *Decoder, name string) (OtherKey, bool)
 }
 
 // SearchKeys reads search keys to the end of the line: what follows SEARCH, its RETURN and its CHARSET (RFC 9051
@@ -74,9 +77,16 @@ func (p *searchParser) key(c *SearchCriteria, depth int) {
 		return
 	}
 	name := d.Keyword()
-	if d.err == nil && !c.flagKey(name) && !p.textKey(c, name) && !p.otherKey(c, name, depth) {
-		d.Want("a search key")
+	if d.err != nil || c.flagKey(name) || p.textKey(c, name) || p.otherKey(c, name, depth) {
+		return
 	}
+	if p.n.Other != nil {
+		if k, ok := p.n.Other(d, name); ok {
+			c.Other = append(c.Other, k)
+			return
+		}
+	}
+	d.Want("a search key")
 }
 
 func (p *searchParser) saved() UIDSet {

@@ -1,5 +1,7 @@
 package imap
 
+import "slices"
+
 // A StatusItem is what STATUS asks for.
 type StatusItem string
 
@@ -19,16 +21,13 @@ const (
 	StatusDeletedStorage StatusItem = "DELETED-STORAGE" // RFC 9208 §4.1.4
 )
 
-// StatusItems reads the items of STATUS in parentheses, each once.
-func (d *Decoder) StatusItems() []StatusItem {
+// StatusItems reads the items of STATUS in parentheses, each once. extra are further names that an item may have.
+func (d *Decoder) StatusItems(extra ...StatusItem) []StatusItem {
 	var items []StatusItem
 	seen := map[StatusItem]bool{}
 	d.List(func() {
 		it := StatusItem(d.Keyword())
-		switch it {
-		case StatusMessages, StatusUIDNext, StatusUIDValidity, StatusUnseen, StatusDeleted, StatusSize, StatusRecent,
-			StatusHighestModSeq, StatusAppendLimit, StatusMailboxID, StatusDeletedStorage:
-		default:
+		if !it.Known() && !slices.Contains(extra, it) {
 			d.Want("an item of STATUS")
 			return
 		}
@@ -41,4 +40,14 @@ func (d *Decoder) StatusItems() []StatusItem {
 		d.Want("an item of STATUS")
 	}
 	return items
+}
+
+// Known reports whether StatusItems reads the item of itself.
+func (it StatusItem) Known() bool {
+	switch it {
+	case StatusMessages, StatusUIDNext, StatusUIDValidity, StatusUnseen, StatusDeleted, StatusSize, StatusRecent,
+		StatusHighestModSeq, StatusAppendLimit, StatusMailboxID, StatusDeletedStorage:
+		return true
+	}
+	return false
 }

@@ -28,6 +28,9 @@ func (c *session) capabilities() string {
 		for _, m := range mechanisms {
 			add(true, "AUTH="+m)
 		}
+		for _, name := range c.more.capabilities {
+			add(true, name)
+		}
 		return string(b)
 	}
 	add(!c.compressed(), "COMPRESS=DEFLATE")
@@ -41,6 +44,9 @@ func (c *session) capabilities() string {
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")
 	add(a.Replacer != nil, "REPLACE")
 	add(a.Appender != nil, "MULTIAPPEND CATENATE APPENDLIMIT="+strconv.FormatInt(c.s.maxMessage(), 10))
+	for _, name := range c.more.capabilities {
+		add(true, name)
+	}
 	return string(b)
 }
 
@@ -183,7 +189,7 @@ func (c *session) loggedIn(id sasl.Identity, err error) (*imap.Status, error) {
 	} else if err != nil {
 		return nil, err
 	}
-	c.account, c.user = a, id.Name
+	c.account, c.user, c.more = a, id.Name, c.s.add(a)
 	c.d.SetOptions(c.s.options(true, c.ask))
 	c.log.Info("login", "user", id.Name, "mechanism", id.Mechanism, "tls", c.tlsState() != nil)
 	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeCapability, Args: c.capabilities(), Text: "logged in"}, nil
@@ -203,7 +209,7 @@ func (c *session) unauthenticate() (*imap.Status, error) {
 	c.leave()
 	c.endNotify()
 	c.log.Info("unauthenticated", "user", c.user)
-	c.account, c.user = nil, ""
+	c.account, c.user, c.more = nil, "", c.s.add(nil)
 	c.rev2, c.utf8, c.accept, c.condstore, c.qresync, c.uidOnly = false, false, false, false, false, false
 	c.until = time.Now().Add(def(c.s.Timeouts.Login, time.Minute))
 	c.d.SetOptions(c.s.options(false, c.ask))

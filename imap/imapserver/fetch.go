@@ -11,7 +11,10 @@ import (
 // A fetching is one FETCH: what is asked for, and what that needs.
 type fetching struct {
 	items   []imap.FetchItem
-	labels  [][]byte // what stands before the octets in the answer; nil for an item that is a field
+	labels  [][]byte     // what stands before the octets in the answer; nil for an item that is a field
+	extra   []*FetchItem // items of Extensions, nil where there are none; else nil for the server's own
+	call    *Call
+	values  [][]byte // of extra
 	want    imap.Fields
 	body    bool        // some item reads the message
 	seen    bool        // some item sets \Seen
@@ -35,7 +38,7 @@ func (c *session) fetch() (*imap.Status, error) {
 		uids, setErr = c.numbers(set)
 	}
 	c.d.SP()
-	f := fetching{items: c.d.FetchItems()}
+	f := fetching{items: c.d.FetchItems(c.more.fetchNames()...)}
 	if c.d.Accept(' ') {
 		c.fetchModifiers(&f)
 	}
@@ -95,6 +98,7 @@ func (f *fetching) plan(c *session) {
 		return twice
 	})
 	f.labels = make([][]byte, len(f.items))
+	f.plans(c)
 	for i := range f.items {
 		it := &f.items[i]
 		switch it.Att {
@@ -132,6 +136,21 @@ func (f *fetching) plan(c *session) {
 			told.Length = 0
 			f.read(i, imap.AppendSection([]byte(it.Att[:len(it.Att)-2]), &told))
 		}
+	}
+}
+
+// plans finds the items of Extensions.
+func (f *fetching) plans(c *session) {
+	for i := range f.items {
+		x := c.more.fetchItem(f.items[i].Att)
+		if x == nil {
+			continue
+		}
+		if f.extra == nil {
+			f.extra, f.values = make([]*FetchItem, len(f.items)), make([][]byte, len(f.items))
+		}
+		f.extra[i] = x
+		f.want |= x.Fields
 	}
 }
 
@@ -208,6 +227,11 @@ func (c *session) tellMessage(f *fetching, seq int, m *imap.Message) error {
 		}
 		defer r.Close()
 	}
+	if f.extra != nil {
+		if err := c.values(f, m); err != nil {
+			return err
+		}
+	}
 	more := f.changed.Contains(m.UID)
 	if f.flags || more {
 		c.announce(m.Flags)
@@ -220,6 +244,10 @@ func (c *session) tellMessage(f *fetching, seq int, m *imap.Message) error {
 			b = append(b, ' ')
 		}
 		it := &f.items[i]
+		if f.extra != nil && f.extra[i] != nil {
+			b = append(append(append(b, it.Att...), ' '), f.values[i]...)
+			continue
+		}
 		if f.labels[i] == nil {
 			b = appendItem(b, it, m)
 			continue

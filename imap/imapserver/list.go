@@ -84,7 +84,7 @@ func (c *session) returns(l *listing) {
 		case "CHILDREN":
 		case "STATUS": // RFC 5819
 			c.d.SP()
-			l.status = c.d.StatusItems()
+			l.status = c.statusItems()
 		default:
 			c.d.Want("SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS")
 		}
@@ -216,11 +216,15 @@ func (c *session) listStatus(name string, items []imap.StatusItem) error {
 	if err == nil {
 		err = c.deletedSize(m, &st, items)
 	}
+	var values map[imap.StatusItem][]byte
+	if err == nil {
+		values, err = c.statusValues(m, &st.MailboxInfo, items)
+	}
 	if errors.Is(err, imap.ErrNonexistent) { // deleted since it was listed
 		return nil
 	}
 	if err == nil {
-		c.tellStatus(name, &st, items)
+		c.tellStatus(name, &st, items, values)
 	}
 	return err
 }

@@ -188,7 +188,7 @@ func (c *session) statusOf() (*imap.Status, error) {
 	c.d.SP()
 	name, err := c.mailboxName()
 	c.d.SP()
-	items := c.d.StatusItems()
+	items := c.statusItems()
 	if c.d.EOL(); c.d.Err() != nil || err != nil {
 		return nil, err
 	}
@@ -206,7 +206,11 @@ func (c *session) statusOf() (*imap.Status, error) {
 	if err := c.deletedSize(m, &st, items); err != nil {
 		return nil, err
 	}
-	c.tellStatus(name, &st, items)
+	values, err := c.statusValues(m, &st.MailboxInfo, items)
+	if err != nil {
+		return nil, err
+	}
+	c.tellStatus(name, &st, items, values)
 	return nil, c.sync(true)
 }
 
@@ -300,7 +304,8 @@ func (c *session) quotaRoots() ([]imap.QuotaRoot, error) {
 	return c.account.Quoter.QuotaRoots(c.ctx)
 }
 
-func (c *session) tellStatus(name string, st *imap.MailboxStatus, items []imap.StatusItem) {
+// tellStatus sends STATUS. values are those of items of Extensions.
+func (c *session) tellStatus(name string, st *imap.MailboxStatus, items []imap.StatusItem, values map[imap.StatusItem][]byte) {
 	b := c.appendName(append(c.bw.AvailableBuffer(), "* STATUS "...), name)
 	for i, it := range items {
 		if b = append(b, ' '); i == 0 {
@@ -331,6 +336,8 @@ func (c *session) tellStatus(name string, st *imap.MailboxStatus, items []imap.S
 			b = strconv.AppendInt(b, c.s.maxMessage(), 10)
 		case imap.StatusMailboxID:
 			b = append(append(append(b, '('), st.ID...), ')')
+		default:
+			b = append(b, values[it]...)
 		}
 	}
 	_, _ = c.bw.Write(append(b, ")\r\n"...))

@@ -167,7 +167,7 @@ func (c *session) startNotify(n *notifying, status bool) error {
 			items = append(items, imap.StatusHighestModSeq)
 		}
 		enabled := c.condstore
-		c.tellStatus(b.Name, &b.last, items)
+		c.tellStatus(b.Name, &b.last, items, nil)
 		c.condstore = enabled // nobody has asked for HIGHESTMODSEQ by its name
 	}
 	if err != nil {
@@ -298,7 +298,7 @@ func (c *session) tellCounters(b *noted, st *imap.MailboxStatus) {
 		items = append(items, imap.StatusUIDValidity)
 	}
 	if len(items) > 0 {
-		c.tellStatus(b.Name, st, items)
+		c.tellStatus(b.Name, st, items, nil)
 	}
 }
 

@@ -78,6 +78,7 @@ func (c *session) find(s *searching) error {
 		Sequence: func(set imap.SequenceSet) (imap.UIDSet, error) { return c.sequence(set) },
 		UID:      c.known,
 		Saved:    func() imap.UIDSet { return c.saved },
+		Other:    c.otherKey,
 	})
 	err := c.d.Err()
 	if err == nil {
@@ -199,11 +200,12 @@ func (c *session) runSearch(s *searching) error {
 		if err := c.current(); err != nil {
 			return err
 		}
-		narrowed, ok, err := x.Search(c.ctx, v.Name, &s.c)
+		ask, whole := s.c.Indexable()
+		narrowed, ok, err := x.Search(c.ctx, v.Name, ask)
 		if err != nil {
 			return err
 		}
-		uids, exact = uids.Intersect(narrowed), ok
+		uids, exact = uids.Intersect(narrowed), ok && whole
 	}
 	if len(uids) == 0 {
 		return nil

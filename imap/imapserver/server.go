@@ -34,6 +34,8 @@ type Server struct {
 	JMAP     string
 	Limits   Limits
 	Timeouts Timeouts
+	// Extensions are what else the server does: capabilities, commands, items and keys of others.
+	Extensions []Extension
 	// Admit, if not nil, is asked for each connection; an error refuses it. release is called when its session is over.
 	Admit func(ctx context.Context, c net.Conn) (release func(), err error)
 	// Logger is told of logins, of failures of the backend, and of connections refused; nil is silent.
@@ -44,6 +46,7 @@ type Server struct {
 	writers   sync.Pool // of *bufio.Writer, for sessions that do not wait
 	deflaters sync.Pool // of *flate.Writer, the same
 	once      sync.Once
+	wrong     error      // with the Extensions
 	loop      serve.Loop // one for all listeners, which it counts together
 }
 
@@ -95,20 +98,34 @@ type Timeouts struct {
 }
 
 // Serve accepts connections until ctx ends, and returns when every session of ln is over: nil then, else the listener's
-// error. It closes ln. A Server may serve several listeners; Limits count their connections together.
-func (s *Server) Serve(ctx context.Context, ln net.Listener) error { return s.start().Serve(ctx, ln) }
+// error, or at once that of Extensions that contradict the server or each other. It closes ln. A Server may serve several
+// listeners; Limits count their connections together.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	loop, err := s.start()
+	if err != nil {
+		return refusing(ln, err)
+	}
+	return loop.Serve(ctx, ln)
+}
 
 // ServeConn runs one session on the goroutine of the caller and returns when it is over. The error is why the
 // connection was refused.
-func (s *Server) ServeConn(ctx context.Context, c net.Conn) error { return s.start().ServeConn(ctx, c) }
+func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
+	loop, err := s.start()
+	if err != nil {
+		return refusing(c, err)
+	}
+	return loop.ServeConn(ctx, c)
+}
 
-func (s *Server) start() *serve.Loop {
+func (s *Server) start() (*serve.Loop, error) {
 	s.once.Do(func() {
+		s.wrong = s.checkExtensions()
 		s.loop.Session, s.loop.Refuse, s.loop.Admit = s.session, refuse, s.Admit
 		s.loop.MaxConns, s.loop.MaxPerNetwork = s.Limits.Conns, s.Limits.ConnsPerNetwork
 		s.loop.Grace, s.loop.Logger = s.Grace, s.Logger
 	})
-	return &s.loop
+	return &s.loop, s.wrong
 }
 
 func refuse(c net.Conn, _ error) {

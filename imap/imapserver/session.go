@@ -31,6 +31,7 @@ type session struct {
 
 	user      string
 	account   *imap.Account // nil before the login
+	more      added         // by Extensions
 	rev2      bool          // ENABLE IMAP4rev2
 	utf8      bool          // ENABLE IMAP4rev2 or UTF8=ACCEPT: names in UTF-8
 	accept    bool          // ENABLE UTF8=ACCEPT (RFC 9755)
@@ -52,6 +53,7 @@ func (s *Server) session(soft, hard context.Context, nc net.Conn) {
 	c := &session{conn: newConn(soft, nc, s.Timeouts, &s.writers), s: s, ctx: hard, log: log.With("remote", nc.RemoteAddr().String()),
 		until: time.Now().Add(def(s.Timeouts.Login, time.Minute))}
 	c.d = imap.NewDecoder(c.br, s.options(false, c.ask))
+	c.more = s.add(nil)
 	defer context.AfterFunc(soft, c.interrupt)()
 	defer c.leave()
 	defer c.endNotify()
@@ -175,6 +177,13 @@ func (c *session) command() {
 		name, c.uid = c.d.Keyword(), true
 	}
 	run, need := lookup(name, c.uid)
+	numbers := takesNumbers(name)
+	if run == nil {
+		var x *Command
+		if run, need, x = c.more.command(name, c.uid); x != nil {
+			numbers = x.Numbers
+		}
+	}
 	st, err := (*imap.Status)(nil), c.d.Err()
 	switch {
 	case err != nil:
@@ -191,7 +200,7 @@ func (c *session) command() {
 		err = badCommand("log in first")
 	case need == selected && c.box == nil:
 		err = badCommand("select a mailbox first")
-	case c.uidOnly && !c.uid && takesNumbers(name):
+	case c.uidOnly && !c.uid && numbers:
 		err = errUIDRequired()
 	default:
 		st, err = run(c)
