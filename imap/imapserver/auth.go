@@ -13,10 +13,13 @@ import (
 )
 
 // capabilities lists them separated by spaces, as they are before or after the login.
-func (c *session) capabilities() string {
+func (c *session) capabilities() string { return c.capabilityList(false) }
+
+// capabilityList is capabilities, with every those too that other accounts have.
+func (c *session) capabilityList(every bool) string {
 	b := []byte("IMAP4rev2 IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE LANGUAGE")
 	add := func(ok bool, name string) {
-		if ok {
+		if ok || every {
 			b = append(append(b, ' '), name...)
 		}
 	}

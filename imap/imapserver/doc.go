@@ -23,6 +23,8 @@
 // QUOTA (RFC 9208), METADATA (RFC 5464), UIDBATCHES (RFC 10022), NOTIFY (RFC 5465), INPROGRESS (RFC 9585, of SEARCH, SORT and THREAD), LANGUAGE
 // (RFC 5255 §3, of a server that speaks English).
 //
+// Server.Extensions are commands, items of FETCH and STATUS and keys of SEARCH that this package does not know: see Extension.
+//
 // NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata, though
 // RFC 5465 §5.6 wants them where there is METADATA, and none about annotations of messages; METADATA tells no changes unasked.
 //

@@ -283,7 +283,7 @@ func (s *Server) checkExtensions() error {
 	taken := map[string]bool{}
 	check := func(what, name string, known, whole bool) error {
 		switch {
-		case !imap.Flag(name).Valid() || name[0] == '\\' || what != "capability" && !upperCase(name):
+		case !imap.Flag(name).Valid() || name[0] == '\\' || strings.ContainsRune(name, '[') || what != "capability" && !upperCase(name):
 			return fmt.Errorf("imapserver: Extension: bad %s %q", what, name)
 		case !whole:
 			return fmt.Errorf("imapserver: Extension: %s %s without a function", what, name)
@@ -329,32 +329,12 @@ func (s *Server) checkExtensions() error {
 
 // ownCapability reports what the server tells of itself, to some client at least.
 func ownCapability(name string) bool {
-	c := &session{conn: &conn{}, s: &Server{JMAP: "https://"}, account: everyRole()}
-	own := strings.Fields("STARTTLS LOGINDISABLED " + c.capabilities())
+	c := &session{conn: &conn{}, s: &Server{}, account: &imap.Account{}}
+	own := strings.Fields("STARTTLS LOGINDISABLED " + c.capabilityList(true))
 	return slices.ContainsFunc(own, func(s string) bool {
 		kind, _, _ := strings.Cut(s, "=")
 		return equalFold(s, name) || strings.EqualFold(name, kind)
 	}) || len(name) >= 5 && strings.EqualFold(name[:5], "AUTH=")
-}
-
-// everyRole is an account with every role. None of them works.
-func everyRole() *imap.Account {
-	type (
-		store    struct{ imap.Store }
-		watcher  struct{ imap.Watcher }
-		editor   struct{ imap.Editor }
-		appender struct{ imap.Appender }
-		flagger  struct{ imap.Flagger }
-		expunger struct{ imap.Expunger }
-		copier   struct{ imap.Copier }
-		mover    struct{ imap.Mover }
-		searcher struct{ imap.Searcher }
-		changer  struct{ imap.Changer }
-		quoter   struct{ imap.Quoter }
-		setter   struct{ imap.QuotaSetter }
-	)
-	return &imap.Account{Store: store{}, Watcher: watcher{}, Editor: editor{}, Appender: appender{}, Flagger: flagger{}, Expunger: expunger{},
-		Copier: copier{}, Mover: mover{}, Searcher: searcher{}, Changer: changer{}, Quoter: quoter{}, QuotaSetter: setter{}}
 }
 
 func upperCase(s string) bool {
