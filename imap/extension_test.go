@@ -96,7 +96,7 @@ func TestValidLine(t *testing.T) {
 }
 
 func TestKnown(t *testing.T) {
-	for _, s := range strings.Fields("ALL SEEN NEW SUBJECT HEADER LARGER OR NOT UID MODSEQ EMAILID OLDER SAVEDON") {
+	for s := range strings.FieldsSeq("ALL SEEN NEW SUBJECT HEADER LARGER OR NOT UID MODSEQ EMAILID OLDER SAVEDON") {
 		if !KnownSearchKey(s) {
 			t.Errorf("search key %s is not known", s)
 		}
