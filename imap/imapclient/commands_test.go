@@ -194,6 +194,33 @@ func TestCommands(t *testing.T) {
 				err := c.SetMetadata(t.Context(), "INBOX", imap.Annotation{Entry: "/private/comment", Value: "My new comment"}, imap.Annotation{Entry: "/shared/comment", None: true})
 				return nil, fmt.Errorf("%v; %w", err2, err)
 			}, "! imapclient: invalid argument; imapclient: SETMETADATA: imap: NO [METADATA TOOMANY] SETMETADATA failed"},
+		{"myrights", "ACL RIGHTS=texk", "C: a2 MYRIGHTS inbox\nS: * MYRIGHTS INBOX rwiptsldaex\nS: a2 OK", func(c *Client) (any, error) { return c.MyRights(t.Context(), "inbox") }, "lrswipxtea"},
+		{"myrights, RFC 2086", "ACL", "C: a2 MYRIGHTS INBOX\nS: * MYRIGHTS INBOX lrsd\nS: a2 OK", func(c *Client) (any, error) { return c.MyRights(t.Context(), "INBOX") }, "lrsd"},
+		{"myrights of another", "ACL", "C: a2 MYRIGHTS INBOX\nS: * MYRIGHTS x lrsd\nS: a2 OK", func(c *Client) (any, error) { return c.MyRights(t.Context(), "INBOX") },
+			"! imapclient: MYRIGHTS: no MYRIGHTS response"},
+		{"myrights, not offered", "", "", func(c *Client) (any, error) { return c.MyRights(t.Context(), "INBOX") }, "! imapclient: the server does not support this"},
+		{"getacl", "ACL RIGHTS=texk", "C: a2 GETACL INBOX/Drafts\nS: * ACL INBOX/Drafts Fred rwipslxetad Chris lrswi\nS: a2 OK",
+			func(c *Client) (any, error) { return c.ACL(t.Context(), "INBOX/Drafts") }, "[{Fred lrswipxtea} {Chris lrswi}]"},
+		{"getacl, garbage", "ACL", "C: a2 GETACL INBOX\nS: * ACL INBOX Fred lRs\nS: a2 OK", func(c *Client) (any, error) { return c.ACL(t.Context(), "INBOX") },
+			"! imapclient: GETACL: imap: at octet 17: want rights, lower-case letters and digits"},
+		{"listrights", "ACL RIGHTS=texk", "C: a2 LISTRIGHTS ~/Mail/saved smith\nS: * LISTRIGHTS ~/Mail/saved smith la r swicdkxte c\nS: a2 OK",
+			func(c *Client) (any, error) { return c.GrantableRights(t.Context(), "~/Mail/saved", "smith") }, "{la [r swikxte]}"},
+		{"setacl", "ACL", "C: a2 SETACL INBOX/Drafts Chris +ad\nS: a2 NO can't set acl", func(c *Client) (any, error) {
+			return nil, c.SetACL(t.Context(), "INBOX/Drafts", "Chris", imap.RightsChange{Op: imap.RightsAdd, Rights: imap.RightAdminister | imap.RightsObsolete&^(1<<2)})
+		}, "! imapclient: SETACL: imap: NO can't set acl"},
+		{"setacl to nothing", "ACL", "C: a2 SETACL INBOX \"a b\" \"\"\nS: a2 OK", func(c *Client) (any, error) { return nil, c.SetACL(t.Context(), "INBOX", "a b", imap.RightsChange{}) }, "<nil>"},
+		{"setacl for nobody", "ACL", "", func(c *Client) (any, error) { return nil, c.SetACL(t.Context(), "INBOX", "", imap.RightsChange{}) }, "! imapclient: invalid argument"},
+		{"deleteacl", "ACL", "C: a2 DELETEACL INBOX Fred\nS: a2 OK", func(c *Client) (any, error) { return nil, c.DeleteACL(t.Context(), "INBOX", "Fred") }, "<nil>"},
+		{"list-myrights", "ACL RIGHTS=texk LIST-MYRIGHTS", `
+			C: a2 LIST "" "%" RETURN (SUBSCRIBED CHILDREN MYRIGHTS)
+			S: * LIST () "." "INBOX"
+			S: * MYRIGHTS "INBOX" lrswipkxtecda
+			S: * LIST () "." "foo"
+			S: * MYRIGHTS "foo" lrs
+			S: * LIST (\NonExistent) "." "bar"
+			S: a2 OK`, func(c *Client) (any, error) { return rightsOf(c.ListRights(t.Context(), "%")) }, "INBOX lrswipkxtea, foo lrs, bar "},
+		{"list-myrights without", "ACL", "C: a2 LIST \"\" \"%\"\nS: * LIST () \".\" foo\nS: * LIST (\\Noselect) \".\" bar\nS: a2 OK\nC: a3 MYRIGHTS foo\nS: * MYRIGHTS foo lrs\nS: a3 OK",
+			func(c *Client) (any, error) { return rightsOf(c.ListRights(t.Context(), "%")) }, "foo lrs, bar "},
 		{"catenate", "CATENATE LITERAL+", `
 			C: a2 APPEND Drafts (\Seen) CATENATE (URL "/Drafts;UIDVALIDITY=385759045/;UID=20/;SECTION=1.MIME" TEXT {3+}
 			C: a
@@ -362,3 +389,11 @@ func TestArguments(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func rightsOf(list []ListedRights, err error) (any, error) {
+	var out []string
+	for _, l := range list {
+		out = append(out, l.Name+" "+l.Rights.String())
+	}
+	return strings.Join(out, ", "), err
+}

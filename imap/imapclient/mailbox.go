@@ -193,7 +193,8 @@ func (c *Client) Subscribed(ctx context.Context, pattern string) iter.Seq2[*imap
 	return c.list(ctx, "LSUB", c.appendName([]byte(` ""`), pattern), nil)
 }
 
-func (c *Client) list(ctx context.Context, command string, args []byte, status func(*imap.MailboxStatus)) iter.Seq2[*imap.Listing, error] {
+// list reads what a command lists; also may take in other responses.
+func (c *Client) list(ctx context.Context, command string, args []byte, also func(response) bool) iter.Seq2[*imap.Listing, error] {
 	return func(yield func(*imap.Listing, error) bool) {
 		cmd, err := c.begin(ctx, command)
 		if err != nil {
@@ -204,13 +205,8 @@ func (c *Client) list(ctx context.Context, command string, args []byte, status f
 		left := false
 		_, err = cmd.run(args, func(r response) bool {
 			switch {
-			case r.kind == "STATUS" && status != nil:
-				if s, _ := c.readStatus(); s != nil {
-					status(s)
-				}
-				return true
 			case r.kind != command:
-				return false
+				return also != nil && also(r)
 			case left:
 				return true
 			}
@@ -251,7 +247,15 @@ func (c *Client) ListStatus(ctx context.Context, pattern string, items ...imap.S
 		if err != nil {
 			return nil, err
 		}
-		listing = c.list(ctx, "LIST", append(args, ')'), func(s *imap.MailboxStatus) { statuses[s.Name] = s })
+		listing = c.list(ctx, "LIST", append(args, ')'), func(r response) bool {
+			if r.kind != "STATUS" {
+				return false
+			}
+			if s, _ := c.readStatus(); s != nil {
+				statuses[s.Name] = s
+			}
+			return true
+		})
 	}
 	var out []ListedStatus
 	for l, err := range listing {

@@ -28,8 +28,10 @@
 // NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata, though
 // RFC 5465 §5.6 wants them where there is METADATA, and none about annotations of messages; METADATA tells no changes unasked.
 //
-// Not done: CONTEXT (RFC 5267), ACL (RFC 4314). Subscriptions are to mailboxes that exist, as the backend has them: \NonExistent is never told. There is no \Recent:
-// RFC 9051 has dropped it, and IMAP4rev1 clients are told that there are 0. UNAUTHENTICATE under COMPRESS ends the connection.
+// Not done: CONTEXT (RFC 5267), MULTISEARCH (RFC 7377), SEARCH=FUZZY (RFC 6203), MESSAGELIMIT (RFC 9738), I18NLEVEL (RFC 5255 §4), ACL
+// (RFC 4314) and LIST-MYRIGHTS (RFC 8440): every mailbox of an account is its user's alone. Subscriptions are to mailboxes that
+// exist, as the backend has them: \NonExistent is never told. There is no \Recent: RFC 9051
+// has dropped it, and IMAP4rev1 clients are told that there are 0. UNAUTHENTICATE under COMPRESS ends the connection.
 //
 // A part of a message (BODY[1.2], BINARY[...]) is found by reading the message into memory; a whole message, its header
 // and its text are sent from the ranges of imap.Body.
