@@ -77,7 +77,7 @@
 //	§4.9       parse                                                      mailserver.TestParse
 //	§4.10      copy: mailboxIds                                           mailserver.TestCopy
 //	§5         marks and entities, 255 octets                             mailserver.TestSnippets
-//	§6         identities of addresses stay; forbiddenFrom; states        mailserver.TestIdentities, jmaptest.TestStore
+//	§6         identities of addresses stay; forbiddenFrom; states        mailserver.TestIdentities, jmaptest.TestStore, mailstore.TestIdentitiesBounded
 //	§7         envelope from the message, its checks, Bcc removed         mailserver.TestSubmission
 //	§7.5       onSuccessUpdateEmail, onSuccessDestroyEmail, errors        mailserver.TestSubmission
 //	           hole: sendAt later than now (RFC 4865), undo, reports; a submission ends with the call that makes it
