@@ -1,6 +1,8 @@
 package imap
 
 import (
+	"bufio"
+	"bytes"
 	"strings"
 	"testing"
 )
@@ -46,4 +48,31 @@ func TestNotify(t *testing.T) {
 			t.Errorf("%.40s: %.100s", line, got)
 		}
 	}
+}
+
+// FuzzNotify: what is read is written so that it reads as the same.
+func FuzzNotify(f *testing.F) {
+	for _, s := range []string{"NONE", "set status (selected (MessageNew (uid body.peek[header.fields (from to subject)]) MessageExpunge)) (subtree Lists (messagenew messageexpunge))",
+		`SET (SELECTED-DELAYED NONE) (Mailboxes (a "b c" &AOQ-) (MailboxName SomethingNew))`, "SET (INBOXES NONE) (SUBSCRIBED (SubscriptionChange))", "SET (PERSONAL ("} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		d := NewDecoder(bufio.NewReader(bytes.NewReader(append(b, "\r\n"...))), DecoderOptions{})
+		if d.Next() != nil {
+			return
+		}
+		n := d.Notify(true)
+		if d.EOL(); d.Err() != nil {
+			return
+		}
+		text := AppendNotify(nil, &n, true)
+		d = NewDecoder(bufio.NewReader(bytes.NewReader(append(text, "\r\n"...))), DecoderOptions{})
+		if err := d.Next(); err != nil {
+			t.Fatal(err)
+		}
+		again := d.Notify(true)
+		if d.EOL(); d.Err() != nil || string(AppendNotify(nil, &again, true)) != string(text) {
+			t.Fatalf("%q: %q, %v", b, text, d.Err())
+		}
+	})
 }

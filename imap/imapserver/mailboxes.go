@@ -37,15 +37,7 @@ func (c *session) decodeName(s string) (string, error) {
 
 // appendName appends the name of a mailbox as this client reads it.
 func (c *session) appendName(dst []byte, name string) []byte {
-	if !c.utf8 {
-		return imap.AppendAString(dst, string(imap.AppendUTF7(nil, name)))
-	}
-	for i := range len(name) {
-		if name[i] < ' ' || name[i] >= 0x7f {
-			return imap.AppendQuoted(dst, strings.ToValidUTF8(name, "\uFFFD"))
-		}
-	}
-	return imap.AppendAString(dst, name)
+	return imap.AppendMailbox(dst, name, c.utf8)
 }
 
 // named reads the one name that is the whole of a command.
