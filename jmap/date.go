@@ -15,7 +15,7 @@ type UTCDate struct{ time.Time }
 var errDate = errors.New("jmap: not a date")
 
 // MarshalJSON writes RFC 3339, the zero Date as null.
-func (d Date) MarshalJSON() ([]byte, error) { return appendDate(d.Time) }
+func (d Date) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil) }
 
 // UnmarshalJSON reads RFC 3339 with upper case letters; null is the zero Date.
 func (d *Date) UnmarshalJSON(b []byte) (err error) {
@@ -24,7 +24,7 @@ func (d *Date) UnmarshalJSON(b []byte) (err error) {
 }
 
 // MarshalJSON writes RFC 3339 in UTC, the zero UTCDate as null.
-func (d UTCDate) MarshalJSON() ([]byte, error) { return appendDate(d.UTC()) }
+func (d UTCDate) MarshalJSON() ([]byte, error) { return d.AppendJSON(nil) }
 
 // UnmarshalJSON reads RFC 3339 that ends with Z; null is the zero UTCDate.
 func (d *UTCDate) UnmarshalJSON(b []byte) error {
@@ -34,16 +34,6 @@ func (d *UTCDate) UnmarshalJSON(b []byte) error {
 	}
 	d.Time = t
 	return err
-}
-
-func appendDate(t time.Time) ([]byte, error) {
-	if t.IsZero() {
-		return []byte("null"), nil
-	}
-	if y := t.Year(); y < 0 || y > 9999 {
-		return nil, errDate
-	}
-	return t.AppendFormat(nil, `"`+time.RFC3339Nano+`"`), nil
 }
 
 func parseDate(b []byte) (time.Time, error) {

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"maps"
 	"reflect"
-	"slices"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -33,7 +31,21 @@ func (r *Raw) UnmarshalJSON(b []byte) error {
 }
 
 // Marshal returns v as JSON. Maps are written in a fixed order.
-func Marshal(v any) (Raw, error) { return json.Marshal(v, marshalOptions()) }
+func Marshal(v any) (Raw, error) {
+	if a, ok := v.(Appender); ok {
+		return a.AppendJSON(nil)
+	}
+	return json.Marshal(v, marshalOptions())
+}
+
+// AppendString appends s as a JSON string. The error says that s is not UTF-8.
+func AppendString(dst []byte, s string) ([]byte, error) { return jsontext.AppendQuote(dst, s) }
+
+// appendNulls appends v with nil lists as null.
+func appendNulls(dst []byte, v any) ([]byte, error) {
+	b, err := json.Marshal(v, marshalOptions(), json.FormatNilSliceAsNull(true))
+	return append(dst, b...), err
+}
 
 // MarshalWrite writes v as JSON.
 func MarshalWrite(w io.Writer, v any) error {
@@ -179,77 +191,14 @@ func marshalSelected(e *jsontext.Encoder, r selector) error {
 		return errors.ErrUnsupported
 	}
 	v := reflect.Indirect(reflect.ValueOf(r))
-	if err := e.WriteToken(jsontext.BeginObject); err != nil {
+	if !v.CanAddr() {
+		p := reflect.New(v.Type())
+		p.Elem().Set(v)
+		v = p.Elem()
+	}
+	b, err := appendSelected(e.AvailableBuffer(), v, sel)
+	if err != nil {
 		return err
 	}
-	for _, f := range sel.fields {
-		if err := e.WriteToken(jsontext.String(f.name)); err != nil {
-			return err
-		}
-		if f.index < 0 {
-			if err := e.WriteToken(jsontext.Null); err != nil {
-				return err
-			}
-			continue
-		}
-		field := v.Field(f.index)
-		if f.key {
-			raw, ok := field.Interface().(map[string]Raw)[f.name]
-			if !ok {
-				raw = Raw("null")
-			}
-			if err := e.WriteValue(jsontext.Value(raw)); err != nil {
-				return err
-			}
-			continue
-		}
-		if err := marshalField(e, field); err != nil {
-			return err
-		}
-	}
-	return e.WriteToken(jsontext.EndObject)
-}
-
-// marshalField writes one property. What most records are made of goes the short way.
-func marshalField(e *jsontext.Encoder, field reflect.Value) error {
-	if !field.CanAddr() {
-		return json.MarshalEncode(e, field.Interface(), json.FormatNilSliceAsNull(true))
-	}
-	switch x := field.Addr().Interface().(type) {
-	case *ID:
-		return e.WriteToken(jsontext.String(string(*x)))
-	case *string:
-		return e.WriteToken(jsontext.String(*x))
-	case *bool:
-		return e.WriteToken(jsontext.Bool(*x))
-	case *int64:
-		return e.WriteToken(jsontext.Int(*x))
-	case **string:
-		if *x == nil {
-			return e.WriteToken(jsontext.Null)
-		}
-		return e.WriteToken(jsontext.String(**x))
-	case *map[ID]bool:
-		return marshalSet(e, *x)
-	case *map[string]bool:
-		return marshalSet(e, *x)
-	default:
-		return json.MarshalEncode(e, x, json.FormatNilSliceAsNull(true))
-	}
-}
-
-// marshalSet writes a set in a fixed order.
-func marshalSet[K ~string](e *jsontext.Encoder, set map[K]bool) error {
-	if err := e.WriteToken(jsontext.BeginObject); err != nil {
-		return err
-	}
-	for _, k := range slices.Sorted(maps.Keys(set)) {
-		if err := e.WriteToken(jsontext.String(string(k))); err != nil {
-			return err
-		}
-		if err := e.WriteToken(jsontext.Bool(set[k])); err != nil {
-			return err
-		}
-	}
-	return e.WriteToken(jsontext.EndObject)
+	return e.WriteValue(b)
 }

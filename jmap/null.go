@@ -4,12 +4,7 @@ package jmap
 type NullString string
 
 // MarshalJSON writes null for "".
-func (s NullString) MarshalJSON() ([]byte, error) {
-	if s == "" {
-		return []byte("null"), nil
-	}
-	return Marshal(string(s))
-}
+func (s NullString) MarshalJSON() ([]byte, error) { return s.AppendJSON(nil) }
 
 // UnmarshalJSON reads a string, or null as "".
 func (s *NullString) UnmarshalJSON(b []byte) error { return Unmarshal(b, (*string)(s)) }

@@ -48,6 +48,18 @@ type Address struct {
 	Email string          `json:"email"`
 }
 
+// AppendJSON implements jmap.Appender.
+func (a Address) AppendJSON(dst []byte) ([]byte, error) {
+	dst, err := a.Name.AppendJSON(append(dst, `{"name":`...))
+	if err != nil {
+		return nil, err
+	}
+	if dst, err = jmap.AppendString(append(dst, `,"email":`...), a.Email); err != nil {
+		return nil, err
+	}
+	return append(dst, '}'), nil
+}
+
 // An AddressGroup is a group of addresses, or addresses outside of any (§4.1.2.4).
 type AddressGroup struct {
 	Name      *string   `json:"name"` // nil: no group
@@ -58,6 +70,18 @@ type AddressGroup struct {
 type EmailHeader struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+}
+
+// AppendJSON implements jmap.Appender.
+func (h EmailHeader) AppendJSON(dst []byte) ([]byte, error) {
+	dst, err := jmap.AppendString(append(dst, `{"name":`...), h.Name)
+	if err != nil {
+		return nil, err
+	}
+	if dst, err = jmap.AppendString(append(dst, `,"value":`...), h.Value); err != nil {
+		return nil, err
+	}
+	return append(dst, '}'), nil
 }
 
 // A BodyPart is a MIME entity (RFC 8621 §4.1.4).
