@@ -1,7 +1,6 @@
 package jmap
 
 import (
-	"maps"
 	"reflect"
 	"slices"
 	"strconv"
@@ -164,8 +163,14 @@ func appendList(dst []byte, v reflect.Value) (_ []byte, err error) {
 
 // appendSet appends a set in a fixed order.
 func appendSet[K ~string](dst []byte, set map[K]bool) (_ []byte, err error) {
+	var few [8]K // on the stack
+	keys := few[:0]
+	for k := range set {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
 	dst = append(dst, '{')
-	for i, k := range slices.Sorted(maps.Keys(set)) {
+	for i, k := range keys {
 		if i > 0 {
 			dst = append(dst, ',')
 		}

@@ -3,6 +3,7 @@ package jmap
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // An Invocation is one method call or one response to it (RFC 8620 §3.2).
@@ -16,17 +17,15 @@ type Invocation struct {
 func (in Invocation) MarshalJSON() ([]byte, error) { return in.append(nil) }
 
 func (in Invocation) append(dst []byte) ([]byte, error) {
-	name, err := Marshal(in.Name)
+	dst, err := AppendString(append(dst, '['), in.Name)
 	if err != nil {
 		return nil, err
 	}
-	id, err := Marshal(in.ID)
-	if err != nil {
+	dst = append(append(append(dst, ','), in.Args...), ',')
+	if dst, err = AppendString(dst, in.ID); err != nil {
 		return nil, err
 	}
-	dst = append(append(append(dst, '['), name...), ',')
-	dst = append(append(dst, in.Args...), ',')
-	return append(append(dst, id...), ']'), nil
+	return append(dst, ']'), nil
 }
 
 var errInvocation = errors.New("jmap: an invocation is [name, {arguments}, id]")
@@ -77,7 +76,11 @@ type Response struct {
 
 // AppendJSON appends r, whose arguments are known to be JSON.
 func (r *Response) AppendJSON(dst []byte) ([]byte, error) {
-	dst = append(dst, `{"methodResponses":[`...)
+	size := 100
+	for _, in := range r.MethodResponses {
+		size += len(in.Name) + len(in.Args) + len(in.ID) + 10
+	}
+	dst = append(slices.Grow(dst, size), `{"methodResponses":[`...)
 	var err error
 	for i, in := range r.MethodResponses {
 		if i > 0 {

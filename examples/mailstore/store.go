@@ -66,6 +66,7 @@ type Store struct {
 
 	mu       sync.Mutex
 	accounts map[int64]*account
+	ids      map[string]int64 // of accounts by their names; there is no end to an account
 	close    func() error
 }
 
@@ -121,7 +122,7 @@ func newStore(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	s := &Store{o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), accounts: make(map[int64]*account), cache: newCache(o.Cache),
+	s := &Store{o: o, log: cmp.Or(o.Logger, slog.New(slog.DiscardHandler)), accounts: make(map[int64]*account), ids: make(map[string]int64), cache: newCache(o.Cache),
 		unlock: func() error { return nil }}
 	s.close = sync.OnceValue(s.shut)
 	return s
@@ -213,19 +214,31 @@ func (s *Store) OpenAccount(ctx context.Context, user string) (*imap.Account, er
 
 // open returns the account of the first name that has one.
 func (s *Store) open(ctx context.Context, names ...string) (*account, error) {
-	var id int64
-	err := s.db.read(ctx, func(c *conn) error {
-		for _, n := range names {
-			if err := c.row([]any{&id}, `SELECT id FROM account WHERE name = ?`, foldName(n)); !errors.Is(err, sql.ErrNoRows) {
-				return err
-			}
-		}
-		return fmt.Errorf("mailstore: account %q: %w", names, imap.ErrNonexistent)
-	})
-	if err != nil {
-		return nil, err
+	select {
+	case <-s.db.closing:
+		return nil, ErrClosed
+	default:
 	}
-	return s.account(id), nil
+	for _, n := range names {
+		n = foldName(n)
+		s.mu.Lock()
+		id, ok := s.ids[n]
+		s.mu.Unlock()
+		if ok {
+			return s.account(id), nil
+		}
+		err := s.db.read(ctx, func(c *conn) error { return c.row([]any{&id}, `SELECT id FROM account WHERE name = ?`, n) })
+		if errors.Is(err, sql.ErrNoRows) {
+			continue
+		} else if err != nil {
+			return nil, err
+		}
+		s.mu.Lock()
+		s.ids[n] = id
+		s.mu.Unlock()
+		return s.account(id), nil
+	}
+	return nil, fmt.Errorf("mailstore: account %q: %w", names, imap.ErrNonexistent)
 }
 
 func foldName(name string) string { return strings.ToLower(name) }

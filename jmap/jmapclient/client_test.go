@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -139,6 +140,15 @@ func TestErrors(t *testing.T) {
 // A new session state makes the client fetch the Session again.
 func TestSessionRefresh(t *testing.T) {
 	c, h := start(t, jmaptest.NewStore("alice@example.com"))
+	var renamed atomic.Bool
+	accounts := h.Accounts
+	h.Accounts = func(ctx context.Context, user string) ([]jmapserver.Account, error) {
+		all, err := accounts(ctx, user)
+		if renamed.Load() {
+			all[0].Name = "Alice"
+		}
+		return all, err
+	}
 	ctx := t.Context()
 	before, err := c.Session(ctx)
 	if err != nil {
@@ -148,9 +158,7 @@ func TestSessionRefresh(t *testing.T) {
 	if again != before {
 		t.Error("fetched twice")
 	}
-	limits := jmap.DefaultLimits()
-	limits.MaxObjectsInGet++
-	h.Limits = &limits
+	renamed.Store(true)
 	if _, err := jmapclient.Do[getResponse](ctx, c, jmap.CapabilityMail, "Email/get", getRequest{AccountID: "u1"}); err != nil {
 		t.Fatal(err)
 	}

@@ -2,8 +2,6 @@ package jmapserver
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"io"
 	"log/slog"
@@ -43,6 +41,7 @@ type Server struct {
 	Logger *slog.Logger
 
 	tickets tickets
+	offers  offers
 
 	mu   sync.Mutex
 	busy map[busyKey]int
@@ -153,98 +152,12 @@ func (s *Server) crossOrigin(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
-// session returns the Session of a user, without its URLs.
-func (s *Server) session(ctx context.Context, user string) (*jmap.Session, error) {
-	accounts, err := s.Accounts(ctx, user)
-	if err != nil {
-		return nil, err
-	}
-	core, err := jmap.Marshal(s.limits())
-	if err != nil {
-		return nil, err
-	}
-	out := &jmap.Session{
-		Capabilities:    map[string]jmap.Raw{},
-		Accounts:        make(map[jmap.ID]jmap.SessionAccount, len(accounts)),
-		PrimaryAccounts: make(map[string]jmap.ID),
-		Username:        user,
-	}
-	for c := range s.Mux.capabilities() {
-		out.Capabilities[c] = jmap.Raw("{}")
-	}
-	out.Capabilities[jmap.CapabilityCore] = core
-	if s.WebSocket != nil {
-		out.Capabilities[jmap.CapabilityWebSocket] = jmap.Raw("{}") // its URL comes with the others
-	}
-	if s.WebSocket != nil || s.EventSource != nil {
-		out.Capabilities[CapabilityTicket] = jmap.Raw("{}")
-	}
-	for _, a := range accounts {
-		out.Accounts[a.ID] = a.SessionAccount
-		for c := range a.AccountCapabilities {
-			if _, ok := out.PrimaryAccounts[c]; !ok && a.IsPersonal {
-				out.PrimaryAccounts[c] = a.ID
-			}
-		}
-	}
-	b, err := jmap.Marshal(out)
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(append(b, s.BaseURL...))
-	out.State = jmap.State(hex.EncodeToString(sum[:6]))
-	return out, nil
-}
-
-// serveSession serves RFC 8620 §2.
-func (s *Server) serveSession(w http.ResponseWriter, r *http.Request, user string) {
-	out, err := s.session(r.Context(), user)
-	if err != nil {
-		s.fail(w, r, user, err)
-		return
-	}
-	base := s.BaseURL
-	if base == "" {
-		base = "http://" + r.Host
-		if r.TLS != nil {
-			base = "https://" + r.Host
-		}
-	}
-	out.APIURL = base + pathAPI
-	out.DownloadURL = base + pathDownload + "{accountId}/{blobId}/{name}?type={type}"
-	out.UploadURL = base + pathUpload + "{accountId}"
-	out.EventSourceURL = base + pathEventSource + "?types={types}&closeafter={closeafter}&ping={ping}"
-	if err := s.offer(out, base); err != nil {
-		s.fail(w, r, user, err)
-		return
-	}
-	w.Header().Set("Cache-Control", "no-cache, no-store, must-revalidate")
-	writeJSON(w, http.StatusOK, out)
-}
-
 func (s *Server) serveEventSource(w http.ResponseWriter, r *http.Request, user string) {
 	if s.EventSource == nil {
 		problem(w, http.StatusNotImplemented, "this server does not push changes")
 		return
 	}
 	s.EventSource(w, r, user)
-}
-
-// A webSocketCapability is where to connect (RFC 8887 §3).
-type webSocketCapability struct {
-	URL          string `json:"url"`
-	SupportsPush bool   `json:"supportsPush"`
-}
-
-// offer adds the addresses of capabilities.
-func (s *Server) offer(out *jmap.Session, base string) (err error) {
-	if s.WebSocket != nil {
-		out.Capabilities[jmap.CapabilityWebSocket], err = jmap.Marshal(webSocketCapability{"ws" + strings.TrimPrefix(base, "http") + pathWebSocket, true})
-	}
-	if _, ok := out.Capabilities[CapabilityTicket]; ok && err == nil {
-		out.Capabilities[CapabilityTicket], err = jmap.Marshal(map[string]string{"url": base + pathTicket})
-	}
-	return err
 }
 
 func (s *Server) serveWebSocket(w http.ResponseWriter, r *http.Request, user string) {

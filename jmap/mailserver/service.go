@@ -18,7 +18,8 @@ type Service struct {
 	// Logger is told of submissions that fail; nil is silent. It is set before the first request.
 	Logger *slog.Logger
 
-	backend mail.Backend
+	backend              mail.Backend
+	reads, writes, blobs jmap.Raw // what accounts can do
 }
 
 func (s *Service) logger() *slog.Logger {
@@ -29,7 +30,24 @@ func (s *Service) logger() *slog.Logger {
 }
 
 // New returns a Service over b.
-func New(b mail.Backend) *Service { return &Service{backend: b} }
+func New(b mail.Backend) *Service {
+	mustMarshal := func(v any) jmap.Raw {
+		raw, err := jmap.Marshal(v)
+		if err != nil {
+			panic(err) // constants
+		}
+		return raw
+	}
+	can := mailCapability{
+		MaxSizeMailboxName:         maxMailboxName,
+		MaxSizeAttachmentsPerEmail: 50_000_000,
+		EmailQuerySortOptions:      sortOptions(),
+	}
+	s := &Service{backend: b, reads: mustMarshal(can), blobs: mustMarshal(blobCapabilities())}
+	can.MayCreateTopLevelMailbox = true
+	s.writes = mustMarshal(can)
+	return s
+}
 
 // NewServer returns a Server of the Service alone, with pushed changes. Its fields may be changed before the first
 // request.
@@ -139,19 +157,10 @@ func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Accou
 	}
 	out := make([]jmapserver.Account, len(list))
 	for i, a := range list {
-		can, err := jmap.Marshal(mailCapability{
-			MaxSizeMailboxName:         maxMailboxName,
-			MaxSizeAttachmentsPerEmail: 50_000_000,
-			EmailQuerySortOptions:      sortOptions(),
-			MayCreateTopLevelMailbox:   !a.ReadOnly && a.Mailboxes.Setter != nil,
-		})
-		if err != nil {
-			return nil, err
-		}
 		out[i] = jmapserver.Account{ID: a.ID, SessionAccount: jmap.SessionAccount{Name: a.Name, IsPersonal: !a.Shared, IsReadOnly: a.ReadOnly,
-			AccountCapabilities: map[string]jmap.Raw{jmap.CapabilityCore: jmap.Raw("{}"), jmap.CapabilityMail: can}}}
-		if out[i].AccountCapabilities[jmap.CapabilityBlob], err = jmap.Marshal(blobCapabilities()); err != nil {
-			return nil, err
+			AccountCapabilities: map[string]jmap.Raw{jmap.CapabilityCore: jmap.Raw("{}"), jmap.CapabilityMail: s.reads, jmap.CapabilityBlob: s.blobs}}}
+		if !a.ReadOnly && a.Mailboxes.Setter != nil {
+			out[i].AccountCapabilities[jmap.CapabilityMail] = s.writes
 		}
 		if a.Submitter != nil && !a.ReadOnly {
 			out[i].AccountCapabilities[jmap.CapabilitySubmission] = jmap.Raw(`{"maxDelayedSend":0,"submissionExtensions":{}}`)
