@@ -206,14 +206,21 @@ func bench(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	return nil
 }
 
-// measure has one worker search a stamp that nobody finds, and tell how fast.
+// measure has one worker search a stamp that nobody finds, for so long and until there is something to tell, and tells
+// how fast it was.
 func measure(ctx context.Context, name string, d time.Duration) (kernel, error) {
-	limited, cancel := context.WithTimeout(ctx, d)
+	limited, cancel := context.WithCancel(ctx)
 	defer cancel()
 	k := kernel{Kernel: name}
+	end := time.Now().Add(d)
 	m := hashcash.Minter{Bits: 64, Workers: 1, Kernel: name, Interval: d / 10,
-		Progress: func(p hashcash.Progress) { k.PerCore, k.Attempts = p.Rate, p.Attempts }}
-	if _, err := m.Mint(limited, "bench@example.com", ""); !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+		Progress: func(p hashcash.Progress) {
+			k.PerCore, k.Attempts = p.Rate, p.Attempts
+			if p.Attempts > 0 && p.Rate > 0 && !time.Now().Before(end) {
+				cancel()
+			}
+		}}
+	if _, err := m.Mint(limited, "bench@example.com", ""); !errors.Is(err, context.Canceled) || ctx.Err() != nil {
 		return k, err
 	}
 	return k, nil
