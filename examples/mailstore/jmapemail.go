@@ -68,13 +68,7 @@ func (a *account) emails(c *conn, ids []int64, summary bool) (map[int64]*emailRo
 func (a *account) readEmails(c *conn, all map[int64]*emailRow, ids []int64, column string) error {
 	var list []byte
 	for part := range slices.Chunk(ids, maxEmails) {
-		list = append(list[:0], '[')
-		for i, id := range part {
-			if i > 0 {
-				list = append(list, ',')
-			}
-			list = strconv.AppendInt(list, id, 10)
-		}
+		list = appendNumbers(list[:0], part)
 		err := c.rows(func(r *sql.Rows) error {
 			e, m := new(emailRow), copyRow{}
 			var text []byte
@@ -97,7 +91,7 @@ func (a *account) readEmails(c *conn, all map[int64]*emailRow, ids []int64, colu
 			return nil
 		}, `SELECT e.id, e.blob, e.thread, `+column+`, m.mailbox, m.uid, m.modseq, m.created, m.flags, m.keywords, m.internal, m.saved, m.size, m.email, m.thread
 			FROM json_each(?) j CROSS JOIN email e ON e.id = j.value CROSS JOIN message m ON m.email = e.id WHERE e.account = ? AND NOT m.flags & 8
-			ORDER BY m.email, m.mailbox, m.uid`, string(append(list, ']')), a.id)
+			ORDER BY m.email, m.mailbox, m.uid`, string(list), a.id)
 		if err != nil {
 			return err
 		}
@@ -245,21 +239,47 @@ func (a *account) changed(c *conn, since place) ([]changed, error) {
 			return nil
 		}, `SELECT email, modseq, created FROM expunged WHERE account = ? AND modseq > ? AND uid > 0`, a.id, since.from())
 	}
-	var out []changed
+	if err != nil {
+		return nil, err
+	}
+	var gone []int64
 	for id, x := range byID {
-		if err == nil && x.gone { // perhaps a message that did not change shows it still
-			var created modSeq
-			err = c.row([]any{&created}, `SELECT e.created FROM email e WHERE e.id = ? AND EXISTS (
-				SELECT 1 FROM message m WHERE m.email = e.id AND NOT m.flags & 8)`, id)
-			if err == nil {
-				x.gone, x.created = false, place{created, id}.compare(since) > 0
-			} else if errors.Is(err, sql.ErrNoRows) {
-				err = nil
-			}
+		if x.gone {
+			gone = append(gone, id)
 		}
+	}
+	err = c.rows(func(r *sql.Rows) error { // perhaps a message that did not change shows it still
+		var id int64
+		var created modSeq
+		err := r.Scan(&id, &created)
+		if x := byID[id]; err == nil {
+			x.gone, x.created = false, place{created, id}.compare(since) > 0
+		}
+		return err
+	}, `SELECT e.id, e.created FROM json_each(?) j CROSS JOIN email e ON e.id = j.value WHERE EXISTS (
+		SELECT 1 FROM message m WHERE m.email = e.id AND NOT m.flags & 8)`, string(appendNumbers(nil, gone)))
+	return values(byID), err
+}
+
+// values returns what a map holds, in no order.
+func values(byID map[int64]*changed) []changed {
+	out := make([]changed, 0, len(byID))
+	for _, x := range byID {
 		out = append(out, *x)
 	}
-	return out, err
+	return out
+}
+
+// appendNumbers appends a JSON array, which json_each reads.
+func appendNumbers(dst []byte, numbers []int64) []byte {
+	dst = append(dst, '[')
+	for i, n := range numbers {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = strconv.AppendInt(dst, n, 10)
+	}
+	return append(dst, ']')
 }
 
 // Query lists one mailbox by date, the newest or the oldest first, by an index.
@@ -386,92 +406,4 @@ func (q *listing) run(c *conn, b *boxRow, ascending bool) ([]jmap.ID, uint, erro
 		ids = append(ids, jmap.ID(emailID(id)))
 	}
 	return ids, uint(start), nil
-}
-
-// jmapThreads are the threads of an account.
-type jmapThreads struct{ *account }
-
-// Get returns threads, each with its emails by date.
-func (a jmapThreads) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jmap.GetResponse[mail.Thread], error) {
-	out := &jmap.GetResponse[mail.Thread]{AccountID: r.AccountID}
-	err := a.s.db.snapshot(ctx, func(c *conn) error {
-		now, err := a.state(c)
-		if err != nil {
-			return err
-		}
-		out.State = now.state()
-		ids := r.IDs
-		if ids == nil {
-			if err := c.rows(func(r *sql.Rows) error {
-				var id int64
-				err := r.Scan(&id)
-				ids = append(ids, jmap.ID(threadID(id)))
-				return err
-			}, `SELECT DISTINCT m.thread FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id WHERE b.account = ? AND NOT m.flags & 8 ORDER BY 1`, a.id); err != nil {
-				return err
-			}
-		}
-		for _, id := range ids {
-			t := mail.Thread{ID: id}
-			err := c.rows(func(r *sql.Rows) error {
-				var email, date int64
-				err := r.Scan(&email, &date)
-				t.EmailIDs = append(t.EmailIDs, jmap.ID(emailID(email)))
-				return err
-			}, `SELECT e.id, min(m.internal) FROM email e JOIN message m ON m.email = e.id AND NOT m.flags & 8
-				WHERE e.thread = ? AND e.account = ? GROUP BY e.id ORDER BY 2, 1`, parseID('T', string(id)), a.id)
-			if err != nil {
-				return err
-			}
-			if len(t.EmailIDs) == 0 {
-				out.NotFound = append(out.NotFound, id)
-			} else {
-				out.List = append(out.List, t)
-			}
-		}
-		return nil
-	})
-	return out, err
-}
-
-// Changes returns the threads that an email came to or went from.
-func (a jmapThreads) Changes(ctx context.Context, r *jmap.ChangesRequest) (*jmap.ChangesResponse, error) {
-	return a.changesSince(ctx, r, threadID, func(c *conn, since place) ([]changed, error) {
-		byID := make(map[int64]*changed)
-		note := func(r *sql.Rows) error {
-			var id int64
-			var m, created modSeq
-			if err := r.Scan(&id, &m, &created); err != nil {
-				return err
-			}
-			x := byID[id]
-			if x == nil {
-				x = &changed{id: id, created: true}
-				byID[id] = x
-			}
-			x.at = place{max(m, x.at.modseq), id}
-			x.created = x.created && place{created, id}.compare(since) > 0
-			return nil
-		}
-		from := since.from()
-		err := c.rows(note, `SELECT m.thread, m.modseq, e.created FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id AND m.modseq > ?
-			JOIN email e ON e.id = m.email WHERE b.account = ? AND b.modseq > ?`, from, a.id, from)
-		if err == nil {
-			err = c.rows(note, `SELECT thread, modseq, created FROM expunged WHERE account = ? AND modseq > ? AND uid > 0`, a.id, from)
-		}
-		var out []changed
-		for id, x := range byID {
-			if err != nil {
-				break
-			}
-			var emails int64
-			var first modSeq
-			err = c.row([]any{&emails, &first}, `SELECT count(*), coalesce(min(e.created), 0) FROM email e WHERE e.thread = ? AND EXISTS (
-				SELECT 1 FROM message m WHERE m.email = e.id AND NOT m.flags & 8)`, id)
-			x.gone = emails == 0
-			x.created = x.created && (x.gone || place{first, id}.compare(since) > 0)
-			out = append(out, *x)
-		}
-		return out, err
-	})
 }
