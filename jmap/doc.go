@@ -40,8 +40,7 @@
 //	§5.2       maxChanges kept, above 0; intermediate states in order     mailserver.TestBadInput, jmaptest.TestStore, mailstore.TestChangesKeepAClientInStep
 //	§5.3       PatchObject                                                jmap.TestBadPatches
 //	§5.3       what the server sets; per record all or nothing; notFound  mailserver.TestBadInput, jmaptest.TestStore
-//	§5.3       creation ids across calls                                  mailserver.TestCreate
-//	           hole: a creation id that is used twice stands for the later record: no test
+//	§5.3       creation ids across calls, used again                      mailserver.TestCreate, mailserver.TestCreationIDAgain
 //	§5.4       copy to another account, destroying the original           mailserver.TestCopy
 //	§5.5       filter, sort, stable order                                 mailserver.TestEmailQuery, mailserver.TestQueriesAgainstModel, mailstore.TestQueries
 //	§5.5       position, anchor, anchorOffset, limit, total               jmap.TestPage, mailserver.TestQueriesAgainstModel, mailstore.TestQueries
@@ -72,8 +71,7 @@
 //	§4.2       default properties, truncation, forbidden forms            mailserver.TestEmailGet
 //	§4.4       conditions, phrases, sorts by keyword                      mailserver.TestEmailQuery
 //	§4.6       what a new Email must not have; Message-ID and Date        mailserver.TestCreate, mail.TestComposeHeader
-//	§4.8       import: invalidProperties, alreadyExists                   mailserver.TestBadInput, mailstore.TestEmailSet
-//	           hole: messages with EAI headers (RFC 6532) are imported; no test of its own
+//	§4.8       import: invalidProperties, alreadyExists; EAI headers      mailserver.TestBadInput, mailstore.TestEmailSet, mailserver.TestInternationalHeader
 //	§4.9       parse                                                      mailserver.TestParse
 //	§4.10      copy: mailboxIds                                           mailserver.TestCopy
 //	§5         marks and entities, 255 octets                             mailserver.TestSnippets

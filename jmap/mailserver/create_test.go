@@ -70,6 +70,47 @@ func TestCreate(t *testing.T) {
 	}
 }
 
+// A creation id that is used again stands for the latest record, whatever its type (RFC 8620 §5.3); one whose creation
+// fails, for the record that it stood for before.
+func TestCreationIDAgain(t *testing.T) {
+	h := newServer(newStore())
+	expect(t, h, `[["Mailbox/set",{"accountId":"u1","create":{"k":{"name":"first"}}},"0"],
+		["Mailbox/set",{"accountId":"u1","create":{"k":{"name":"second"}}},"1"],
+		["Mailbox/set",{"accountId":"u1","create":{"k":{"name":""}}},"2"],
+		["Mailbox/set",{"accountId":"u1","create":{"l":{"name":"child","parentId":"#k"}}},"3"],
+		["Email/set",{"accountId":"u1","create":{"k":{"mailboxIds":{"#l":true},"subject":"x"}}},"4"],
+		["Email/set",{"accountId":"u1","update":{"#k":{"keywords/x":true}}},"5"],
+		["Mailbox/get",{"accountId":"u1","ids":["m8","m9"],"properties":["name","parentId"]},"6"]]`,
+		`[…"created":{"k":{"id":"m7",…"created":{"k":{"id":"m8",…["Mailbox/set",{…"notCreated":{"k":{…}},…},"2"],…"created":{"l":{"id":"m9",…"created":{"k":{"id":"e10",…"updated":{"e10":null},…`+
+			`"list":[{"id":"m8","name":"second","parentId":null},{"id":"m9","name":"child","parentId":"m8"}],…`)
+}
+
+// A message whose header is UTF-8 (RFC 6532) is imported, parsed, found and given back to the octet (RFC 8621 §4.8, §4.9).
+func TestInternationalHeader(t *testing.T) {
+	const letter = "From: Jürgen <jürgen@münchen.example>\r\nTo: 田中 <田中@例え.example>\r\nSubject: Grüße aus 京都\r\n\r\nx\r\n"
+	h := newServer(newStore())
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("POST", "/jmap/upload/u1", strings.NewReader(letter)))
+	var up struct {
+		BlobID string `json:"blobId"`
+	}
+	if err := jmap.Unmarshal(w.Body.Bytes(), &up); err != nil {
+		t.Fatal(err)
+	}
+	const header = `"subject":"Grüße aus 京都","from":[{"name":"Jürgen","email":"jürgen@münchen.example"}],"to":[{"name":"田中","email":"田中@例え.example"}]`
+	expect(t, h, `[["Email/parse",{"accountId":"u1","blobIds":["`+up.BlobID+`"],"properties":["subject","from","to"]},"0"],
+		["Email/import",{"accountId":"u1","emails":{"k":{"blobId":"`+up.BlobID+`","mailboxIds":{"m1":true}}}},"1"],
+		["Email/query",{"accountId":"u1","filter":{"from":"JÜRGEN","subject":"京都"}},"2"],
+		["Email/get",{"accountId":"u1","#ids":{"resultOf":"2","name":"Email/query","path":"/ids"},"properties":["blobId","subject","from","to"]},"3"]]`,
+		`[["Email/parse",{…{"`+up.BlobID+`":{`+header+`}}…},"0"],["Email/import",{…"created":{"k":{…},"1"],["Email/query",{…"ids":["e7"]…},"2"],`+
+			`["Email/get",{…"list":[{"id":"e7","blobId":"`+up.BlobID+`",`+header+`}],…`)
+	w = httptest.NewRecorder()
+	h.ServeHTTP(w, httptest.NewRequest("GET", "/jmap/download/u1/"+up.BlobID+"/m.eml", nil))
+	if w.Body.String() != letter {
+		t.Errorf("downloaded: %d %q", w.Code, w.Body)
+	}
+}
+
 func TestParse(t *testing.T) {
 	store := newStore()
 	outer := "From: a@example.com\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=o\r\n\r\n--o\r\nContent-Type: message/rfc822\r\n\r\n" + invitation + "\r\n--o\r\n\r\nno message\r\n--o--\r\n"
