@@ -55,7 +55,8 @@ type MailboxRoles struct {
 
 // ThreadRoles are the roles for the type Thread. Without a Getter, threads are found among all records.
 type ThreadRoles struct {
-	Getter  jmap.Getter[jmap.NoArgs, Thread]
+	Getter jmap.Getter[jmap.NoArgs, Thread]
+	// Changer has the states of EmailRoles.Changer.
 	Changer jmap.Changer
 }
 

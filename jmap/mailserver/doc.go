@@ -15,7 +15,7 @@
 // without one, is done record by record.
 //
 // Email/queryChanges takes out and puts in again every email that changed; where a result hangs on other emails of a
-// thread, and for mailboxes, it is cannotCalculateChanges.
+// thread, as with collapseThreads, those too, if the store has ThreadRoles. For mailboxes it is cannotCalculateChanges.
 //
 // An EmailSubmission is handed to the account's Submitter within the call that creates it, and ends with it (RFC 8621 §7
 // lets a server destroy what is sent): its deliveryStatus is in the response, undoStatus is final, and there is nothing

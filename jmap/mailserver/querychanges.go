@@ -9,26 +9,27 @@ import (
 	"github.com/mailbricks/mailbricks/jmap/mail"
 )
 
-// calculable reports whether the changes of a result follow from the changes of emails: whether an email is in it, and
-// where, hangs on that email alone, and not on others of its thread.
-func calculable(a *mail.Account, f *jmap.Filter[mail.EmailCondition], sort []mail.Comparator, args mail.EmailQueryArgs) bool {
-	if a.Emails.Changer == nil || args.CollapseThreads {
-		return false
-	}
+// hangsOnThread reports whether an email's being in a result, or where, hangs on others of its thread.
+func hangsOnThread(f *jmap.Filter[mail.EmailCondition], sort []mail.Comparator, args mail.EmailQueryArgs) bool {
 	for k := range f.All {
 		if k.AllInThreadHaveKeyword+k.SomeInThreadHaveKeyword+k.NoneInThreadHaveKeyword != "" {
-			return false
+			return true
 		}
 	}
-	return !slices.ContainsFunc(sort, func(s mail.Comparator) bool {
+	return args.CollapseThreads || slices.ContainsFunc(sort, func(s mail.Comparator) bool {
 		return s.Property == "allInThreadHaveKeyword" || s.Property == "someInThreadHaveKeyword"
 	})
+}
+
+// calculable reports whether the changes of a result follow from those of emails, or of threads where it hangs on them.
+func calculable(a *mail.Account, f *jmap.Filter[mail.EmailCondition], sort []mail.Comparator, args mail.EmailQueryArgs) bool {
+	return a.Emails.Changer != nil && (!hangsOnThread(f, sort, args) || a.Threads.Getter != nil && a.Threads.Changer != nil)
 }
 
 type emailQueryChanges = jmap.QueryChangesRequest[mail.EmailCondition, mail.Comparator, mail.EmailQueryArgs]
 
 // emailQueryChanges is Email/queryChanges (RFC 8621 §4.5): every email that changed is taken out of the result, and put
-// in again where it belongs now.
+// in again where it belongs now; where the result hangs on threads, every email of a thread that changed.
 func (s *Service) emailQueryChanges(ctx context.Context, c *jmapserver.Call, r *emailQueryChanges) (*jmap.QueryChangesResponse, error) {
 	a, err := s.account(ctx, c, r.AccountID)
 	if err != nil {
@@ -41,6 +42,13 @@ func (s *Service) emailQueryChanges(ctx context.Context, c *jmapserver.Call, r *
 	if err != nil {
 		return nil, err
 	}
+	changed := slices.Concat(changes.Created, changes.Updated)
+	more := false
+	if hangsOnThread(r.Filter, r.Sort, r.Args) {
+		if changed, more, err = ofThreads(ctx, a, r.SinceQueryState, changed); err != nil {
+			return nil, err
+		}
+	}
 	now, err := s.emailQuery(ctx, c, &emailQuery{AccountID: r.AccountID, Filter: r.Filter, Sort: r.Sort, CalculateTotal: true, Args: r.Args})
 	if err != nil {
 		return nil, err
@@ -49,17 +57,57 @@ func (s *Service) emailQueryChanges(ctx context.Context, c *jmapserver.Call, r *
 	if err != nil {
 		return nil, err
 	}
-	if changes.HasMoreChanges || now.Limit != nil || len(since.Created)+len(since.Updated)+len(since.Destroyed) > 0 {
+	if more || changes.HasMoreChanges || now.Limit != nil || len(since.Created)+len(since.Updated)+len(since.Destroyed) > 0 {
 		return nil, jmap.Errorf(jmap.CannotCalculateChanges, "too much changes at once") // the client queries again
 	}
-	out := &jmap.QueryChangesResponse{AccountID: r.AccountID, OldQueryState: r.SinceQueryState, NewQueryState: now.QueryState,
-		Removed: slices.Concat(changes.Destroyed, changes.Updated)}
-	changed := make(map[jmap.ID]bool)
-	for _, id := range slices.Concat(changes.Created, changes.Updated) {
-		changed[id] = true
+	return difference(r, changes, changed, now)
+}
+
+// ofThreads returns the emails of the threads of emails that changed, and of those that an email came to or went from.
+func ofThreads(ctx context.Context, a *mail.Account, since jmap.State, changed []jmap.ID) (emails []jmap.ID, more bool, err error) {
+	changes, err := a.Threads.Changer.Changes(ctx, &jmap.ChangesRequest{AccountID: a.ID, SinceState: since})
+	if err != nil {
+		return nil, false, err
+	}
+	ids := slices.Concat(changes.Created, changes.Updated)
+	if len(changed) > 0 {
+		records, err := a.Emails.Getter.Get(ctx, &jmap.GetRequest[mail.EmailWant]{AccountID: a.ID, IDs: changed})
+		if err != nil {
+			return nil, false, err
+		}
+		for i := range records.List {
+			ids = append(ids, records.List[i].ThreadID)
+		}
+	}
+	if len(ids) == 0 { // none is not all
+		return nil, changes.HasMoreChanges, nil
+	}
+	slices.Sort(ids)
+	threads, err := a.Threads.Getter.Get(ctx, &jmap.GetRequest[jmap.NoArgs]{AccountID: a.ID, IDs: slices.Compact(ids)})
+	if err != nil {
+		return nil, false, err
+	}
+	for _, t := range threads.List {
+		emails = append(emails, t.EmailIDs...)
+	}
+	return emails, changes.HasMoreChanges, nil
+}
+
+// difference takes those that changed out of a result, and puts in those that are in it now.
+func difference(r *emailQueryChanges, changes *jmap.ChangesResponse, changed []jmap.ID, now *jmap.QueryResponse) (*jmap.QueryChangesResponse, error) {
+	out := &jmap.QueryChangesResponse{AccountID: r.AccountID, OldQueryState: r.SinceQueryState, NewQueryState: now.QueryState}
+	created, in := make(map[jmap.ID]bool), make(map[jmap.ID]bool)
+	for _, id := range changes.Created {
+		created[id] = true
+	}
+	out.Removed = slices.Clone(changes.Destroyed)
+	for _, id := range changed {
+		if in[id] = true; !created[id] {
+			out.Removed = append(out.Removed, id)
+		}
 	}
 	for i, id := range now.IDs {
-		if changed[id] {
+		if in[id] {
 			out.Added = append(out.Added, jmap.AddedItem{ID: id, Index: uint(i)})
 		}
 	}
