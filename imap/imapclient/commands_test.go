@@ -147,6 +147,10 @@ func TestCommands(t *testing.T) {
 				stored, err3 := c.Store(t.Context(), imap.UIDs(7), imap.FlagChange{}, imap.NoUnchangedSince)
 				return append(out, fmt.Sprint(errors.Is(err2, ErrUnsupported), stored)), errors.Join(err, err3)
 			}, `[0 25996 [\Seen] 0 26600 [] true &{9  }]`},
+		{"languages", "LANGUAGE", "C: a2 LANGUAGE\nS: * LANGUAGE (EN DE IT i-default)\nS: a2 OK", func(c *Client) (any, error) { return c.Language(t.Context()) }, "[EN DE IT i-default]"},
+		{"language", "LANGUAGE", "C: a2 LANGUAGE de-AT \"*\"\nS: * LANGUAGE (\"DE\")\nS: a2 OK", func(c *Client) (any, error) { return c.Language(t.Context(), "de-AT", "*") }, "[DE]"},
+		{"language with what is no argument", "LANGUAGE", "", func(c *Client) (any, error) { return c.Language(t.Context(), "de\r\na3 DELETE INBOX") }, "! " + ErrArgument.Error()},
+		{"no languages", "", "", func(c *Client) (any, error) { return c.Language(t.Context()) }, "! " + ErrUnsupported.Error()},
 		{"JMAP", "JMAPACCESS", "C: a2 GETJMAPACCESS\nS: * JMAPACCESS \"https://example.com/s/\"\nS: a2 OK", func(c *Client) (any, error) { return c.JMAPAccess(t.Context()) }, "https://example.com/s/"},
 		{"UIDBATCHES", "UIDBATCHES", "C: a2 UIDBATCHES 2000\nS: * UIDBATCHES (TAG \"a1\") 9:1\nS: * UIDBATCHES (TAG \"a2\") 215295:99696,99695:1\nS: a2 OK\nC: a3 UIDBATCHES 2000 6:8\nS: * UIDBATCHES (TAG \"a3\")\nS: a3 OK\nC: a4 UIDBATCHES 1\nS: a4 NO [TOOFEW] x",
 			func(c *Client) (any, error) {

@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap"
@@ -333,4 +334,38 @@ func (c *Client) JMAPAccess(ctx context.Context) (string, error) {
 		return true
 	})
 	return url, err
+}
+
+// Language asks that the server's texts for people be in the first of some language ranges (RFC 4647: "de-AT", "*") that it has,
+// and returns the tag of that language; "default" is the server's own. Without ranges it returns the tags of all
+// languages that the server has (RFC 5255 §3). An imap.Status of NO says that it has none of these. ErrUnsupported: it does not say.
+// The choice ends with Unauthenticate and is made best before the login.
+func (c *Client) Language(ctx context.Context, ranges ...string) ([]string, error) {
+	if !c.caps.Has("LANGUAGE") {
+		return nil, ErrUnsupported
+	}
+	var args []byte
+	for _, r := range ranges {
+		if strings.ContainsFunc(r, unicode.IsControl) {
+			return nil, ErrArgument
+		}
+		args = imap.AppendAString(append(args, ' '), r)
+	}
+	cmd, err := c.begin(ctx, "LANGUAGE")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var tags []string
+	_, err = cmd.run(args, func(r response) bool {
+		if r.kind != "LANGUAGE" {
+			return false
+		}
+		_ = c.d.Keyword()
+		c.d.SP()
+		tags = nil
+		c.d.List(func() { tags = append(tags, c.d.Astring()) })
+		return true
+	})
+	return tags, err
 }
