@@ -1,6 +1,10 @@
 package imap
 
-import "strings"
+import (
+	"cmp"
+	"slices"
+	"strings"
+)
 
 // Rights is a set of rights to a mailbox (RFC 4314 §2.1): a bit for each lower-case letter and, above them, for each digit.
 type Rights uint64
@@ -19,8 +23,16 @@ const (
 	RightExpunge        Rights = 1 << ('e' - 'a') // EXPUNGE, and CLOSE with it
 	RightAdminister     Rights = 1                // SETACL, DELETEACL, GETACL, LISTRIGHTS
 
+	// AllRights are those above.
+	AllRights = RightLookup | RightRead | RightSeen | RightWrite | RightInsert | RightPost | RightCreate | RightDelete |
+		RightDeleteMessages | RightExpunge | RightAdminister
+	// FlagRights are those that flags take: see Flag.Right.
+	FlagRights = RightSeen | RightWrite | RightDeleteMessages
+
 	// RightsObsolete are "c" and "d" of RFC 2086, which stand for several others (RFC 4314 §2.1.1).
-	RightsObsolete Rights = 1<<('c'-'a') | 1<<('d'-'a')
+	RightsObsolete = rightCreates | rightDeletes
+	rightCreates   = Rights(1 << ('c' - 'a')) // k and x
+	rightDeletes   = Rights(1 << ('d' - 'a')) // t and e
 )
 
 // rightsInOrder are the letters and digits of rights as String has them.
@@ -38,6 +50,40 @@ func right(c byte) Rights {
 
 // Has reports whether every right of r2 is in r.
 func (r Rights) Has(r2 Rights) bool { return r&r2 == r2 }
+
+// Each returns the rights one by one, in the order of String.
+func (r Rights) Each() []Rights {
+	var out []Rights
+	for i := range len(rightsInOrder) {
+		if one := right(rightsInOrder[i]); r.Has(one) {
+			out = append(out, one)
+		}
+	}
+	return out
+}
+
+// Current returns the rights with what the obsolete ones among them stand for in their place.
+func (r Rights) Current() Rights {
+	if r.Has(rightCreates) {
+		r |= RightCreate | RightDelete
+	}
+	if r.Has(rightDeletes) {
+		r |= RightDeleteMessages | RightExpunge
+	}
+	return r &^ RightsObsolete
+}
+
+// WithObsolete returns the rights as a server tells them: for clients of RFC 2086 an obsolete one is added where one of those that it
+// stands for is there (RFC 4314 §2.1.1).
+func (r Rights) WithObsolete() Rights {
+	if r&(RightCreate|RightDelete) != 0 {
+		r |= rightCreates
+	}
+	if r&(RightDeleteMessages|RightExpunge) != 0 {
+		r |= rightDeletes
+	}
+	return r
+}
 
 // String returns the rights as they are on the wire, the standard ones first.
 func (r Rights) String() string {
@@ -70,10 +116,60 @@ type ACLEntry struct {
 	Rights     Rights
 }
 
+// Anyone is the identifier that stands for every user (RFC 4314 §2).
+const Anyone = "anyone"
+
+// RightsOf returns the rights that a list gives to a user: those of the user and of Anyone together, without those that "-" before
+// either takes away.
+func RightsOf(list []ACLEntry, user string) Rights {
+	var given, taken Rights
+	for _, e := range list {
+		switch who, negative := strings.CutPrefix(e.Identifier, "-"); {
+		case e.Identifier == user, e.Identifier == Anyone: // a user's name may begin with "-"
+			given |= e.Rights
+		case negative && (who == user || who == Anyone):
+			taken |= e.Rights
+		}
+	}
+	return given &^ taken
+}
+
+// ChangeACL returns the list after a change, by identifier, and the list that was given as it was. An entry that is left without
+// rights goes.
+func ChangeACL(list []ACLEntry, identifier string, c RightsChange) []ACLEntry {
+	out := slices.Clone(list)
+	i, found := slices.BinarySearchFunc(out, identifier, func(e ACLEntry, id string) int { return cmp.Compare(e.Identifier, id) })
+	if !found {
+		out = slices.Insert(out, i, ACLEntry{Identifier: identifier})
+	}
+	if out[i].Rights = c.Apply(out[i].Rights); out[i].Rights == 0 {
+		out = slices.Delete(out, i, i+1)
+	}
+	return out
+}
+
 // GrantableRights are what an identifier can have in the list of a mailbox (RFC 4314 §3.7).
 type GrantableRights struct {
 	Required Rights   // which it has in any case
 	Optional []Rights // sets that are granted whole or not at all
+}
+
+// WithObsolete returns what a server tells: an obsolete right is tied to those that one of its members is tied to, unless they are
+// members too (RFC 4314 §2.1.1).
+func (g GrantableRights) WithObsolete() GrantableRights {
+	out := GrantableRights{Required: g.Required.WithObsolete(), Optional: slices.Clone(g.Optional)}
+	for _, old := range (RightsObsolete &^ out.Required).Each() {
+		members := old.Current()
+		there := slices.ContainsFunc(g.Optional, func(r Rights) bool { return r&members != 0 })
+		tied := slices.IndexFunc(g.Optional, func(r Rights) bool { return r&members != 0 && r&^members != 0 })
+		switch {
+		case tied >= 0:
+			out.Optional[tied] |= old
+		case there:
+			out.Optional = append(out.Optional, old)
+		}
+	}
+	return out
 }
 
 // A RightsChange is what SETACL does to the rights of an identifier (RFC 4314 §3.1).

@@ -83,6 +83,59 @@ func TestRightsChange(t *testing.T) {
 	}
 }
 
+// Obsolete rights come as a server has them (RFC 4314 §2.1.1) and go as clients of RFC 2086 need them.
+func TestObsoleteRights(t *testing.T) {
+	for s, want := range map[string]string{"lrswida": "lrswitea", "lrswikda": "lrswiktea", "c": "kx", "cd": "kxte", "x": "x", "lr": "lr", "": ""} {
+		r, err := ParseRights(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := r.Current().String(); got != want {
+			t.Errorf("%s stands for %s, want %s", s, got, want)
+		}
+	}
+	for s, want := range map[string]string{"lrswitea": "lrswitead", "lrswikte": "lrswiktecd", "x": "xc", "e": "ed", "lr": "lr"} {
+		if r, _ := ParseRights(s); r.WithObsolete().String() != want {
+			t.Errorf("%s is told as %s, want %s", s, r.WithObsolete(), want)
+		}
+	}
+	for _, c := range [][2]string{ // the examples of RFC 4314 §2.1.1
+		{"lr s w i p k x t", "lr s w i p k x t c d"}, {"lr s w i p k xte", "lr s w i p k xtecd"}, {"lr s w i p k x te", "lr s w i p k x te c d"},
+		{"lr swte i p k x", "lr swted i p k x c"}, {"l r", "l r"}, {"lkx te", "lkxc te d"},
+	} {
+		var g GrantableRights
+		for f := range strings.FieldsSeq(c[0]) {
+			r, _ := ParseRights(f)
+			g.Optional = append(g.Optional, r)
+		}
+		if got := strings.TrimPrefix(string(AppendGrantableRights(nil, g.WithObsolete())), ` "" `); got != c[1] {
+			t.Errorf("%s is told as %s, want %s", c[0], got, c[1])
+		}
+	}
+	if g := (GrantableRights{Required: AllRights}).WithObsolete(); g.Required != AllRights|RightsObsolete || len(g.Optional) > 0 {
+		t.Errorf("required %+v", g)
+	}
+}
+
+func TestRightsOf(t *testing.T) {
+	entry := func(id, rights string) ACLEntry {
+		r, err := ParseRights(rights)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ACLEntry{id, r}
+	}
+	list := []ACLEntry{entry("-Fred", "wet"), entry("-anyone", "p"), entry("-x", "lr"), entry("Fred", "rwipslxeta"), entry("anyone", "lrkp"), entry("--x", "l")}
+	for user, want := range map[string]string{"Fred": "lrsikxa", "fred": "lrk", "x": "k", "-x": "rk", "": "lrk"} {
+		if got := RightsOf(list, user).String(); got != want {
+			t.Errorf("%s has %s, want %s", user, got, want)
+		}
+	}
+	if got := RightsOf(nil, "Fred"); got != 0 {
+		t.Errorf("without a list: %s", got)
+	}
+}
+
 func FuzzACL(f *testing.F) {
 	for _, s := range []string{"ACL INBOX Fred rwipslxetad -Fred wetd $team w", `LISTRIGHTS a b "" lr swted i 0`, "MYRIGHTS INBOX lrs", "ACL {1}\r\na \"b\" \"\"", "SETACL +cda"} {
 		f.Add([]byte(s + "\r\n"))

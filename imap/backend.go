@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,25 @@ type Account struct {
 	QuotaSetter QuotaSetter // SETQUOTA, beside a Quoter
 	Annotator   Annotator   // GETMETADATA, SETMETADATA
 	Replacer    Replacer    // REPLACE
+
+	// Authorizer is there where mailboxes have access control lists: MYRIGHTS, GETACL, SETACL, LISTRIGHTS.
+	Authorizer Authorizer
+	// OtherUsers is what the names of other users' mailboxes begin with, a "/" at its end: behind it come the name of the user, a
+	// "/" and the mailbox's name there (RFC 2342 §5). "": there are none. They need an Authorizer; see Enforce.
+	OtherUsers string
+}
+
+// IsOther reports whether a mailbox is another user's, by its name.
+func (a *Account) IsOther(mailbox string) bool {
+	return a.OtherUsers != "" && strings.HasPrefix(mailbox, a.OtherUsers)
+}
+
+// RightsTo returns the user's rights to a mailbox as listed.
+func (a *Account) RightsTo(m *MailboxInfo) Rights {
+	if a.IsOther(m.Name) {
+		return m.Rights
+	}
+	return AllRights
 }
 
 // Store is the least that a backend offers, together with Mailbox.
@@ -107,7 +127,8 @@ type Editor interface {
 // Appender adds messages.
 type Appender interface {
 	// Append adds the messages, all or none, and returns when they are durable. Bodies are read once, to io.EOF, and
-	// stored as they are. ErrNonexistent: no such mailbox (NO [TRYCREATE]); ErrTooBig; ErrOverQuota.
+	// stored as they are. ErrNonexistent: no such mailbox (NO [TRYCREATE]); ErrTooBig; ErrOverQuota. Without messages it changes
+	// nothing, and the error says whether there is a mailbox that takes some.
 	Append(ctx context.Context, mailbox string, msgs []AppendMessage) (Appended, error)
 }
 
@@ -127,14 +148,14 @@ type Expunger interface {
 
 // Copier copies messages into another mailbox of the account, all or none.
 type Copier interface {
-	// Copy returns ErrNonexistent where the destination is absent (NO [TRYCREATE]).
-	Copy(ctx context.Context, from string, uids UIDSet, to string) (Copied, error)
+	// Copy returns ErrNonexistent where the destination is absent (NO [TRYCREATE]). Flags whose Right is in drop are not copied.
+	Copy(ctx context.Context, from string, uids UIDSet, to string, drop Rights) (Copied, error)
 }
 
 // Mover moves messages in one step (RFC 6851).
 type Mover interface {
-	// Move has the errors of Copy.
-	Move(ctx context.Context, from string, uids UIDSet, to string) (Copied, error)
+	// Move has the arguments and errors of Copy.
+	Move(ctx context.Context, from string, uids UIDSet, to string, drop Rights) (Copied, error)
 }
 
 // Replacer puts a message in the place of another (RFC 8508).
@@ -142,6 +163,21 @@ type Replacer interface {
 	// Replace adds m to the mailbox to and removes the message uid of from, in one step: both durably or neither. Errors are
 	// those of Append, ErrNoMessage where there is no message uid, and ErrNonexistent for from as well.
 	Replace(ctx context.Context, from string, uid UID, to string, m AppendMessage) (Appended, error)
+}
+
+// Authorizer says what may be done with mailboxes, and lets it be said (RFC 4314). A user's own mailboxes are his without limit; their
+// lists are about others. The obsolete rights are in none of the sets of rights. A change of them is told in the feeds of those who
+// win or lose some. A new mailbox gets the list of the one above it; a rename leaves lists as they are.
+type Authorizer interface {
+	// Rights returns the user's rights, 0 for none. ErrNonexistent.
+	Rights(ctx context.Context, mailbox string) (Rights, error)
+	// ACL returns the list of a mailbox, that of its owner first, then by identifier. ErrNonexistent.
+	ACL(ctx context.Context, mailbox string) ([]ACLEntry, error)
+	// SetACL changes the rights of an identifier, durably: an entry without rights is none. ErrNonexistent; ErrCannot: it is the
+	// owner's; ErrTooMany: the list would have more entries than it may.
+	SetACL(ctx context.Context, mailbox, identifier string, c RightsChange) error
+	// GrantableRights returns what an identifier can have. ErrNonexistent: of the mailbox; the identifier may be nobody's.
+	GrantableRights(ctx context.Context, mailbox, identifier string) (GrantableRights, error)
 }
 
 // Searcher narrows a search through an index.
@@ -186,7 +222,9 @@ type MailboxInfo struct {
 	ID         string // RFC 8474 MAILBOXID
 	SpecialUse string // RFC 6154 attribute with its backslash, or ""
 	Subscribed bool
-	NoSelect   bool // exists only as a parent of others
+	NoSelect   bool // exists only as a parent of others, or cannot be read by the user
+	// Rights are the user's to a mailbox below Account.OtherUsers; for others they are not looked at.
+	Rights Rights
 }
 
 // MailboxStatus is a mailbox's counters.
@@ -256,6 +294,7 @@ type Stored struct {
 type FlagChange struct {
 	Op    FlagOp
 	Flags []Flag
+	Keep  Rights // flags whose Right is one of these stay as they are
 }
 
 // FlagOp is FLAGS, +FLAGS or -FLAGS.
@@ -281,6 +320,7 @@ var (
 	ErrTooBig       = errors.New("imap: message too big")
 	ErrOverQuota    = errors.New("imap: over quota")
 	ErrReadOnly     = errors.New("imap: read-only")
+	ErrNoPermission = errors.New("imap: no permission")
 	ErrTooMany      = errors.New("imap: too many")
 	ErrNoMessage    = errors.New("imap: no such message")
 )

@@ -8,7 +8,10 @@ import (
 // A Notice says that a mailbox has changes up to ModSeq. The mailbox may have been created, renamed or deleted too.
 type Notice struct {
 	MailboxID string
-	ModSeq    ModSeq
+	ModSeq    ModSeq // of the account that has the mailbox
+	// Other says that it is another user's mailbox, and neither the rights to it have changed nor has it gone: Enforce keeps this
+	// from whom the mailbox is hidden.
+	Other bool
 }
 
 // A Watch is one subscription to an account's changes. Notices coalesce: between two calls of Take there is at most
@@ -18,14 +21,27 @@ type Watch struct {
 	mu    sync.Mutex
 	new   []Notice
 	at    map[string]int // where the notice of a mailbox is in new
+
+	from *Watch                  // where the notices come from, nil for a Feed
+	pass func([]Notice) []Notice // which of them are taken
 }
 
 // Ready receives when Take has something new, so that it serves also who never calls Take and only wants to know that
-// something happened. It is never closed.
+// something happened; it may receive for nothing. It is never closed.
 func (w *Watch) Ready() <-chan struct{} { return w.ready }
 
 // Take returns the notices since the last call, one a mailbox with its newest ModSeq.
 func (w *Watch) Take() []Notice {
+	if w.from == nil {
+		return w.take()
+	}
+	for _, n := range w.from.Take() {
+		w.hold(n)
+	}
+	return w.pass(w.take())
+}
+
+func (w *Watch) take() []Notice {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := w.new
@@ -38,20 +54,25 @@ func (w *Watch) Take() []Notice {
 }
 
 func (w *Watch) put(n Notice) {
+	w.hold(n)
+	select {
+	case w.ready <- struct{}{}:
+	default:
+	}
+}
+
+// hold is put without waking anybody.
+func (w *Watch) hold(n Notice) {
 	w.mu.Lock()
+	defer w.mu.Unlock()
 	if i, ok := w.at[n.MailboxID]; ok {
-		w.new[i].ModSeq = max(w.new[i].ModSeq, n.ModSeq)
+		w.new[i].ModSeq, w.new[i].Other = max(w.new[i].ModSeq, n.ModSeq), w.new[i].Other && n.Other
 	} else {
 		if w.at == nil {
 			w.at = make(map[string]int)
 		}
 		w.at[n.MailboxID] = len(w.new)
 		w.new = append(w.new, n)
-	}
-	w.mu.Unlock()
-	select {
-	case w.ready <- struct{}{}:
-	default:
 	}
 }
 

@@ -25,15 +25,15 @@ func TestFeed(t *testing.T) {
 			t.Error("ready before anything happened")
 		}
 		for i := range 5 {
-			f.Publish(Notice{"a", ModSeq(10 - i)})
-			f.Publish(Notice{"b", ModSeq(i)})
+			f.Publish(Notice{MailboxID: "a", ModSeq: ModSeq(10 - i)})
+			f.Publish(Notice{MailboxID: "b", ModSeq: ModSeq(i)})
 		}
-		if got := w.Take(); !ready() || !slices.Equal(got, []Notice{{"a", 10}, {"b", 4}}) {
+		if got := w.Take(); !ready() || !slices.Equal(got, []Notice{{MailboxID: "a", ModSeq: 10}, {MailboxID: "b", ModSeq: 4}}) {
 			t.Errorf("notices %v", got)
 		}
 		cancel()
 		synctest.Wait()
-		f.Publish(Notice{"a", 11})
+		f.Publish(Notice{MailboxID: "a", ModSeq: 11})
 		if ready() || w.Take() != nil {
 			t.Error("a notice after the end")
 		}
@@ -52,12 +52,12 @@ func BenchmarkFeed(b *testing.B) {
 			ids := make([]string, n)
 			for i := range ids {
 				ids[i] = "mailbox" + strconv.Itoa(i)
-				f.Publish(Notice{ids[i], 1})
+				f.Publish(Notice{MailboxID: ids[i], ModSeq: 1})
 			}
 			b.ReportAllocs()
 			i := 0
 			for b.Loop() {
-				f.Publish(Notice{ids[i%n], ModSeq(i)})
+				f.Publish(Notice{MailboxID: ids[i%n], ModSeq: ModSeq(i)})
 				i++
 			}
 			if len(w.Take()) != n {

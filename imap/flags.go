@@ -19,6 +19,17 @@ func SystemFlags() []Flag {
 // Equal compares without regard to ASCII case.
 func (f Flag) Equal(g Flag) bool { return len(f) == len(g) && strings.EqualFold(string(f), string(g)) }
 
+// Right is the right that it takes to set and to clear the flag (RFC 4314 §4).
+func (f Flag) Right() Rights {
+	switch {
+	case f.Equal(FlagSeen):
+		return RightSeen
+	case f.Equal(FlagDeleted):
+		return RightDeleteMessages
+	}
+	return RightWrite
+}
+
 // Flag reads one flag: a keyword, a system flag, or the \* of PERMANENTFLAGS. System flags get their usual spelling.
 func (d *Decoder) Flag() Flag {
 	if !d.Accept('\\') {

@@ -97,7 +97,7 @@ func TestResponses(t *testing.T) {
 		{"() \"\\\\\" {4}\r\na\\b ", func(d *Decoder) any { return *d.Listing(true) }, `{a\b  92 [] }`},
 		{`() "ab" x`, func(d *Decoder) any { return *d.Listing(false) }, `! 7`},
 		{`"Sent" (MESSAGES 3 UIDNEXT 9 UNSEEN 1 SIZE 99 FUTURE (1 2) HIGHESTMODSEQ 7 MAILBOXID (F1) UIDVALIDITY 5 DELETED 2 DELETED-STORAGE 8)`,
-			func(d *Decoder) any { return *d.StatusData(false) }, `{{Sent F1  false false} 5 9 7 3 1 2 99 8}`},
+			func(d *Decoder) any { return *d.StatusData(false) }, `{{Sent F1  false false } 5 9 7 3 1 2 99 8}`},
 		{` 2 4 3 (MODSEQ 9)`, func(d *Decoder) any { return *d.SearchData() }, `{ false 2:4 0 0 0 9 <nil> }`},
 		{``, func(d *Decoder) any { return *d.SearchData() }, `{ false  0 0 0 0 <nil> }`},
 		{` 0`, func(d *Decoder) any { return *d.SearchData() }, `! 1`},

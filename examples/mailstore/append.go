@@ -51,6 +51,9 @@ func (a *account) append(ctx context.Context, mailbox string, msgs []imap.Append
 	}); err != nil {
 		return out, err
 	}
+	if len(msgs) == 0 {
+		return out, nil
+	}
 	now := a.s.o.Now()
 	all := make([]*incoming, 0, len(msgs))
 	defer func() {

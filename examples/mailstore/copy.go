@@ -9,16 +9,17 @@ import (
 )
 
 // Copy copies messages into another mailbox.
-func (a *account) Copy(ctx context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
-	return a.transfer(ctx, from, uids, to, false)
+func (a *account) Copy(ctx context.Context, from string, uids imap.UIDSet, to string, drop imap.Rights) (imap.Copied, error) {
+	return a.transfer(ctx, from, uids, to, copyOptions{drop: drop})
 }
 
 // Move moves messages into another mailbox.
-func (a *account) Move(ctx context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
-	return a.transfer(ctx, from, uids, to, true)
+func (a *account) Move(ctx context.Context, from string, uids imap.UIDSet, to string, drop imap.Rights) (imap.Copied, error) {
+	return a.transfer(ctx, from, uids, to, copyOptions{drop: drop, move: true})
 }
 
-func (a *account) transfer(ctx context.Context, from string, uids imap.UIDSet, to string, move bool) (imap.Copied, error) {
+func (a *account) transfer(ctx context.Context, from string, uids imap.UIDSet, to string, o copyOptions) (imap.Copied, error) {
+	o.now, o.maxExpunged = a.s.o.Now(), a.s.o.MaxExpunged
 	var out imap.Copied
 	err := a.s.db.write(ctx, func(t *tx) error {
 		row, src, err := t.named(a.id, from)
@@ -29,7 +30,7 @@ func (a *account) transfer(ctx context.Context, from string, uids imap.UIDSet, t
 		if err != nil {
 			return err
 		}
-		out, err = t.copy(row, src, uids, dst, copyOptions{now: a.s.o.Now(), move: move, maxExpunged: a.s.o.MaxExpunged})
+		out, err = t.copy(row, src, uids, dst, o)
 		return err
 	})
 	return out, err
@@ -38,6 +39,7 @@ func (a *account) transfer(ctx context.Context, from string, uids imap.UIDSet, t
 type copyOptions struct {
 	now         time.Time
 	move        bool
+	drop        imap.Rights // the flags that these are for stay behind
 	maxExpunged int
 }
 
@@ -52,6 +54,7 @@ func (t *tx) copy(a *accountRow, from *boxRow, uids imap.UIDSet, to *boxRow, o c
 	for _, x := range msgs {
 		n := x
 		n.modseq, n.created, n.saved = m, m, o.now.Unix()
+		n.flagSet = n.kept(imap.AllRights &^ o.drop)
 		if err := t.put(to, &n); err != nil {
 			return out, err
 		}

@@ -202,7 +202,7 @@ func TestAccountChanges(t *testing.T) {
 		if _, err := a.Editor.Create(t.Context(), "x", imap.CreateOptions{}); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Mover.Move(t.Context(), "INBOX", imap.UIDSet{{First: 1, Last: 1}}, "x"); err != nil {
+		if _, err := a.Mover.Move(t.Context(), "INBOX", imap.UIDSet{{First: 1, Last: 1}}, "x", 0); err != nil {
 			t.Fatal(err)
 		}
 		if got := accountChanges(t, a, start); got != "+INBOX/2 +x/0 -INBOX/1 +x/1" {
@@ -240,7 +240,7 @@ func TestWatch(t *testing.T) {
 		if len(n) != 1 || n[0].ModSeq != out.ModSeq || n[0].MailboxID != status(t, box(t, a, "INBOX")).ID {
 			t.Errorf("%+v", n)
 		}
-		if _, err := a.Mover.Move(t.Context(), "INBOX", imap.AllUIDs(), "Trash"); err != nil {
+		if _, err := a.Mover.Move(t.Context(), "INBOX", imap.AllUIDs(), "Trash", 0); err != nil {
 			t.Fatal(err)
 		}
 		<-w.Ready()

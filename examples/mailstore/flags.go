@@ -77,10 +77,16 @@ func systemBit(x imap.Flag) uint8 {
 
 // apply returns the set after a change. Keywords that differ in case or order only are the same.
 func (f flagSet) apply(c imap.FlagChange) flagSet {
+	if c.Keep != 0 {
+		c.Flags = slices.DeleteFunc(slices.Clone(c.Flags), func(x imap.Flag) bool { return c.Keep.Has(x.Right()) })
+	}
 	out := f
 	switch c.Op {
 	case imap.FlagsSet:
 		out = parseFlags(c.Flags)
+		if c.Keep != 0 {
+			out = parseFlags(append(c.Flags, f.kept(c.Keep).flags()...))
+		}
 		if out.sameKeywords(f) {
 			out.keywords = f.keywords
 		}
@@ -94,6 +100,14 @@ func (f flagSet) apply(c imap.FlagChange) flagSet {
 		}
 	}
 	return out
+}
+
+// kept returns those of the flags that one of these rights is for.
+func (f flagSet) kept(r imap.Rights) flagSet {
+	if r.Has(imap.FlagRights) {
+		return f
+	}
+	return parseFlags(slices.DeleteFunc(f.flags(), func(x imap.Flag) bool { return !r.Has(x.Right()) }))
 }
 
 func (f flagSet) sameKeywords(g flagSet) bool {

@@ -17,16 +17,18 @@ import (
 func TestBackend(t *testing.T) {
 	for name, dir := range map[string]bool{"directory": true, "memory": false} {
 		t.Run(name, func(t *testing.T) {
-			imaptest.TestBackend(t, func(t *testing.T) (imap.Backend, string) {
+			imaptest.TestBackend(t, func(t *testing.T) (b imap.Backend, user, other string) {
 				where := ""
 				if dir {
 					where = t.TempDir()
 				}
 				s := openAt(t, where)
-				if err := s.EnsureAccount(t.Context(), "alice"); err != nil {
-					t.Fatal(err)
+				for _, user := range []string{"alice", "bob"} {
+					if err := s.EnsureAccount(t.Context(), user); err != nil {
+						t.Fatal(err)
+					}
 				}
-				return s, "alice"
+				return s, "alice", "bob"
 			})
 		})
 	}

@@ -63,9 +63,9 @@ func somethingRandom(t *testing.T, a *imap.Account, rnd *rand.Rand, name string)
 	case 3:
 		_, err = a.Expunger.Expunge(t.Context(), from, uids, rnd.IntN(2) == 0)
 	case 4:
-		_, err = a.Copier.Copy(t.Context(), from, uids, to)
+		_, err = a.Copier.Copy(t.Context(), from, uids, to, 0)
 	case 5:
-		_, err = a.Mover.Move(t.Context(), from, uids, to)
+		_, err = a.Mover.Move(t.Context(), from, uids, to, 0)
 	}
 	if err != nil {
 		t.Error(err)

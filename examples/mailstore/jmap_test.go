@@ -63,7 +63,7 @@ func TestJMAPSeesWhatIMAPDoes(t *testing.T) {
 		if _, err := a.Flagger.StoreFlags(t.Context(), "INBOX", imap.UIDs(1), imap.FlagChange{Flags: []imap.Flag{imap.FlagSeen, "Work"}}, imap.NoUnchangedSince); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := a.Copier.Copy(t.Context(), "INBOX", imap.UIDs(1), "Archive"); err != nil {
+		if _, err := a.Copier.Copy(t.Context(), "INBOX", imap.UIDs(1), "Archive", 0); err != nil {
 			t.Fatal(err)
 		}
 		boxes := getMailboxes(t, j)
@@ -275,9 +275,9 @@ func (w *world) step() {
 		flags := []imap.Flag{imap.FlagSeen, imap.FlagDeleted, "x"}
 		_, err = w.a.Flagger.StoreFlags(ctx, w.mailbox(), w.set(), imap.FlagChange{Op: imap.FlagOp(w.rnd.IntN(3)), Flags: flags[w.rnd.IntN(3):]}, imap.NoUnchangedSince)
 	case 5:
-		_, err = w.a.Copier.Copy(ctx, w.mailbox(), w.set(), w.mailbox())
+		_, err = w.a.Copier.Copy(ctx, w.mailbox(), w.set(), w.mailbox(), 0)
 	case 6:
-		_, err = w.a.Mover.Move(ctx, w.mailbox(), w.set(), w.mailbox())
+		_, err = w.a.Mover.Move(ctx, w.mailbox(), w.set(), w.mailbox(), 0)
 	case 7:
 		_, err = w.a.Expunger.Expunge(ctx, w.mailbox(), w.set(), w.rnd.IntN(2) == 0)
 	case 8:

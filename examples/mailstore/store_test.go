@@ -410,11 +410,11 @@ func TestCopyAndMove(t *testing.T) {
 		}
 		before := list(t, in, imap.AllUIDs(), imap.FieldIDs|imap.FieldFlags|imap.FieldInternalDate|imap.FieldSize)
 		start := status(t, in).HighestModSeq
-		got, err := a.Copier.Copy(t.Context(), "INBOX", imap.UIDSet{{First: 2, Last: 7}}, "Archive")
+		got, err := a.Copier.Copy(t.Context(), "INBOX", imap.UIDSet{{First: 2, Last: 7}}, "Archive", 0)
 		if err != nil || fmt.Sprint(got.From, got.To) != "[2 3] [2 3]" || got.UIDValidity != status(t, out).UIDValidity {
 			t.Errorf("%+v %v", got, err)
 		}
-		moved, err := a.Mover.Move(t.Context(), "INBOX", imap.UIDSet{{First: 1, Last: 1}}, "Archive")
+		moved, err := a.Mover.Move(t.Context(), "INBOX", imap.UIDSet{{First: 1, Last: 1}}, "Archive", 0)
 		if err != nil || fmt.Sprint(moved.From, moved.To) != "[1] [4]" {
 			t.Errorf("%+v %v", moved, err)
 		}
@@ -434,14 +434,14 @@ func TestCopyAndMove(t *testing.T) {
 		if got := read(t, out, 4); !strings.HasSuffix(got, "\r\n\r\n1") {
 			t.Errorf("moved body %q", got)
 		}
-		if _, err := a.Copier.Copy(t.Context(), "INBOX", imap.AllUIDs(), "none"); !errors.Is(err, imap.ErrNonexistent) {
+		if _, err := a.Copier.Copy(t.Context(), "INBOX", imap.AllUIDs(), "none", 0); !errors.Is(err, imap.ErrNonexistent) {
 			t.Error(err)
 		}
-		if none, err := a.Mover.Move(t.Context(), "INBOX", imap.UIDSet{{First: 50, Last: 60}}, "Archive"); err != nil || none.From != nil {
+		if none, err := a.Mover.Move(t.Context(), "INBOX", imap.UIDSet{{First: 50, Last: 60}}, "Archive", 0); err != nil || none.From != nil {
 			t.Errorf("%+v %v", none, err)
 		}
 		// Within one mailbox a move gives new UIDs.
-		if self, err := a.Mover.Move(t.Context(), "Archive", imap.UIDSet{{First: 4, Last: 4}}, "Archive"); err != nil || fmt.Sprint(self.To) != "[5]" || status(t, out).Messages != 4 {
+		if self, err := a.Mover.Move(t.Context(), "Archive", imap.UIDSet{{First: 4, Last: 4}}, "Archive", 0); err != nil || fmt.Sprint(self.To) != "[5]" || status(t, out).Messages != 4 {
 			t.Errorf("%+v %v %+v", self, err, status(t, out))
 		}
 	})

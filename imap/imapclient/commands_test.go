@@ -24,9 +24,9 @@ func TestCommands(t *testing.T) {
 		want                 string
 	}{
 		{"status", "CONDSTORE STATUS=SIZE", "C: a2 STATUS Sent (MESSAGES UIDNEXT UIDVALIDITY UNSEEN SIZE HIGHESTMODSEQ)\nS: * STATUS Sent (MESSAGES 3 UNSEEN 1 UIDNEXT 9 UIDVALIDITY 7 SIZE 10 HIGHESTMODSEQ 5)\nS: a2 OK",
-			func(c *Client) (any, error) { return c.Status(t.Context(), "Sent") }, "&{{Sent   false false} 7 9 5 3 1 0 10 0}"},
+			func(c *Client) (any, error) { return c.Status(t.Context(), "Sent") }, "&{{Sent   false false } 7 9 5 3 1 0 10 0}"},
 		{"status of one item", "", "C: a2 STATUS Entw&APw-rfe (UNSEEN)\nS: * STATUS Entw&APw-rfe (UNSEEN 1)\nS: a2 OK",
-			func(c *Client) (any, error) { return c.Status(t.Context(), "Entwürfe", imap.StatusUnseen) }, "&{{Entwürfe   false false} 0 0 0 0 1 0 0 0}"},
+			func(c *Client) (any, error) { return c.Status(t.Context(), "Entwürfe", imap.StatusUnseen) }, "&{{Entwürfe   false false } 0 0 0 0 1 0 0 0}"},
 		{"status of nothing", "", "C: a2 STATUS x (UNSEEN)\nS: a2 NO [NONEXISTENT] no such mailbox",
 			func(c *Client) (any, error) {
 				s, err := c.Status(t.Context(), "x", imap.StatusUnseen)

@@ -42,6 +42,7 @@ func (c *session) capabilityList(every bool) string {
 	add(a.Quoter != nil, "QUOTA QUOTA=RES-STORAGE QUOTA=RES-MESSAGE")
 	add(a.Quoter != nil && a.QuotaSetter != nil, "QUOTASET")
 	add(a.Annotator != nil, "METADATA")
+	add(a.Authorizer != nil, "ACL RIGHTS=kxte LIST-MYRIGHTS")
 	add(a.Expunger != nil, "UIDPLUS")
 	add(a.Mover != nil, "MOVE")
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")

@@ -205,7 +205,7 @@ func (c *session) mayAppend(in *incoming, name string, nameErr error, size int64
 	case size > c.s.maxMessage():
 		return imap.ErrTooBig
 	case len(in.msgs) == 0 && in.spool.Size() == 0:
-		_, err := c.account.Store.OpenMailbox(c.ctx, name)
+		_, err := c.account.Appender.Append(c.ctx, name, nil)
 		return tryCreate(err)
 	case len(in.msgs) == maxAppends, in.spool.Size()+size > appendFactor*c.s.maxMessage():
 		return no(imap.CodeLimit, "too many messages at once")
@@ -373,14 +373,14 @@ func (c *session) transfer(move bool) (*imap.Status, error) {
 		if err := c.writable(a.Mover != nil); err != nil {
 			return nil, err
 		}
-		done, err = a.Mover.Move(c.ctx, c.box.Name, uids, to)
+		done, err = a.Mover.Move(c.ctx, c.box.Name, uids, to, 0)
 	case a.Copier == nil:
 		return nil, imap.ErrCannot
 	default:
 		if err := c.current(); err != nil {
 			return nil, err
 		}
-		done, err = a.Copier.Copy(c.ctx, c.box.Name, uids, to)
+		done, err = a.Copier.Copy(c.ctx, c.box.Name, uids, to, 0)
 	}
 	if err != nil {
 		return nil, tryCreate(err)

@@ -134,6 +134,16 @@ func lookupMailboxes(name string) handler {
 		return (*session).getMetadata
 	case "SETMETADATA":
 		return (*session).setMetadata
+	case "MYRIGHTS":
+		return (*session).myRights
+	case "GETACL":
+		return (*session).getACL
+	case "SETACL":
+		return (*session).setACL
+	case "DELETEACL":
+		return (*session).deleteACL
+	case "LISTRIGHTS":
+		return (*session).listRights
 	case "UNAUTHENTICATE":
 		return (*session).unauthenticate
 	}

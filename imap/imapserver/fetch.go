@@ -168,7 +168,7 @@ func (c *session) setSeen(f *fetching, uids imap.UIDSet) error {
 	}
 	stored, err := c.account.Flagger.StoreFlags(c.ctx, c.box.Name, uids, imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagSeen}},
 		imap.NoUnchangedSince)
-	if errors.Is(err, imap.ErrReadOnly) {
+	if errors.Is(err, imap.ErrReadOnly) || errors.Is(err, imap.ErrNoPermission) {
 		return nil
 	}
 	if err != nil {

@@ -1,7 +1,6 @@
 package imapserver
 
 import (
-	"errors"
 	"slices"
 	"strings"
 
@@ -11,11 +10,12 @@ import (
 // A listing is one LIST (RFC 9051 §6.3.9) with its options.
 type listing struct {
 	patterns []*imap.ListPattern
+	levels   []*imap.ListPattern // those of them that end with "%"
 	// selection options
 	subscribed, specialUse, recursive bool
 	// return options
-	tellSubscribed, tellSpecialUse bool
-	status                         []imap.StatusItem
+	tellSubscribed, tellSpecialUse, tellRights bool
+	status                                     []imap.StatusItem
 }
 
 // list is LIST in its old and its extended form.
@@ -45,6 +45,9 @@ func (c *session) list() (*imap.Status, error) {
 	boxes, err := c.mailboxes()
 	if err != nil {
 		return nil, err
+	}
+	if c.account.OtherUsers != "" {
+		boxes = withLevels(boxes)
 	}
 	if err := c.tellList(&l, boxes); err != nil {
 		return nil, err
@@ -85,8 +88,10 @@ func (c *session) returns(l *listing) {
 		case "STATUS": // RFC 5819
 			c.d.SP()
 			l.status = c.statusItems()
+		case "MYRIGHTS": // RFC 8440
+			l.tellRights = true
 		default:
-			c.d.Want("SUBSCRIBED, CHILDREN, SPECIAL-USE or STATUS")
+			c.d.Want("SUBSCRIBED, CHILDREN, SPECIAL-USE, STATUS or MYRIGHTS")
 		}
 	})
 }
@@ -126,6 +131,9 @@ func (c *session) patterns(l *listing, extended *bool) (patterns []string, err e
 			return nil, nil
 		}
 		l.patterns = append(l.patterns, lp)
+		if strings.HasSuffix(name, "%") {
+			l.levels = append(l.levels, lp)
+		}
 	}
 	return patterns, err
 }
@@ -135,6 +143,7 @@ type listed struct {
 	imap.MailboxInfo
 	children   bool
 	subscribed bool // one below is
+	level      bool // there is none, or none that the user may know of, but some are below
 }
 
 // mailboxes returns the mailboxes sorted by name, INBOX first.
@@ -146,15 +155,7 @@ func (c *session) mailboxes() ([]listed, error) {
 		}
 		boxes = append(boxes, listed{MailboxInfo: m})
 	}
-	slices.SortFunc(boxes, func(a, b listed) int {
-		if (a.Name == "INBOX") != (b.Name == "INBOX") {
-			if a.Name == "INBOX" {
-				return -1
-			}
-			return 1
-		}
-		return strings.Compare(a.Name, b.Name)
-	})
+	slices.SortFunc(boxes, compareListed)
 	place := make(map[string]int, len(boxes))
 	for i := range boxes {
 		place[boxes[i].Name] = i
@@ -175,8 +176,47 @@ func (c *session) mailboxes() ([]listed, error) {
 	return boxes, nil
 }
 
-func (l *listing) match(name string) bool {
-	return slices.ContainsFunc(l.patterns, func(p *imap.ListPattern) bool { return p.Match(name) })
+func compareListed(a, b listed) int {
+	if (a.Name == "INBOX") != (b.Name == "INBOX") {
+		if a.Name == "INBOX" {
+			return -1
+		}
+		return 1
+	}
+	return strings.Compare(a.Name, b.Name)
+}
+
+// withLevels adds the levels of hierarchy above mailboxes that are none themselves.
+func withLevels(boxes []listed) []listed {
+	place := make(map[string]int, len(boxes))
+	for i := range boxes {
+		place[boxes[i].Name] = i
+	}
+	there := len(boxes)
+	for i := range there {
+		below := boxes[i].Subscribed
+		for name := boxes[i].Name; ; {
+			cut := strings.LastIndexByte(name, '/')
+			if cut < 0 {
+				break
+			}
+			name = name[:cut]
+			p, ok := place[name]
+			if !ok {
+				p, place[name] = len(boxes), len(boxes)
+				boxes = append(boxes, listed{MailboxInfo: imap.MailboxInfo{Name: name, NoSelect: true}, children: true, level: true})
+			}
+			boxes[p].subscribed = boxes[p].subscribed || below
+		}
+	}
+	if len(boxes) > there {
+		slices.SortFunc(boxes, compareListed)
+	}
+	return boxes
+}
+
+func match(patterns []*imap.ListPattern, name string) bool {
+	return slices.ContainsFunc(patterns, func(p *imap.ListPattern) bool { return p.Match(name) })
 }
 
 // tellList sends LIST for each mailbox once, and STATUS where it was asked for.
@@ -187,8 +227,11 @@ func (c *session) tellList(l *listing, boxes []listed) error {
 			return err
 		}
 		fits := (!l.subscribed || m.Subscribed) && (!l.specialUse || m.SpecialUse != "")
-		below := l.recursive && m.subscribed
-		if !fits && !below || !l.match(m.Name) {
+		below, patterns := l.recursive && m.subscribed, l.patterns
+		if m.level {
+			patterns = l.levels // RFC 9051 §6.3.9
+		}
+		if !fits && !below || !match(patterns, m.Name) {
 			continue
 		}
 		b := append(c.bw.AvailableBuffer(), "* LIST ("...)
@@ -198,6 +241,9 @@ func (c *session) tellList(l *listing, boxes []listed) error {
 			b = append(b, ` ("CHILDINFO" ("SUBSCRIBED"))`...)
 		}
 		_, _ = c.bw.Write(append(b, "\r\n"...))
+		if l.tellRights && fits && !m.level && c.account.Authorizer != nil {
+			c.tellRights(m.Name, c.account.RightsTo(&m.MailboxInfo))
+		}
 		if len(l.status) > 0 && !m.NoSelect {
 			if err := c.listStatus(m.Name, l.status); err != nil {
 				return err
@@ -220,7 +266,7 @@ func (c *session) listStatus(name string, items []imap.StatusItem) error {
 	if err == nil {
 		values, err = c.statusValues(m, &st.MailboxInfo, items)
 	}
-	if errors.Is(err, imap.ErrNonexistent) { // deleted since it was listed
+	if unreadable(err) { // since it was listed
 		return nil
 	}
 	if err == nil {
@@ -241,6 +287,7 @@ func appendAttributes(b []byte, m *listed, l *listing) []byte {
 		}
 		b = append(b, attr...)
 	}
+	add(m.level, `\NonExistent`)
 	add(m.NoSelect, `\Noselect`)
 	add(m.children, `\HasChildren`)
 	add(!m.children, `\HasNoChildren`)
@@ -268,7 +315,7 @@ func (c *session) lsub() (*imap.Status, error) {
 		if !boxes[i].Subscribed {
 			continue
 		}
-		for !l.match(name) {
+		for !match(l.patterns, name) {
 			cut := strings.LastIndexByte(name, '/')
 			if cut < 0 {
 				name = ""

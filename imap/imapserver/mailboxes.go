@@ -1,7 +1,6 @@
 package imapserver
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -167,11 +166,19 @@ func (c *session) setSubscribed(on bool) (*imap.Status, error) {
 	return nil, c.account.Editor.Subscribe(c.ctx, name, on)
 }
 
-// namespace is RFC 2342: one personal namespace.
+// namespace is RFC 2342: one personal namespace, and that of other users.
 func (c *session) namespace() (*imap.Status, error) {
-	if c.d.EOL(); c.d.Err() == nil {
-		c.untagged(`NAMESPACE (("" "/")) NIL NIL`)
+	if c.d.EOL(); c.d.Err() != nil {
+		return nil, nil
 	}
+	others := []byte("NIL")
+	if prefix := c.account.OtherUsers; prefix != "" {
+		if !c.utf8 {
+			prefix = string(imap.AppendUTF7(nil, prefix))
+		}
+		others = append(imap.AppendQuoted([]byte("(("), prefix), ` "/"))`...)
+	}
+	c.untagged(`NAMESPACE (("" "/"))`, string(others), "NIL")
 	return nil, nil
 }
 
@@ -221,79 +228,6 @@ func (c *session) deletedSize(m imap.Mailbox, st *imap.MailboxStatus, items []im
 		}
 	}
 	return nil
-}
-
-// quota is GETQUOTA (RFC 9208 §4.1.1).
-func (c *session) quota() (*imap.Status, error) {
-	c.d.SP()
-	name := c.d.Astring()
-	if c.d.EOL(); c.d.Err() != nil {
-		return nil, nil
-	}
-	roots, err := c.quotaRoots()
-	if err != nil {
-		return nil, err
-	}
-	for i := range roots {
-		if roots[i].Name == name {
-			c.untagged(string(imap.AppendQuotaRoot(nil, &roots[i])))
-			return nil, nil
-		}
-	}
-	return nil, no(imap.CodeNonexistent, "no such quota root")
-}
-
-// quotaRoot is GETQUOTAROOT (RFC 9208 §4.1.2); the mailbox need not be there.
-func (c *session) quotaRoot() (*imap.Status, error) {
-	name, err := c.named()
-	if err != nil {
-		return nil, err
-	}
-	roots, err := c.quotaRoots()
-	if err != nil {
-		return nil, err
-	}
-	b := c.appendName([]byte("QUOTAROOT "), name)
-	for i := range roots {
-		b = imap.AppendAString(append(b, ' '), roots[i].Name)
-	}
-	c.untagged(string(b))
-	for i := range roots {
-		c.untagged(string(imap.AppendQuotaRoot(nil, &roots[i])))
-	}
-	return nil, nil
-}
-
-// setQuota is SETQUOTA (RFC 9208 §4.1.3).
-func (c *session) setQuota() (*imap.Status, error) {
-	c.d.SP()
-	name := c.d.Astring()
-	c.d.SP()
-	limits := c.d.QuotaLimits()
-	if c.d.EOL(); c.d.Err() != nil {
-		return nil, nil
-	}
-	if c.account.Quoter == nil || c.account.QuotaSetter == nil {
-		return nil, badCommand("quotas cannot be set")
-	}
-	root, err := c.account.QuotaSetter.SetQuota(c.ctx, name, limits)
-	switch {
-	case errors.Is(err, imap.ErrNonexistent):
-		return nil, no(imap.CodeNonexistent, "no such quota root")
-	case errors.Is(err, imap.ErrCannot):
-		return nil, no(imap.CodeCannot, "this root cannot have such limits")
-	case err != nil:
-		return nil, err
-	}
-	c.untagged(string(imap.AppendQuotaRoot(nil, &root)))
-	return nil, nil
-}
-
-func (c *session) quotaRoots() ([]imap.QuotaRoot, error) {
-	if c.account.Quoter == nil {
-		return nil, badCommand("there are no quotas")
-	}
-	return c.account.Quoter.QuotaRoots(c.ctx)
 }
 
 // tellStatus sends STATUS. values are those of items of Extensions.

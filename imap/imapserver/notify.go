@@ -19,6 +19,7 @@ type notifying struct {
 	boxes    map[string]*noted // by ID: every mailbox, as the client has been told of it
 	pending  map[string]bool   // IDs of those that may have changed
 	own      map[string]bool   // names that this command has changed
+	personal func(*imap.MailboxInfo) bool
 }
 
 // A noted is one mailbox.
@@ -56,7 +57,7 @@ func (n *notifying) ready() <-chan struct{} {
 func (n *notifying) wants(m *imap.MailboxInfo, e imap.NotifyEvent) bool {
 	messages := e == imap.NotifyMessageNew || e == imap.NotifyFlagChange
 	for i := range n.others {
-		if g := &n.others[i]; g.Has(e) && !(messages && m.NoSelect) && covers(g, m) {
+		if g := &n.others[i]; g.Has(e) && !(messages && m.NoSelect) && n.covers(g, m) {
 			return true
 		}
 	}
@@ -65,10 +66,10 @@ func (n *notifying) wants(m *imap.MailboxInfo, e imap.NotifyEvent) bool {
 
 // covers reports whether a mailbox is one of a group. Mail may be delivered to each, so that INBOXES is PERSONAL (RFC 5465
 // §6.3).
-func covers(g *imap.NotifyGroup, m *imap.MailboxInfo) bool {
+func (n *notifying) covers(g *imap.NotifyGroup, m *imap.MailboxInfo) bool {
 	switch g.Filter {
 	case imap.NotifyInboxes, imap.NotifyPersonal:
-		return true
+		return n.personal(m)
 	case imap.NotifySubscribed:
 		return m.Subscribed
 	}
@@ -85,7 +86,7 @@ func (c *session) notifyCommand() (*imap.Status, error) {
 	if c.d.EOL(); c.d.Err() != nil {
 		return nil, nil
 	}
-	n := &notifying{}
+	n := &notifying{personal: func(m *imap.MailboxInfo) bool { return !c.account.IsOther(m.Name) }}
 	for i := range args.Groups {
 		g := &args.Groups[i]
 		for _, e := range g.Events {
@@ -152,10 +153,13 @@ func (c *session) startNotify(n *notifying, status bool) error {
 		}
 		b := &noted{MailboxInfo: boxes[i].MailboxInfo}
 		n.boxes[b.ID] = b
+		if b.NoSelect && n.names(b.Name) {
+			c.untagged(`LIST (\NoAccess) "/"`, string(c.appendName(nil, b.Name))) // RFC 5465 §3.1
+		}
 		if !n.wants(&b.MailboxInfo, imap.NotifyMessageNew) {
 			continue
 		}
-		if b.last, err = c.look(b); errors.Is(err, imap.ErrNonexistent) { // it has gone: there is a notice of it
+		if b.last, err = c.look(b); unreadable(err) { // it has gone: there is a notice of it
 			err = nil
 			continue
 		}
@@ -174,6 +178,16 @@ func (c *session) startNotify(n *notifying, status bool) error {
 		n.end()
 	}
 	return err
+}
+
+// names reports whether some group names a mailbox.
+func (n *notifying) names(mailbox string) bool {
+	return slices.ContainsFunc(n.others, func(g imap.NotifyGroup) bool { return slices.Contains(g.Mailboxes, mailbox) })
+}
+
+// unreadable reports that there is no such mailbox, or none that the user may read.
+func unreadable(err error) bool {
+	return errors.Is(err, imap.ErrNonexistent) || errors.Is(err, imap.ErrNoPermission)
 }
 
 func (c *session) isSelected(id string) bool { return c.box != nil && c.box.ID == id }
@@ -241,7 +255,7 @@ func (c *session) tellNoted() error {
 		}
 		st, err := c.look(b)
 		switch {
-		case errors.Is(err, imap.ErrNonexistent):
+		case unreadable(err):
 			listed = false
 		case err != nil:
 			return err
@@ -350,7 +364,7 @@ func (c *session) tellTree(now map[*noted]imap.MailboxStatus) error {
 		n.boxes[b.ID] = fresh
 		t.came(b)
 		st, err := c.look(fresh)
-		if errors.Is(err, imap.ErrNonexistent) {
+		if unreadable(err) {
 			continue
 		}
 		if err != nil {

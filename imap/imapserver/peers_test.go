@@ -170,7 +170,7 @@ func TestImaplib(t *testing.T) {
 		numbers = append(numbers, fmt.Sprint(i+1))
 	}
 	want := []string{strings.Join(numbers, " "), "1", "Work (MESSAGES 2)", `(\HasNoChildren) "/" INBOX|(\HasNoChildren) "/" Work`, "b''", "NO",
-		`() "/" Play`, `(("" "/")) NIL NIL`, "BYE"}
+		`() "/" Play`, `(("" "/")) (("Other Users/" "/")) NIL`, "BYE"}
 	if got := lines[1+len(all):]; lines[0] != fmt.Sprint(len(all)) || !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

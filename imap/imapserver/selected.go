@@ -15,7 +15,8 @@ import (
 type view struct {
 	imap.Mailbox
 	imap.MailboxInfo                    // its name follows a rename
-	readOnly         bool               // EXAMINE
+	examined         bool               // EXAMINE, or nothing can be changed
+	readOnly         bool               // the same, or without the rights
 	uids             []imap.UID         // by sequence number, those in gone included
 	gone             imap.UIDSet        // expunged, the client does not know yet
 	modseq           imap.ModSeq        // changes up to here are in uids and gone, and flags have been told
@@ -99,7 +100,7 @@ func (c *session) load(name string, readOnly bool) (*view, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &view{Mailbox: m, readOnly: readOnly, keywords: map[imap.Flag]bool{}}
+	v := &view{Mailbox: m, examined: readOnly, keywords: map[imap.Flag]bool{}}
 	ctx, cancel := context.WithCancel(c.ctx)
 	v.cancel = cancel
 	v.watch = c.account.Watcher.Watch(ctx)
@@ -116,11 +117,7 @@ func (c *session) load(name string, readOnly bool) (*view, error) {
 			c.ok(imap.CodeUnseen, strconv.Itoa(unseen), "first unseen")
 		}
 	}
-	permanent := imap.AppendFlags(nil, nil)
-	if !readOnly && c.account.Flagger != nil {
-		permanent = imap.AppendFlags(nil, append(slices.Clip(v.flags), imap.FlagAny))
-	}
-	c.ok(imap.CodePermanentFlags, string(permanent), "flags that are kept")
+	c.tellPermanent(v)
 	c.ok(imap.CodeUIDValidity, strconv.FormatUint(uint64(v.uidValidity), 10), "UIDs are valid")
 	c.ok(imap.CodeUIDNext, strconv.FormatUint(uint64(max(v.uidNext, v.last()+1)), 10), "next UID")
 	c.ok(imap.CodeHighestModSeq, strconv.FormatUint(uint64(v.modseq), 10), "highest mod-sequence")
@@ -144,6 +141,7 @@ func (c *session) scan(v *view) (unseen int, err error) {
 	if v.NoSelect {
 		return 0, fmt.Errorf("%w: it only holds others", imap.ErrNonexistent)
 	}
+	v.readOnly = c.unwritable(v)
 	v.modseq = st.HighestModSeq
 	v.uids = make([]imap.UID, 0, max(0, st.Messages))
 	for _, f := range imap.SystemFlags() {
@@ -201,6 +199,22 @@ func (c *session) tellFlags(flags []imap.Flag) {
 	_, _ = c.bw.Write(append(b, "\r\n"...))
 }
 
+// unwritable reports whether the user's rights let nothing be changed in a mailbox (RFC 4314 §5.2).
+func (c *session) unwritable(v *view) bool {
+	rights := c.account.RightsTo(&v.MailboxInfo)
+	return v.examined || rights&(imap.RightInsert|imap.RightExpunge|imap.FlagRights) == 0
+}
+
+// tellPermanent tells PERMANENTFLAGS: those that the user's rights let be changed (RFC 4314 §5.1.1).
+func (c *session) tellPermanent(v *view) {
+	var flags []imap.Flag
+	if !v.readOnly && c.account.Flagger != nil {
+		rights := c.account.RightsTo(&v.MailboxInfo)
+		flags = slices.DeleteFunc(append(slices.Clip(v.flags), imap.FlagAny), func(f imap.Flag) bool { return !rights.Has(f.Right()) })
+	}
+	c.ok(imap.CodePermanentFlags, string(imap.AppendFlags(nil, flags)), "flags that are kept")
+}
+
 func (c *session) ok(code imap.Code, args, text string) {
 	c.respond("*", &imap.Status{Type: imap.StatusOK, Code: code, Args: args, Text: text})
 }
@@ -226,7 +240,8 @@ func (c *session) closeBox() (*imap.Status, error) {
 		if err := c.current(); err != nil {
 			return nil, err
 		}
-		if _, err := e.Expunge(c.ctx, v.Name, imap.AllUIDs(), false); err != nil {
+		_, err := e.Expunge(c.ctx, v.Name, imap.AllUIDs(), false)
+		if err != nil && !errors.Is(err, imap.ErrNoPermission) { // RFC 4314 §4: that changes nothing for CLOSE
 			return nil, err
 		}
 	}
@@ -340,13 +355,39 @@ func (c *session) current() error {
 	if err == nil && st.UIDValidity != v.uidValidity {
 		err = imap.ErrNonexistent
 	}
-	if errors.Is(err, imap.ErrNonexistent) {
+	switch {
+	case unreadable(err): // RFC 4314 §5.1.1
 		c.over = true
 		c.respond("*", &imap.Status{Type: imap.StatusBye, Text: "the selected mailbox was deleted"})
 		return no(imap.CodeNonexistent, "the selected mailbox was deleted")
+	case err != nil:
+		return err
 	}
-	if err == nil {
-		v.MailboxInfo = st.MailboxInfo
+	before := v.Rights
+	if v.MailboxInfo = st.MailboxInfo; v.Rights == before {
+		return nil
+	}
+	was := v.readOnly
+	v.readOnly = c.unwritable(v)
+	c.tellFlags(v.flags)
+	c.tellPermanent(v)
+	switch {
+	case v.readOnly == was:
+	case was:
+		c.ok(imap.CodeReadWrite, "", "it can be changed now")
+	default:
+		c.ok(imap.CodeReadOnly, "", "it can no longer be changed")
+	}
+	return nil
+}
+
+// refused looks, after a command that was refused, whether it is for the selected mailbox, which is left then.
+func (c *session) refused(err error) error {
+	if c.box != nil && unreadable(err) {
+		c.box.stale = true
+		if gone := c.current(); gone != nil {
+			return gone
+		}
 	}
 	return err
 }

@@ -204,6 +204,9 @@ func (c *session) command() {
 		err = errUIDRequired()
 	default:
 		st, err = run(c)
+		if need == selected {
+			err = c.refused(err)
+		}
 		if e := c.d.Err(); e != nil { // what breaks the grammar goes before what it may mean
 			err = e
 		}
@@ -311,6 +314,7 @@ func knownErrors() []knownError {
 		{imap.ErrTooBig, imap.StatusNo, imap.CodeTooBig, "the message is too big"},
 		{imap.ErrOverQuota, imap.StatusNo, imap.CodeOverQuota, "over quota"},
 		{imap.ErrUnknownEncoding, imap.StatusNo, imap.CodeUnknownCTE, "unknown content-transfer-encoding"},
+		{imap.ErrNoPermission, imap.StatusNo, imap.CodeNoPerm, "no permission"},
 		{imap.ErrReadOnly, imap.StatusNo, imap.CodeNoPerm, "the mailbox is read-only"},
 		{sasl.ErrCredentials, imap.StatusNo, imap.CodeAuthFailed, "invalid credentials"},
 		{sasl.ErrEncryption, imap.StatusNo, imap.CodePrivacy, "TLS is needed first"},

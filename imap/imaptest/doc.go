@@ -2,8 +2,8 @@
 // pass, and a stress test for a server.
 //
 //	func TestBackend(t *testing.T) {
-//		imaptest.TestBackend(t, func(t *testing.T) (imap.Backend, string) {
-//			return newStore(t), "alice"        // a user without mail
+//		imaptest.TestBackend(t, func(t *testing.T) (b imap.Backend, user, other string) {
+//			return newStore(t), "alice", "bob" // users without mail
 //		})
 //	}
 //

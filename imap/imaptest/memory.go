@@ -16,7 +16,8 @@ import (
 	"github.com/mailbricks/mailbricks/smtp/message"
 )
 
-// Memory is an imap.Backend in memory with every role. Its fields must not be changed once it is in use.
+// Memory is an imap.Backend in memory with every role. Users see each other's mailboxes below OtherUsers, as their lists let them.
+// Its fields must not be changed once it is in use.
 type Memory struct {
 	// MaxMessage is how many octets a message has at most; 0: no limit.
 	MaxMessage int64
@@ -25,8 +26,9 @@ type Memory struct {
 	// MaxExpunged is how many expunged messages a mailbox remembers for Changes; 0: 1000.
 	MaxExpunged int
 
-	mu       sync.Mutex
+	mu       sync.Mutex // guards everything
 	accounts map[string]*account
+	emails   int
 }
 
 // AddUser makes an account with an INBOX, unless it is there.
@@ -37,7 +39,7 @@ func (b *Memory) AddUser(name string) {
 		b.accounts = map[string]*account{}
 	}
 	if b.accounts[name] == nil {
-		a := &account{b: b, boxes: map[string]*box{}, validity: uint32(len(b.accounts) * 1000)}
+		a := &account{b: b, name: name, boxes: map[string]*box{}, validity: uint32(len(b.accounts) * 1000)}
 		a.create("INBOX", "")
 		b.accounts[name] = a
 	}
@@ -51,19 +53,19 @@ func (b *Memory) OpenAccount(_ context.Context, user string) (*imap.Account, err
 	if a == nil {
 		return nil, fmt.Errorf("imaptest: user %q: %w", user, imap.ErrNonexistent)
 	}
-	return &imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
-		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a, Annotator: a, Replacer: a}, nil
+	return imap.Enforce(&imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
+		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a, Annotator: a, Replacer: a, Authorizer: a,
+		OtherUsers: OtherUsers}), nil
 }
 
-// An account is one user's mail. mu guards everything below; messages are never changed, but replaced.
+// An account is one user's mail. Messages are never changed, but replaced.
 type account struct {
 	b    *Memory
+	name string
 	feed imap.Feed
 
-	mu       sync.Mutex
 	modseq   imap.ModSeq
 	validity uint32 // the last UIDVALIDITY
-	emails   int
 	boxes    map[string]*box
 	changes  []imap.AccountChange // of the mailboxes themselves
 	limits   map[string]int64     // set by SetQuota
@@ -71,8 +73,9 @@ type account struct {
 }
 
 type box struct {
-	a    *account
-	info imap.MailboxInfo
+	a    *account         // the owner
+	info imap.MailboxInfo // as the owner has it
+	acl  []imap.ACLEntry  // by identifier
 
 	validity uint32
 	next     imap.UID
@@ -82,6 +85,7 @@ type box struct {
 	expunged []*msg      // by modseq, which is that of the expunge
 	deleted  bool
 	notes    map[string]string // annotations, by entry
+	others   map[*account]*personal
 }
 
 // A msg is one message in one mailbox.
@@ -150,12 +154,13 @@ func (m *msg) has(f imap.Flag) bool { return slices.ContainsFunc(m.flags, f.Equa
 // Mailboxes implements imap.Store.
 func (a *account) Mailboxes(context.Context) iter.Seq2[imap.MailboxInfo, error] {
 	return func(yield func(imap.MailboxInfo, error) bool) {
-		a.mu.Lock()
+		a.b.mu.Lock()
 		var infos []imap.MailboxInfo
 		for _, b := range a.boxes {
 			infos = append(infos, b.info)
 		}
-		a.mu.Unlock()
+		infos = append(infos, a.shared()...)
+		a.b.mu.Unlock()
 		for _, i := range infos {
 			if !yield(i, nil) {
 				return
@@ -166,18 +171,30 @@ func (a *account) Mailboxes(context.Context) iter.Seq2[imap.MailboxInfo, error] 
 
 // OpenMailbox implements imap.Store.
 func (a *account) OpenMailbox(_ context.Context, name string) (imap.Mailbox, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.find(name)
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
+	b, err := a.find(name)
+	if err != nil {
+		return nil, err
+	}
+	return opened{b, a}, nil
+}
+
+// An opened is a mailbox as a user has it.
+type opened struct {
+	*box
+	user *account
 }
 
 // find is called with mu held, as everything below whose name is not in the seam.
 func (a *account) find(name string) (*box, error) {
-	if strings.EqualFold(name, "INBOX") {
-		name = "INBOX"
-	}
-	if b := a.boxes[name]; b != nil {
-		return b, nil
+	if owner, local := a.place(name); owner != nil {
+		if strings.EqualFold(local, "INBOX") {
+			local = "INBOX"
+		}
+		if b := owner.boxes[local]; b != nil {
+			return b, nil
+		}
 	}
 	return nil, fmt.Errorf("imaptest: mailbox %q: %w", name, imap.ErrNonexistent)
 }
@@ -186,27 +203,27 @@ func (a *account) find(name string) (*box, error) {
 func (b *box) touch() imap.ModSeq {
 	b.a.modseq++
 	b.modseq = b.a.modseq
-	b.a.feed.Publish(imap.Notice{MailboxID: b.info.ID, ModSeq: b.modseq})
+	b.publish()
 	return b.modseq
 }
 
 // lock locks the account, and fails if the mailbox has been deleted.
 func (b *box) lock() error {
-	b.a.mu.Lock()
+	b.a.b.mu.Lock()
 	if b.deleted {
-		b.a.mu.Unlock()
+		b.a.b.mu.Unlock()
 		return fmt.Errorf("imaptest: mailbox %s: %w", b.info.ID, imap.ErrNonexistent)
 	}
 	return nil
 }
 
 // Status implements imap.Mailbox.
-func (b *box) Status(context.Context) (imap.MailboxStatus, error) {
+func (b opened) Status(context.Context) (imap.MailboxStatus, error) {
 	if err := b.lock(); err != nil {
 		return imap.MailboxStatus{}, err
 	}
-	defer b.a.mu.Unlock()
-	st := imap.MailboxStatus{MailboxInfo: b.info, UIDValidity: b.validity, UIDNext: b.next, HighestModSeq: b.modseq, Messages: len(b.msgs)}
+	defer b.a.b.mu.Unlock()
+	st := imap.MailboxStatus{MailboxInfo: b.seen(b.user), UIDValidity: b.validity, UIDNext: b.next, HighestModSeq: b.modseq, Messages: len(b.msgs)}
 	for _, m := range b.msgs {
 		if !m.has(imap.FlagSeen) {
 			st.Unseen++
@@ -245,7 +262,7 @@ func (b *box) Messages(_ context.Context, uids imap.UIDSet, want imap.Fields) it
 			return
 		}
 		msgs := b.pick(uids)
-		b.a.mu.Unlock()
+		b.a.b.mu.Unlock()
 		for _, m := range msgs {
 			if !yield(m.message(want), nil) {
 				return
@@ -263,7 +280,7 @@ func (b *box) Body(_ context.Context, uid imap.UID) (imap.Body, error) {
 	if err := b.lock(); err != nil {
 		return nil, err
 	}
-	defer b.a.mu.Unlock()
+	defer b.a.b.mu.Unlock()
 	i, ok := b.index(uid)
 	if !ok {
 		return nil, fmt.Errorf("imaptest: message %d: %w", uid, imap.ErrNonexistent)
@@ -279,7 +296,7 @@ func (b *box) Changes(_ context.Context, since imap.ModSeq) iter.Seq2[imap.Chang
 			return
 		}
 		changes, err := b.since(since)
-		b.a.mu.Unlock()
+		b.a.b.mu.Unlock()
 		if err != nil {
 			yield(imap.Change{}, err)
 			return
@@ -325,7 +342,7 @@ func sortChanges(c []imap.AccountChange) {
 // AccountChanges implements imap.Changer.
 func (a *account) AccountChanges(_ context.Context, since imap.ModSeq) iter.Seq2[imap.AccountChange, error] {
 	return func(yield func(imap.AccountChange, error) bool) {
-		a.mu.Lock()
+		a.b.mu.Lock()
 		var out []imap.AccountChange
 		var err error
 		for _, b := range a.boxes {
@@ -340,7 +357,7 @@ func (a *account) AccountChanges(_ context.Context, since imap.ModSeq) iter.Seq2
 				out = append(out, c)
 			}
 		}
-		a.mu.Unlock()
+		a.b.mu.Unlock()
 		if err != nil {
 			yield(imap.AccountChange{}, err)
 			return
@@ -356,8 +373,8 @@ func (a *account) AccountChanges(_ context.Context, since imap.ModSeq) iter.Seq2
 
 // HighestModSeq implements imap.Changer.
 func (a *account) HighestModSeq(context.Context) (imap.ModSeq, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	return a.modseq, nil
 }
 
@@ -367,8 +384,8 @@ func (a *account) Append(_ context.Context, mailbox string, msgs []imap.AppendMe
 	if err != nil {
 		return imap.Appended{}, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	return a.insert(mailbox, msgs, raws, 0)
 }
 
@@ -379,8 +396,8 @@ func (a *account) Replace(_ context.Context, from string, uid imap.UID, to strin
 	if err != nil {
 		return imap.Appended{}, err
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	b, err := a.find(from)
 	if err != nil {
 		return imap.Appended{}, err
@@ -389,7 +406,11 @@ func (a *account) Replace(_ context.Context, from string, uid imap.UID, to strin
 	if len(old) == 0 {
 		return imap.Appended{}, fmt.Errorf("imaptest: %d: %w", uid, imap.ErrNoMessage)
 	}
-	out, err := a.insert(to, msgs, raws, int64(len(old[0].raw)))
+	replaced := int64(0)
+	if dst, err := a.find(to); err == nil && dst.a == b.a { // else nothing goes from where the message comes to
+		replaced = int64(len(old[0].raw))
+	}
+	out, err := a.insert(to, msgs, raws, replaced)
 	if err == nil {
 		b.remove(imap.UIDs(uid))
 	}
@@ -420,7 +441,7 @@ func (b *Memory) read(msgs []imap.AppendMessage) (raws [][]byte, err error) {
 // insert adds messages that have been read, in place of one of so many octets if that is not 0. mu is held.
 func (a *account) insert(mailbox string, msgs []imap.AppendMessage, raws [][]byte, replaced int64) (imap.Appended, error) {
 	b, err := a.find(mailbox)
-	if err != nil {
+	if err != nil || len(msgs) == 0 {
 		return imap.Appended{}, err
 	}
 	size, n := -replaced, int64(len(raws))
@@ -430,14 +451,14 @@ func (a *account) insert(mailbox string, msgs []imap.AppendMessage, raws [][]byt
 	if replaced > 0 {
 		n--
 	}
-	if err := a.room(size, n); err != nil {
+	if err := b.a.room(size, n); err != nil {
 		return imap.Appended{}, err
 	}
 	out := imap.Appended{UIDValidity: b.validity}
 	var fresh []*msg
 	for i, m := range msgs {
-		a.emails++
-		c := &content{id: "M" + strconv.Itoa(a.emails), raw: raws[i]}
+		a.b.emails++
+		c := &content{id: "M" + strconv.Itoa(a.b.emails), raw: raws[i]}
 		internal := m.InternalDate
 		if internal.IsZero() {
 			internal = time.Now()
@@ -445,13 +466,13 @@ func (a *account) insert(mailbox string, msgs []imap.AppendMessage, raws [][]byt
 		fresh = append(fresh, &msg{flags: applyFlags(nil, imap.FlagChange{Flags: m.Flags}), internal: internal.Truncate(time.Second), content: c})
 		out.EmailIDs = append(out.EmailIDs, c.id)
 	}
-	out.UIDs = b.add(fresh)
+	out.UIDs = b.add(fresh, 0)
 	out.ModSeq = b.touch()
 	return out, nil
 }
 
-// add puts copies of messages into the mailbox under new UIDs. touch comes behind it.
-func (b *box) add(msgs []*msg) []imap.UID {
+// add puts copies of messages into the mailbox under new UIDs, without the flags whose rights are in drop. touch comes behind it.
+func (b *box) add(msgs []*msg, drop imap.Rights) []imap.UID {
 	uids, copies := make([]imap.UID, len(msgs)), make([]msg, len(msgs))
 	modseq, now := b.a.modseq+1, time.Now().Truncate(time.Second)
 	b.msgs = slices.Grow(b.msgs, len(msgs))
@@ -459,6 +480,9 @@ func (b *box) add(msgs []*msg) []imap.UID {
 		c := &copies[i]
 		*c = *m
 		c.uid, c.modseq, c.created, c.saved = b.next, modseq, modseq, now
+		if drop != 0 {
+			c.flags = applyFlags(nil, imap.FlagChange{Flags: m.flags, Keep: drop})
+		}
 		uids[i] = b.next
 		b.next++
 		b.msgs = append(b.msgs, c)

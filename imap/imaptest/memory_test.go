@@ -8,9 +8,10 @@ import (
 )
 
 func TestMemory(t *testing.T) {
-	imaptest.TestBackend(t, func(t *testing.T) (imap.Backend, string) {
+	imaptest.TestBackend(t, func(t *testing.T) (b imap.Backend, user, other string) {
 		m := &imaptest.Memory{}
 		m.AddUser("alice")
-		return m, "alice"
+		m.AddUser("bob")
+		return m, "alice", "bob"
 	})
 }

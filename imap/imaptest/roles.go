@@ -16,6 +16,9 @@ func (a *account) create(name, use string) *box {
 	a.validity++
 	b := &box{a: a, info: imap.MailboxInfo{Name: name, ID: "F" + strconv.FormatUint(uint64(a.validity), 10), SpecialUse: use},
 		validity: a.validity, next: 1}
+	if above := a.boxes[name[:max(0, strings.LastIndexByte(name, '/'))]]; above != nil {
+		b.acl = above.acl // lists are never changed, but replaced
+	}
 	a.boxes[name] = b
 	b.note()
 	return b
@@ -29,24 +32,26 @@ func (b *box) note() {
 
 // Create implements imap.Editor.
 func (a *account) Create(_ context.Context, name string, o imap.CreateOptions) (imap.MailboxInfo, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if err := a.free(name); err != nil {
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
+	owner, local, err := a.free(name)
+	if err != nil {
 		return imap.MailboxInfo{}, err
 	}
-	a.parents(name)
-	return a.create(name, o.SpecialUse).info, nil
+	owner.parents(local)
+	return owner.create(local, o.SpecialUse).seen(a), nil
 }
 
-// free fails unless a mailbox can get this name.
-func (a *account) free(name string) error {
-	if name == "" || strings.HasPrefix(name, "/") || strings.HasSuffix(name, "/") || strings.Contains(name, "//") || len(name) > 1000 {
-		return fmt.Errorf("imaptest: %q: %w", name, imap.ErrInvalidName)
+// free returns whose mailbox gets which name, and fails unless it can.
+func (a *account) free(name string) (owner *account, local string, err error) {
+	owner, local = a.place(name)
+	if owner == nil || local == "" || strings.HasPrefix(local, "/") || strings.HasSuffix(local, "/") || strings.Contains(local, "//") || len(local) > 1000 {
+		return nil, "", fmt.Errorf("imaptest: %q: %w", name, imap.ErrInvalidName)
 	}
 	if _, err := a.find(name); err == nil {
-		return fmt.Errorf("imaptest: %q: %w", name, imap.ErrExists)
+		return nil, "", fmt.Errorf("imaptest: %q: %w", name, imap.ErrExists)
 	}
-	return nil
+	return owner, local, nil
 }
 
 // parents makes the mailboxes above name.
@@ -60,16 +65,16 @@ func (a *account) parents(name string) {
 
 // Delete implements imap.Editor.
 func (a *account) Delete(_ context.Context, name string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	b, err := a.find(name)
 	if err != nil {
 		return err
 	}
-	if b.info.Name == "INBOX" || len(a.below(b.info.Name)) > 0 {
+	if b.info.Name == "INBOX" || len(b.a.below(b.info.Name)) > 0 {
 		return fmt.Errorf("imaptest: delete %q: %w", name, imap.ErrCannot)
 	}
-	delete(a.boxes, b.info.Name)
+	delete(b.a.boxes, b.info.Name)
 	b.deleted = true
 	b.note()
 	return nil
@@ -87,23 +92,24 @@ func (a *account) below(name string) []*box {
 
 // Rename implements imap.Editor.
 func (a *account) Rename(_ context.Context, from, to string) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	b, err := a.find(from)
 	if err != nil {
 		return err
 	}
-	if err := a.free(to); err != nil {
+	a, to, err = a.free(to)
+	if err != nil {
 		return err
 	}
-	if strings.HasPrefix(to, b.info.Name+"/") {
-		return fmt.Errorf("imaptest: %q into itself: %w", from, imap.ErrCannot)
+	if b.a != a || strings.HasPrefix(to, b.info.Name+"/") {
+		return fmt.Errorf("imaptest: %q to %q: %w", from, to, imap.ErrCannot)
 	}
 	a.parents(to)
 	if b.info.Name == "INBOX" {
 		dest := a.create(to, "")
 		dest.notes = maps.Clone(b.notes)
-		a.transfer(b, imap.AllUIDs(), dest, true)
+		transfer(b, imap.AllUIDs(), dest, true, 0)
 		return nil
 	}
 	old := b.info.Name
@@ -118,13 +124,17 @@ func (a *account) Rename(_ context.Context, from, to string) error {
 
 // Subscribe implements imap.Editor.
 func (a *account) Subscribe(_ context.Context, name string, on bool) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	b, err := a.find(name)
 	if err != nil {
 		return err
 	}
-	if b.info.Subscribed != on {
+	switch {
+	case b.a != a:
+		b.personal(a).subscribed = on
+		a.feed.Publish(imap.Notice{MailboxID: b.info.ID, ModSeq: b.modseq})
+	case b.info.Subscribed != on:
 		b.info.Subscribed = on
 		b.note()
 	}
@@ -133,13 +143,12 @@ func (a *account) Subscribe(_ context.Context, name string, on bool) error {
 
 // applyFlags returns the flags after a change, each once, in the order in which they came.
 func applyFlags(flags []imap.Flag, c imap.FlagChange) []imap.Flag {
-	var out []imap.Flag
-	if c.Op != imap.FlagsSet {
-		out = slices.Clone(flags)
-	}
+	kept := func(f imap.Flag) bool { return c.Keep.Has(f.Right()) }
+	out := slices.DeleteFunc(slices.Clone(flags), func(f imap.Flag) bool { return c.Op == imap.FlagsSet && !kept(f) })
 	for _, f := range c.Flags {
 		has := slices.ContainsFunc(out, f.Equal)
 		switch {
+		case kept(f):
 		case c.Op == imap.FlagsRemove && has:
 			out = slices.DeleteFunc(out, f.Equal)
 		case c.Op != imap.FlagsRemove && !has:
@@ -155,8 +164,8 @@ func sameFlags(a, b []imap.Flag) bool {
 
 // StoreFlags implements imap.Flagger.
 func (a *account) StoreFlags(_ context.Context, mailbox string, uids imap.UIDSet, c imap.FlagChange, unchangedSince imap.ModSeq) (imap.Stored, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	b, err := a.find(mailbox)
 	if err != nil {
 		return imap.Stored{}, err
@@ -169,7 +178,7 @@ func (a *account) StoreFlags(_ context.Context, mailbox string, uids imap.UIDSet
 			out.Modified.Add(m.uid, m.uid)
 		case !sameFlags(flags, m.flags):
 			changed := *m
-			changed.flags, changed.modseq = flags, a.modseq+1
+			changed.flags, changed.modseq = flags, b.a.modseq+1
 			i, _ := b.index(m.uid)
 			b.msgs[i] = &changed
 			out.Changed.Add(m.uid, m.uid)
@@ -183,8 +192,8 @@ func (a *account) StoreFlags(_ context.Context, mailbox string, uids imap.UIDSet
 
 // Expunge implements imap.Expunger.
 func (a *account) Expunge(_ context.Context, mailbox string, uids imap.UIDSet, force bool) (imap.UIDSet, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	b, err := a.find(mailbox)
 	if err != nil {
 		return nil, err
@@ -225,18 +234,18 @@ func (b *box) remove(uids imap.UIDSet) {
 }
 
 // Copy implements imap.Copier.
-func (a *account) Copy(_ context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
-	return a.between(from, uids, to, false)
+func (a *account) Copy(_ context.Context, from string, uids imap.UIDSet, to string, drop imap.Rights) (imap.Copied, error) {
+	return a.between(from, uids, to, false, drop)
 }
 
 // Move implements imap.Mover.
-func (a *account) Move(_ context.Context, from string, uids imap.UIDSet, to string) (imap.Copied, error) {
-	return a.between(from, uids, to, true)
+func (a *account) Move(_ context.Context, from string, uids imap.UIDSet, to string, drop imap.Rights) (imap.Copied, error) {
+	return a.between(from, uids, to, true, drop)
 }
 
-func (a *account) between(from string, uids imap.UIDSet, to string, move bool) (imap.Copied, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+func (a *account) between(from string, uids imap.UIDSet, to string, move bool, drop imap.Rights) (imap.Copied, error) {
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	src, err := a.find(from)
 	if err != nil {
 		return imap.Copied{}, err
@@ -245,22 +254,22 @@ func (a *account) between(from string, uids imap.UIDSet, to string, move bool) (
 	if err != nil {
 		return imap.Copied{}, err
 	}
-	if !move {
+	if !move || src.a != dst.a {
 		size, msgs := int64(0), src.pick(uids)
 		for _, m := range msgs {
 			size += int64(len(m.raw))
 		}
-		if err := a.room(size, int64(len(msgs))); err != nil {
+		if err := dst.a.room(size, int64(len(msgs))); err != nil {
 			return imap.Copied{}, err
 		}
 	}
-	return a.transfer(src, uids, dst, move), nil
+	return transfer(src, uids, dst, move, drop), nil
 }
 
-func (a *account) transfer(src *box, uids imap.UIDSet, dst *box, move bool) imap.Copied {
+func transfer(src *box, uids imap.UIDSet, dst *box, move bool, drop imap.Rights) imap.Copied {
 	out := imap.Copied{UIDValidity: dst.validity}
 	msgs := src.pick(uids)
-	out.From, out.To = make([]imap.UID, len(msgs)), dst.add(msgs)
+	out.From, out.To = make([]imap.UID, len(msgs)), dst.add(msgs, drop)
 	for i, m := range msgs {
 		out.From[i] = m.uid
 	}
@@ -275,14 +284,14 @@ func (a *account) transfer(src *box, uids imap.UIDSet, dst *box, move bool) imap
 
 // Search implements imap.Searcher. It needs no index, but tests every message.
 func (a *account) Search(_ context.Context, mailbox string, c *imap.SearchCriteria) (imap.UIDSet, bool, error) {
-	a.mu.Lock()
+	a.b.mu.Lock()
 	b, err := a.find(mailbox)
 	if err != nil {
-		a.mu.Unlock()
+		a.b.mu.Unlock()
 		return nil, false, err
 	}
 	msgs := slices.Clone(b.msgs)
-	a.mu.Unlock()
+	a.b.mu.Unlock()
 	var found imap.UIDSet
 	want, matcher := c.Fields(), c.Matcher()
 	for _, m := range msgs {
@@ -302,8 +311,8 @@ const unlimited = 1<<53 - 1
 
 // QuotaRoots implements imap.Quoter.
 func (a *account) QuotaRoots(context.Context) ([]imap.QuotaRoot, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	return []imap.QuotaRoot{a.root()}, nil
 }
 
@@ -317,8 +326,8 @@ func (a *account) SetQuota(_ context.Context, root string, limits map[string]int
 			return imap.QuotaRoot{}, fmt.Errorf("imaptest: resource %q: %w", name, imap.ErrCannot)
 		}
 	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.b.mu.Lock()
+	defer a.b.mu.Unlock()
 	a.limits = maps.Clone(limits)
 	return a.root(), nil
 }
@@ -362,62 +371,5 @@ func (a *account) room(size, messages int64) error {
 		m+messages > a.limit(imap.QuotaMessage) {
 		return imap.ErrOverQuota
 	}
-	return nil
-}
-
-// maxNotes is how many annotations a mailbox has at most, and the account.
-const maxNotes = 100
-
-// annotated returns the annotations of a mailbox, of the account for "". a.mu is held.
-func (a *account) annotated(mailbox string) (*map[string]string, error) {
-	if mailbox == "" {
-		return &a.notes, nil
-	}
-	b, err := a.find(mailbox)
-	if err != nil {
-		return nil, err
-	}
-	return &b.notes, nil
-}
-
-// Annotations implements imap.Annotator.
-func (a *account) Annotations(_ context.Context, mailbox string) ([]imap.Annotation, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	notes, err := a.annotated(mailbox)
-	if err != nil {
-		return nil, err
-	}
-	var out []imap.Annotation
-	for _, entry := range slices.Sorted(maps.Keys(*notes)) {
-		out = append(out, imap.Annotation{Entry: entry, Value: (*notes)[entry]})
-	}
-	return out, nil
-}
-
-// SetAnnotations implements imap.Annotator. The server's /shared/admin is nobody's to change (RFC 5464 §3.2.1.1).
-func (a *account) SetAnnotations(_ context.Context, mailbox string, set []imap.Annotation) error {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	notes, err := a.annotated(mailbox)
-	if err != nil {
-		return err
-	}
-	next := maps.Clone(*notes)
-	if next == nil {
-		next = make(map[string]string)
-	}
-	for _, n := range set {
-		if mailbox == "" && n.Entry == "/shared/admin" {
-			return fmt.Errorf("imaptest: %s: %w", n.Entry, imap.ErrReadOnly)
-		}
-		if delete(next, n.Entry); !n.None {
-			next[n.Entry] = n.Value
-		}
-	}
-	if len(next) > maxNotes {
-		return fmt.Errorf("imaptest: annotations of %q: %w", mailbox, imap.ErrTooMany)
-	}
-	*notes = next
 	return nil
 }

@@ -14,10 +14,10 @@ import (
 	"github.com/mailbricks/mailbricks/imap"
 )
 
-// TestBackend checks that a backend keeps the promises of imap.Backend. open returns a new one, and a user of it
+// TestBackend checks that a backend keeps the promises of imap.Backend. open returns a new one, and two users of it
 // without mail, whose INBOX is there; it is called several times. Tests of roles that the account lacks are skipped, and
 // all but a few need an Appender.
-func TestBackend(t *testing.T, open func(t *testing.T) (b imap.Backend, user string)) {
+func TestBackend(t *testing.T, open func(t *testing.T) (b imap.Backend, user, other string)) {
 	for _, c := range []struct {
 		name string
 		run  func(*suite)
@@ -27,14 +27,16 @@ func TestBackend(t *testing.T, open func(t *testing.T) (b imap.Backend, user str
 		{"Move", (*suite).move}, {"Changes", (*suite).changes}, {"Watch", (*suite).watch}, {"Editor", (*suite).editor}, {"Rename", (*suite).rename},
 		{"Deleted", (*suite).deleted}, {"Search", (*suite).search}, {"AccountChanges", (*suite).accountChanges}, {"Interleaved", (*suite).interleaved},
 		{"Quota", (*suite).quota}, {"SetQuota", (*suite).setQuota}, {"Annotations", (*suite).annotations}, {"Replace", (*suite).replace},
+		{"KeptFlags", (*suite).keptFlags}, {"Share", (*suite).share}, {"SharedMail", (*suite).sharedMail}, {"SharedChanges", (*suite).sharedChanges},
+		{"SharedTree", (*suite).sharedTree}, {"Lists", (*suite).lists}, {"Rights", (*suite).rights},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			b, user := open(t)
+			b, user, other := open(t)
 			a, err := b.OpenAccount(t.Context(), user)
 			if err != nil {
 				t.Fatal(err)
 			}
-			c.run(&suite{T: t, b: b, a: a})
+			c.run(&suite{T: t, b: b, a: a, user: user, other: other})
 		})
 	}
 }
@@ -43,6 +45,8 @@ type suite struct {
 	*testing.T
 	b imap.Backend
 	a *imap.Account
+
+	user, other string // whose account it is, and somebody else
 }
 
 // letter returns a message with CRLF line endings.

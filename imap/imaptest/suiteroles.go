@@ -57,9 +57,9 @@ func (s *suite) move() {
 func (s *suite) transfer(move bool) {
 	f := func(uids imap.UIDSet, to string) (imap.Copied, error) {
 		if move {
-			return s.a.Mover.Move(s.Context(), "INBOX", uids, to)
+			return s.a.Mover.Move(s.Context(), "INBOX", uids, to, 0)
 		}
-		return s.a.Copier.Copy(s.Context(), "INBOX", uids, to)
+		return s.a.Copier.Copy(s.Context(), "INBOX", uids, to, 0)
 	}
 	src := s.box("INBOX")
 	a, b := s.add("INBOX", letter("a", "x\r\n"), imap.FlagSeen, "$K"), s.add("INBOX", letter("b", "y\r\n"))
