@@ -20,6 +20,7 @@ import (
 type account struct {
 	s       *Store
 	id      int64
+	name    string // in lower case
 	feed    imap.Feed
 	newest  atomic.Int64 // the email that came last, -1: none, 0: not known yet
 	counted sync.Map     // mailbox → counts
@@ -28,8 +29,8 @@ type account struct {
 
 // imap returns the account with all its roles.
 func (a *account) imap() *imap.Account {
-	return &imap.Account{ID: accountID(a.id), Store: a, Watcher: &a.feed, Editor: a, Appender: a,
-		Flagger: a, Expunger: a, Copier: a, Mover: a, Changer: a, Annotator: a, Replacer: a}
+	return imap.Enforce(&imap.Account{ID: accountID(a.id), Store: a, Watcher: &a.feed, Editor: a, Appender: a,
+		Flagger: a, Expunger: a, Copier: a, Mover: a, Changer: a, Annotator: a, Replacer: a, Authorizer: a, OtherUsers: a.s.o.OtherUsers + "/"})
 }
 
 // The identities of JMAP and RFC 8474 are a letter and a number that is never used again.
@@ -50,12 +51,13 @@ func parseID(letter byte, id string) int64 {
 	return n
 }
 
-// Mailboxes yields the mailboxes of the account.
+// Mailboxes yields the mailboxes of the account, and those of others to which there is some right.
 func (a *account) Mailboxes(ctx context.Context) iter.Seq2[imap.MailboxInfo, error] {
 	return func(yield func(imap.MailboxInfo, error) bool) {
 		var all []imap.MailboxInfo
-		err := a.s.db.read(ctx, func(c *conn) error {
-			return c.rows(func(r *sql.Rows) error {
+		err := a.s.db.snapshot(ctx, func(c *conn) error {
+			all = nil
+			err := c.rows(func(r *sql.Rows) error {
 				var b boxRow
 				if err := r.Scan(b.fields()...); err != nil {
 					return err
@@ -63,6 +65,12 @@ func (a *account) Mailboxes(ctx context.Context) iter.Seq2[imap.MailboxInfo, err
 				all = append(all, b.info())
 				return nil
 			}, `SELECT `+boxColumns+` FROM mailbox WHERE account = ? ORDER BY name`, a.id)
+			if err != nil {
+				return err
+			}
+			others, err := a.others(c)
+			all = append(all, others...)
+			return err
 		})
 		if err != nil {
 			yield(imap.MailboxInfo{}, err)
@@ -83,9 +91,9 @@ func (b *boxRow) info() imap.MailboxInfo {
 // OpenMailbox returns the mailbox of a name.
 func (a *account) OpenMailbox(ctx context.Context, name string) (imap.Mailbox, error) {
 	m := &mailbox{a: a}
-	err := a.s.db.read(ctx, func(c *conn) error {
-		err := c.row([]any{&m.id}, `SELECT id FROM mailbox WHERE account = ? AND name = ?`, a.id, boxName(name))
-		return noBox(err, name)
+	err := a.s.db.read(ctx, func(c *conn) (err error) {
+		m.id, _, err = a.find(c, name)
+		return err
 	})
 	if err != nil {
 		return nil, err

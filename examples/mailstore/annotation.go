@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/mailbricks/mailbricks/imap"
 )
@@ -16,11 +18,11 @@ func (a *account) Annotations(ctx context.Context, mailbox string) ([]imap.Annot
 	var out []imap.Annotation
 	err := a.s.db.snapshot(ctx, func(c *conn) error {
 		out = nil
-		box := int64(0)
+		box, owner := int64(0), a.id
 		if mailbox != "" {
-			err := c.row([]any{&box}, `SELECT id FROM mailbox WHERE account = ? AND name = ?`, a.id, boxName(mailbox))
-			if err != nil {
-				return noBox(err, mailbox)
+			var err error
+			if box, owner, err = a.find(c, mailbox); err != nil {
+				return err
 			}
 		}
 		return c.rows(func(r *sql.Rows) error {
@@ -30,7 +32,8 @@ func (a *account) Annotations(ctx context.Context, mailbox string) ([]imap.Annot
 			n.Value = string(value)
 			out = append(out, n)
 			return err
-		}, `SELECT entry, value FROM annotation WHERE account = ? AND mailbox = ? ORDER BY entry`, a.id, box)
+		}, `SELECT entry, value FROM annotation WHERE mailbox = ? AND (account = ? OR account = ? AND entry NOT LIKE '/private/%') ORDER BY entry`,
+			box, a.id, owner)
 	})
 	return out, err
 }
@@ -38,33 +41,41 @@ func (a *account) Annotations(ctx context.Context, mailbox string) ([]imap.Annot
 // SetAnnotations sets and removes annotations.
 func (a *account) SetAnnotations(ctx context.Context, mailbox string, set []imap.Annotation) error {
 	return a.s.db.write(ctx, func(t *tx) error {
-		box := int64(0)
+		box, owner := int64(0), a.id
 		if mailbox != "" {
-			_, b, err := t.named(a.id, mailbox)
+			_, b, err := a.named(t, mailbox)
 			if err != nil {
 				return err
 			}
-			box = b.id
+			box, owner = b.id, b.account
+		}
+		whose := func(n imap.Annotation) int64 {
+			if strings.HasPrefix(n.Entry, "/private/") {
+				return a.id
+			}
+			return owner
 		}
 		for _, n := range set {
 			if mailbox == "" && n.Entry == "/shared/admin" { // RFC 5464 §3.2.1.1
 				return fmt.Errorf("mailstore: annotation %s: %w", n.Entry, imap.ErrReadOnly)
 			}
 		}
-		have, err := t.countAnnotations(a.id, box, set)
-		switch {
-		case err != nil:
-			return err
-		case have > maxAnnotations:
-			return fmt.Errorf("mailstore: annotations of %q: %w", mailbox, imap.ErrTooMany)
+		for _, id := range []int64{a.id, owner} {
+			have, err := t.countAnnotations(id, box, slices.DeleteFunc(slices.Clone(set), func(n imap.Annotation) bool { return whose(n) != id }))
+			switch {
+			case err != nil:
+				return err
+			case have > maxAnnotations:
+				return fmt.Errorf("mailstore: annotations of %q: %w", mailbox, imap.ErrTooMany)
+			}
 		}
 		for _, n := range set {
 			var err error
 			if n.None {
-				err = t.exec(`DELETE FROM annotation WHERE account = ? AND mailbox = ? AND entry = ?`, a.id, box, n.Entry)
+				err = t.exec(`DELETE FROM annotation WHERE account = ? AND mailbox = ? AND entry = ?`, whose(n), box, n.Entry)
 			} else {
 				err = t.exec(`INSERT INTO annotation (account, mailbox, entry, value) VALUES (?, ?, ?, ?)
-					ON CONFLICT DO UPDATE SET value = excluded.value`, a.id, box, n.Entry, []byte(n.Value))
+					ON CONFLICT DO UPDATE SET value = excluded.value`, whose(n), box, n.Entry, []byte(n.Value))
 			}
 			if err != nil {
 				return err

@@ -27,7 +27,7 @@ func (a *account) Append(ctx context.Context, mailbox string, msgs []imap.Append
 // Replace adds a message and removes another.
 func (a *account) Replace(ctx context.Context, from string, uid imap.UID, to string, m imap.AppendMessage) (imap.Appended, error) {
 	return a.append(ctx, to, []imap.AppendMessage{m}, func(t *tx) error {
-		row, b, err := t.named(a.id, from)
+		row, b, err := a.named(t, from)
 		if err != nil {
 			return err
 		}
@@ -46,8 +46,8 @@ func (a *account) Replace(ctx context.Context, from string, uid imap.UID, to str
 func (a *account) append(ctx context.Context, mailbox string, msgs []imap.AppendMessage, before func(*tx) error) (imap.Appended, error) {
 	var out imap.Appended
 	if err := a.s.db.read(ctx, func(c *conn) error { // tell before the bodies are read
-		var one int
-		return noBox(c.row([]any{&one}, `SELECT 1 FROM mailbox WHERE account = ? AND name = ?`, a.id, boxName(mailbox)), mailbox)
+		_, _, err := a.find(c, mailbox)
+		return err
 	}); err != nil {
 		return out, err
 	}
@@ -78,7 +78,7 @@ func (a *account) append(ctx context.Context, mailbox string, msgs []imap.Append
 		}
 	}
 	err := a.s.db.write(ctx, func(t *tx) error {
-		row, b, err := t.named(a.id, mailbox)
+		row, b, err := a.named(t, mailbox)
 		if err == nil && before != nil {
 			err = before(t)
 		}

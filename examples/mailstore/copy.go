@@ -2,10 +2,13 @@ package mailstore
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/jmap/mail"
 )
 
 // Copy copies messages into another mailbox.
@@ -22,11 +25,11 @@ func (a *account) transfer(ctx context.Context, from string, uids imap.UIDSet, t
 	o.now, o.maxExpunged = a.s.o.Now(), a.s.o.MaxExpunged
 	var out imap.Copied
 	err := a.s.db.write(ctx, func(t *tx) error {
-		row, src, err := t.named(a.id, from)
+		row, src, err := a.named(t, from)
 		if err != nil {
 			return err
 		}
-		_, dst, err := t.named(a.id, to)
+		_, dst, err := a.named(t, to)
 		if err != nil {
 			return err
 		}
@@ -43,16 +46,28 @@ type copyOptions struct {
 	maxExpunged int
 }
 
-// copy copies or moves the messages of a set that exist. They keep flags, internal date and identity.
+// copy copies or moves the messages of a set that exist, from a mailbox of the account a. They keep flags, internal date and, within
+// the account, identity.
 func (t *tx) copy(a *accountRow, from *boxRow, uids imap.UIDSet, to *boxRow, o copyOptions) (imap.Copied, error) {
 	out := imap.Copied{UIDValidity: to.uidvalidity}
 	msgs, err := t.messages(from.id, uids, nil)
 	if err != nil || len(msgs) == 0 {
 		return out, err
 	}
-	m := t.next(a)
+	heir := a
+	if to.account != from.account {
+		if heir, err = t.account(to.account); err != nil {
+			return out, err
+		}
+	}
+	m := t.next(heir)
 	for _, x := range msgs {
 		n := x
+		if heir != a {
+			if n.email, n.thread, err = t.adopt(heir, m, x.email); err != nil {
+				return out, err
+			}
+		}
 		n.modseq, n.created, n.saved = m, m, o.now.Unix()
 		n.flagSet = n.kept(imap.AllRights &^ o.drop)
 		if err := t.put(to, &n); err != nil {
@@ -61,9 +76,32 @@ func (t *tx) copy(a *accountRow, from *boxRow, uids imap.UIDSet, to *boxRow, o c
 		out.From, out.To = append(out.From, x.uid), append(out.To, n.uid)
 	}
 	if o.move {
+		if heir != a {
+			m = t.next(a)
+		}
 		err = t.remove(a, from, m, msgs, o.maxExpunged)
 	}
 	return out, err
+}
+
+// adopt returns the email of an account with the bytes of another account's.
+func (t *tx) adopt(a *accountRow, m modSeq, email int64) (id, thread int64, err error) {
+	var blob int64
+	var x incoming
+	var summary []byte
+	if err := t.row([]any{&blob, &x.envelope, &x.structure, &summary}, `SELECT blob, envelope, structure, summary FROM email WHERE id = ?`, email); err != nil {
+		return 0, 0, err
+	}
+	err = t.row([]any{&id, &thread}, `SELECT id, thread FROM email WHERE account = ? AND blob = ?`, a.id, blob)
+	if !errors.Is(err, sql.ErrNoRows) {
+		return id, thread, err
+	}
+	s, err := mail.ParseSummary(summary)
+	if err != nil {
+		return 0, 0, err
+	}
+	x.summary, x.refs = summary, refsOf(s)
+	return t.addEmail(a, m, blob, &x)
 }
 
 // put adds a message to a mailbox under its next UID.

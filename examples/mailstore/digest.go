@@ -23,10 +23,15 @@ func digestOf(raw []byte) (digest, error) {
 	if d.summary, err = s.AppendJSON(nil); err != nil {
 		return d, err
 	}
+	d.refs = refsOf(s)
+	return d, nil
+}
+
+// refsOf returns what joins a message to a thread.
+func refsOf(s *mail.Summary) []int64 {
 	subject := ""
 	if s.Subject != nil {
 		subject = *s.Subject
 	}
-	d.refs = threadRefs(slices.Concat(s.References, s.InReplyTo, s.MessageID), subject)
-	return d, nil
+	return threadRefs(slices.Concat(s.References, s.InReplyTo, s.MessageID), subject)
 }

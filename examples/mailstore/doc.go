@@ -21,5 +21,10 @@
 // The same bytes are kept once in the store and have one EMAILID in an account (RFC 8474 §5.1). Threads are found by
 // message-ids and subject (RFC 8621 §3); a message that belongs to two joins the older one, and nothing is renamed.
 //
-// The database belongs to one process at a time. Here are no quotas, no sharing between accounts, no full-text index.
+// Mailboxes can be shared (RFC 4314): a mailbox of Ann's that Bob has rights to is "Other Users/ann@example.com/Projects" to him over
+// IMAP, and what one of them changes shows while the other waits in IDLE. Flags are the mailbox's, \Seen too, and so are UIDs and
+// ModSeqs; subscriptions and private annotations are each user's own. Messages count for the account that has the mailbox. A list
+// has 100 entries at most besides the owner's, who has every right always. POP3 does not show others' mailboxes.
+//
+// The database belongs to one process at a time. Here are no quotas and no full-text index.
 package mailstore

@@ -23,22 +23,15 @@ const (
 
 // Create makes a mailbox and those above it.
 func (a *account) Create(ctx context.Context, name string, o imap.CreateOptions) (imap.MailboxInfo, error) {
-	name = boxName(name)
-	if err := checkName(name); err != nil {
-		return imap.MailboxInfo{}, err
-	}
 	var info imap.MailboxInfo
 	err := a.s.db.write(ctx, func(t *tx) error {
-		row, err := t.account(a.id)
+		row, name, err := a.free(t, name)
 		if err != nil {
-			return err
-		}
-		if err := t.absent(a.id, name); err != nil {
 			return err
 		}
 		if o.SpecialUse != "" { // RFC 8621 §2: at most one mailbox has a role
 			var one int
-			err := t.row([]any{&one}, `SELECT 1 FROM mailbox WHERE account = ? AND special = ? COLLATE NOCASE`, a.id, o.SpecialUse)
+			err := t.row([]any{&one}, `SELECT 1 FROM mailbox WHERE account = ? AND special = ? COLLATE NOCASE`, row.id, o.SpecialUse)
 			if !errors.Is(err, sql.ErrNoRows) {
 				return cmpErr(err, fmt.Errorf("mailstore: another mailbox is for %s: %w", o.SpecialUse, imap.ErrCannot))
 			}
@@ -51,16 +44,32 @@ func (a *account) Create(ctx context.Context, name string, o imap.CreateOptions)
 		if err != nil {
 			return err
 		}
-		info = b.info()
-		return nil
+		info, err = a.info(t.conn, b)
+		return err
 	})
 	return info, err
+}
+
+// free returns the account in which a mailbox gets a name, and its name there, which can be one and is none yet.
+func (a *account) free(t *tx, name string) (*accountRow, string, error) {
+	id, local, err := a.place(t.conn, name)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := a.s.checkName(local); err != nil {
+		return nil, "", err
+	}
+	if err := t.absent(id, local); err != nil {
+		return nil, "", err
+	}
+	row, err := t.account(id)
+	return row, local, err
 }
 
 // Delete removes a mailbox and its messages.
 func (a *account) Delete(ctx context.Context, name string) error {
 	return a.s.db.write(ctx, func(t *tx) error {
-		row, b, err := t.named(a.id, name)
+		row, b, err := a.named(t, name)
 		if err != nil {
 			return err
 		}
@@ -77,19 +86,16 @@ func (a *account) Delete(ctx context.Context, name string) error {
 
 // Rename renames a mailbox and those below it; INBOX stays and gives its messages away.
 func (a *account) Rename(ctx context.Context, from, to string) error {
-	to = boxName(to)
-	if err := checkName(to); err != nil {
-		return err
-	}
 	return a.s.db.write(ctx, func(t *tx) error {
-		row, b, err := t.named(a.id, from)
+		row, b, err := a.named(t, from)
 		if err != nil {
 			return err
 		}
-		if err := t.absent(a.id, to); err != nil {
+		heir, to, err := a.free(t, to)
+		if err != nil {
 			return err
 		}
-		if strings.HasPrefix(to, b.name+"/") && b.name != "INBOX" {
+		if heir != row || strings.HasPrefix(to, b.name+"/") && b.name != "INBOX" {
 			return fmt.Errorf("mailstore: rename %q to %q: %w", b.name, to, imap.ErrCannot)
 		}
 		m := t.next(row)
@@ -101,8 +107,8 @@ func (a *account) Rename(ctx context.Context, from, to string) error {
 			if err != nil {
 				return err
 			}
-			if err := t.exec(`INSERT INTO annotation SELECT account, ?, entry, value FROM annotation WHERE account = ? AND mailbox = ?`,
-				dest.id, a.id, b.id); err != nil {
+			if err := t.exec(`INSERT INTO annotation SELECT account, ?, entry, value FROM annotation WHERE mailbox = ?`,
+				dest.id, b.id); err != nil {
 				return err
 			}
 			_, err = t.copy(row, b, imap.AllUIDs(), dest, copyOptions{now: a.s.o.Now(), move: true, maxExpunged: a.s.o.MaxExpunged})
@@ -115,7 +121,10 @@ func (a *account) Rename(ctx context.Context, from, to string) error {
 // Subscribe sets or clears the subscription.
 func (a *account) Subscribe(ctx context.Context, name string, on bool) error {
 	return a.s.db.write(ctx, func(t *tx) error {
-		row, b, err := t.named(a.id, name)
+		row, b, err := a.named(t, name)
+		if err == nil && b.account != a.id {
+			return a.subscribeOther(t, b, on)
+		}
 		if err != nil || b.subscribed == on {
 			return err
 		}
@@ -125,11 +134,11 @@ func (a *account) Subscribe(ctx context.Context, name string, on bool) error {
 	})
 }
 
-func checkName(name string) error {
+func (s *Store) checkName(name string) error {
 	levels := strings.Split(name, "/")
 	switch {
 	case len(name) > maxNameLen, len(levels) > maxNameDepth, slices.Contains(levels, ""), !utf8.ValidString(name),
-		strings.ContainsFunc(name, unicode.IsControl):
+		strings.ContainsFunc(name, unicode.IsControl), levels[0] == s.o.OtherUsers:
 		return fmt.Errorf("mailstore: mailbox name %q: %w", name, imap.ErrInvalidName)
 	}
 	return nil
@@ -200,7 +209,7 @@ func (t *tx) create(a *accountRow, m modSeq, name, special string, now time.Time
 	}
 	t.boxes[b.id] = b
 	t.touch(b, m)
-	return b, nil
+	return b, t.inherit(b)
 }
 
 // below returns the ids of the mailboxes below b.
@@ -252,7 +261,10 @@ func (t *tx) destroy(a *accountRow, b *boxRow, maxExpunged int) error {
 		return err
 	}
 	a.gone++
-	if err := t.exec(`DELETE FROM annotation WHERE account = ? AND mailbox = ?`, a.id, b.id); err != nil {
+	if err := t.unshare(b); err != nil {
+		return err
+	}
+	if err := t.exec(`DELETE FROM annotation WHERE mailbox = ?`, b.id); err != nil {
 		return err
 	}
 	return t.exec(`DELETE FROM mailbox WHERE id = ?`, b.id)

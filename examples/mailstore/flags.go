@@ -146,7 +146,7 @@ func (a *account) StoreFlags(ctx context.Context, mailbox string, uids imap.UIDS
 	var out imap.Stored
 	err := a.s.db.write(ctx, func(t *tx) error {
 		out = imap.Stored{}
-		row, b, err := t.named(a.id, mailbox)
+		row, b, err := a.named(t, mailbox)
 		if err != nil {
 			return err
 		}
@@ -214,7 +214,7 @@ func (a *account) Expunge(ctx context.Context, mailbox string, uids imap.UIDSet,
 	var out imap.UIDSet
 	err := a.s.db.write(ctx, func(t *tx) error {
 		out = nil
-		row, b, err := t.named(a.id, mailbox)
+		row, b, err := a.named(t, mailbox)
 		if err != nil || b.deleted == 0 && !force {
 			return err
 		}

@@ -225,7 +225,7 @@ func (a jmapMailboxes) box(t *tx, id jmap.ID) (*boxRow, error) {
 
 // path returns the whole name of a mailbox below a parent and checks it. self may have the name already.
 func (a jmapMailboxes) path(t *tx, self *boxRow, name string, parent *jmap.ID) (string, error) {
-	if strings.Contains(name, "/") || checkName(name) != nil {
+	if strings.Contains(name, "/") || a.s.checkName(name) != nil {
 		return "", invalid("name", "not the name of one level")
 	}
 	if parent != nil {
@@ -242,7 +242,7 @@ func (a jmapMailboxes) path(t *tx, self *boxRow, name string, parent *jmap.ID) (
 		name = p.name + "/" + name
 	}
 	name = boxName(name)
-	if checkName(name) != nil {
+	if a.s.checkName(name) != nil {
 		return "", invalid("name", "too long or too deep")
 	}
 	if self != nil && self.name == name {

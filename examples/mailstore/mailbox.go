@@ -28,14 +28,19 @@ type mailbox struct {
 // Status returns the counters.
 func (m *mailbox) Status(ctx context.Context) (imap.MailboxStatus, error) {
 	var b boxRow
+	var info imap.MailboxInfo
 	err := m.a.s.db.read(ctx, func(c *conn) error {
-		return noBox(c.row(b.fields(), `SELECT `+boxColumns+` FROM mailbox WHERE id = ?`, m.id), mailboxID(m.id))
+		err := noBox(c.row(b.fields(), `SELECT `+boxColumns+` FROM mailbox WHERE id = ?`, m.id), mailboxID(m.id))
+		if err == nil {
+			info, err = m.a.info(c, &b)
+		}
+		return err
 	})
 	if err != nil {
 		return imap.MailboxStatus{}, err
 	}
 	m.a.s.seen(m.id, b.modseq)
-	return imap.MailboxStatus{MailboxInfo: b.info(), UIDValidity: b.uidvalidity, UIDNext: b.uidnext, HighestModSeq: b.modseq,
+	return imap.MailboxStatus{MailboxInfo: info, UIDValidity: b.uidvalidity, UIDNext: b.uidnext, HighestModSeq: b.modseq,
 		Messages: int(b.messages), Unseen: int(b.unseen), Deleted: int(b.deleted), Size: b.size}, nil
 }
 

@@ -8,7 +8,7 @@ import (
 // steps returns what makes a database of version n (PRAGMA user_version) out of one of version n-1, for n from 1 on: a
 // new database goes through all of them, an old one through those that it lacks. A step that was in a release is never
 // changed; what is new comes behind it.
-func steps() []string { return []string{schema1, schema2, schema3} }
+func steps() []string { return []string{schema1, schema2, schema3, schema4} }
 
 // The schema in one look:
 //
@@ -18,6 +18,7 @@ func steps() []string { return []string{schema1, schema2, schema3} }
 //	         ├─ threadref (message-id and subject → thread)
 //	         ├─ identity (what the user sends as, and what has gone of it)
 //	         ├─ annotation (of a mailbox or the account)
+//	         ├─ acl, subscription (of a mailbox: what others may do, and who of them is subscribed)
 //	         └─ expunged (what has gone, up to a horizon)
 //
 // A number that is a JMAP or IMAP identity is never used again: AUTOINCREMENT. Dates are Unix seconds. A thread is
@@ -135,6 +136,23 @@ CREATE TABLE identity (
 	PRIMARY KEY (account, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX identity_changed ON identity (account, changed);
+`
+
+// Access control lists of mailboxes (RFC 4314), without their owners, and subscriptions to others' mailboxes.
+const schema4 = `
+CREATE TABLE acl (
+	mailbox    INTEGER NOT NULL,
+	identifier TEXT    NOT NULL,          -- lower case
+	rights     TEXT    NOT NULL,          -- as on the wire
+	PRIMARY KEY (mailbox, identifier)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX acl_identifier ON acl (identifier);
+CREATE TABLE subscription (
+	mailbox INTEGER NOT NULL,
+	account INTEGER NOT NULL,
+	PRIMARY KEY (mailbox, account)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX annotation_mailbox ON annotation (mailbox);
 `
 
 // A VersionError says that a database was made by a newer version of this package.

@@ -48,6 +48,9 @@ type Options struct {
 	// Cache is about how many octets of memory are for what is read again: the lists of messages (160 octets each) of
 	// mailboxes, envelopes, short messages. Default 64 MiB. One list is always kept, however long.
 	Cache int64
+	// OtherUsers is the first level of the names that others' mailboxes have over IMAP, default "Other Users". A mailbox of the
+	// user's own with such a name cannot be reached there.
+	OtherUsers string
 	// Now is the clock of dates; default time.Now.
 	Now func() time.Time
 	// Logger receives what nobody is told otherwise: a failing disk, a stray file. nil is silent.
@@ -63,6 +66,7 @@ type Store struct {
 	log     *slog.Logger
 	cache   *cache
 	states  sync.Map // mailbox → *boxState
+	shared  sharedBoxes
 
 	mu       sync.Mutex
 	accounts map[int64]*account
@@ -96,8 +100,21 @@ func Open(dir string, o Options) (*Store, error) {
 		s.unlock()
 		return nil, err
 	}
-	s.db.start(s)
+	if err := s.start(); err != nil {
+		s.unlock()
+		return nil, err
+	}
 	return s, nil
+}
+
+// start begins to write.
+func (s *Store) start() error {
+	if err := s.db.read(context.Background(), s.shared.load); err != nil {
+		s.db.pool.Close()
+		return err
+	}
+	s.db.start(s)
+	return nil
 }
 
 // OpenMemory opens an empty store that lives in memory alone, messages of any size included, and ends with Close. It
@@ -108,7 +125,9 @@ func OpenMemory(o Options) (*Store, error) {
 	if s.db, err = openDB("", "OFF", 1); err != nil {
 		return nil, err
 	}
-	s.db.start(s)
+	if err := s.start(); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -119,6 +138,7 @@ func newStore(o Options) *Store {
 	o.MaxExpunged = cmp.Or(o.MaxExpunged, 100_000)
 	o.Readers = cmp.Or(o.Readers, min(4*runtime.GOMAXPROCS(0), 16))
 	o.Cache = cmp.Or(o.Cache, 64<<20)
+	o.OtherUsers = cmp.Or(o.OtherUsers, "Other Users")
 	if o.Now == nil {
 		o.Now = time.Now
 	}
@@ -225,7 +245,7 @@ func (s *Store) open(ctx context.Context, names ...string) (*account, error) {
 		id, ok := s.ids[n]
 		s.mu.Unlock()
 		if ok {
-			return s.account(id), nil
+			return s.account(id, n), nil
 		}
 		err := s.db.read(ctx, func(c *conn) error { return c.row([]any{&id}, `SELECT id FROM account WHERE name = ?`, n) })
 		if errors.Is(err, sql.ErrNoRows) {
@@ -236,7 +256,7 @@ func (s *Store) open(ctx context.Context, names ...string) (*account, error) {
 		s.mu.Lock()
 		s.ids[n] = id
 		s.mu.Unlock()
-		return s.account(id), nil
+		return s.account(id, n), nil
 	}
 	return nil, fmt.Errorf("mailstore: account %q: %w", names, imap.ErrNonexistent)
 }
@@ -244,12 +264,12 @@ func (s *Store) open(ctx context.Context, names ...string) (*account, error) {
 func foldName(name string) string { return strings.ToLower(name) }
 
 // account returns the account in use of an id.
-func (s *Store) account(id int64) *account {
+func (s *Store) account(id int64, name string) *account {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a, ok := s.accounts[id]
 	if !ok {
-		a = &account{s: s, id: id}
+		a = &account{s: s, id: id, name: name}
 		s.accounts[id] = a
 	}
 	return a
@@ -274,6 +294,7 @@ func (s *Store) committed(t *tx) {
 			a.feed.Publish(imap.Notice{MailboxID: mailboxID(n.mailbox), ModSeq: m})
 		}
 	}
+	s.publish(t)
 	for account, m := range t.told {
 		s.mu.Lock()
 		a, ok := s.accounts[account]

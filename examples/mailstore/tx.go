@@ -20,9 +20,10 @@ type tx struct {
 	wrote    bool // the operation in work has changed something
 
 	notices map[notice]modSeq
-	arrived map[int64]int64  // account → its newest email
-	told    map[int64]modSeq // account → the latest change of what is in no mailbox
-	dropped []objects.Hash   // files that nothing refers to after the commit
+	arrived map[int64]int64           // account → its newest email
+	told    map[int64]modSeq          // account → the latest change of what is in no mailbox
+	lists   map[int64][]imap.ACLEntry // mailbox → its list before, where that has changed
+	dropped []objects.Hash            // files that nothing refers to after the commit
 }
 
 // A notice names a mailbox in the feed of an account.
