@@ -5,11 +5,13 @@ import (
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -159,6 +161,62 @@ func awaitWatch(f *feed, n int, turn func()) {
 		}
 		turn()
 	}
+}
+
+// A panic ends one request, or the connection where it is in the feed, and is logged. The others go on.
+func TestWebSocketPanic(t *testing.T) {
+	var log logged
+	var broken atomic.Bool
+	ws := &WebSocket{Logger: slog.New(slog.NewTextHandler(&log, nil)),
+		Watchers: func(context.Context, string) (map[jmap.ID]jmap.Watcher, error) {
+			if broken.Load() {
+				panic("feed out of range")
+			}
+			return nil, nil
+		},
+		Answer: func(ctx context.Context, user string, b []byte) (*jmap.Response, error) {
+			if strings.Contains(string(b), "break") {
+				panic("index out of range")
+			}
+			return echo(ctx, user, b)
+		}}
+	_, dial := listen(t, ws)
+	other, l := dial(), dial()
+	const request = `{"@type":"Request","id":"%","using":["c"],"methodCalls":[["Core/echo",{},"0"]]}`
+	l.send(strings.ReplaceAll(request, "%", "break"))
+	l.expect(`{"@type":"RequestError","requestId":"break",…"status":500,"detail":"internal error"}`)
+	l.send(strings.ReplaceAll(request, "%", "1"))
+	l.expect(`{"@type":"Response","requestId":"1",…`)
+	broken.Store(true)
+	l.send(`{"@type":"WebSocketPushEnable"}`)
+	if _, _, err := l.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusInternalError {
+		t.Errorf("feed: %v", err)
+	}
+	other.send(strings.ReplaceAll(request, "%", "2"))
+	other.expect(`{"@type":"Response","requestId":"2",…`)
+	for _, want := range []string{"index out of range", "feed out of range", "rfc8887_test.go"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("not logged: %s", want)
+		}
+	}
+}
+
+// A logged is what a logger wrote.
+type logged struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 func TestWebSocketRefused(t *testing.T) {

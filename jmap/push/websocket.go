@@ -5,10 +5,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -136,7 +138,7 @@ func (s *socket) run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := s.push(ctx); err != nil && ctx.Err() == nil {
+		if err := guard(func() error { return s.push(ctx) }); err != nil && ctx.Err() == nil {
 			s.ws.logger().LogAttrs(ctx, slog.LevelError, "web socket failed", slog.String("user", s.user), slog.Any("error", err))
 			_ = s.conn.Close(websocket.StatusInternalError, "cannot push now")
 		}
@@ -186,7 +188,11 @@ func (s *socket) serve(ctx context.Context, b []byte) error {
 	default:
 		return s.refuse(ctx, m.ID, &jmap.RequestError{Type: jmap.ProblemNotRequest, Status: 400, Detail: "@type is Request, WebSocketPushEnable or WebSocketPushDisable"})
 	}
-	resp, err := s.ws.Answer(ctx, s.user, b)
+	var resp *jmap.Response
+	err := guard(func() (err error) {
+		resp, err = s.ws.Answer(ctx, s.user, b)
+		return err
+	})
 	if err != nil {
 		problem, ok := errors.AsType[*jmap.RequestError](err)
 		if !ok {
@@ -208,6 +214,16 @@ func (s *socket) serve(ctx context.Context, b []byte) error {
 		return err
 	}
 	return s.write(ctx, append(head, body[1:]...))
+}
+
+// guard calls f. A panic becomes an error: it is about one connection, not about those of others.
+func guard(f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return f()
 }
 
 func (s *socket) switchPush(ctx context.Context, m *message) error {
