@@ -107,9 +107,11 @@ func TestImapserverCompressed(t *testing.T) {
 func serveMemory(t testing.TB) string {
 	t.Helper()
 	backend, users := &imaptest.Memory{}, sasl.NewUsers()
-	backend.AddUser("bob")
-	if err := users.Set("bob", "secret"); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"bob", "alice"} {
+		backend.AddUser(name)
+		if err := users.Set(name, "secret"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

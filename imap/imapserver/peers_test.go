@@ -133,6 +133,8 @@ print(ok(m.uid('SEARCH', 'SUBJECT', 'dots'))[0])
 print(m.select('nosuch')[0])
 ok(m.rename('Work', 'Play')); ok(m.subscribe('Play')); print(ok(m.lsub())[0].decode()); ok(m.delete('Play'))
 ok(m.select('INBOX', readonly=True)); ok(m.check()); ok(m.noop()); ok(m.unselect()); print(ok(m.namespace())[0].decode())
+ok(m.create('Shared')); ok(m.setacl('Shared', 'carol', 'lrsd')); ok(m.setacl('Shared', 'dave', 'lr')); ok(m.deleteacl('Shared', 'dave'))
+print(ok(m.getacl('Shared'))[0].decode()); print(ok(m.myrights('Shared'))[0].decode()); ok(m.delete('Shared'))
 print(m.logout()[0])
 `
 
@@ -159,7 +161,7 @@ func TestImaplib(t *testing.T) {
 		t.Fatalf("%v: %s", err, out[max(0, len(out)-1000):])
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-	if len(lines) != len(all)+10 {
+	if len(lines) != len(all)+12 {
 		t.Fatalf("%d lines", len(lines))
 	}
 	var numbers []string
@@ -170,7 +172,7 @@ func TestImaplib(t *testing.T) {
 		numbers = append(numbers, fmt.Sprint(i+1))
 	}
 	want := []string{strings.Join(numbers, " "), "1", "Work (MESSAGES 2)", `(\HasNoChildren) "/" INBOX|(\HasNoChildren) "/" Work`, "b''", "NO",
-		`() "/" Play`, `(("" "/")) (("Other Users/" "/")) NIL`, "BYE"}
+		`() "/" Play`, `(("" "/")) (("Other Users/" "/")) NIL`, "Shared alice lrswipkxteacd carol lrsted", "Shared lrswipkxteacd", "BYE"}
 	if got := lines[1+len(all):]; lines[0] != fmt.Sprint(len(all)) || !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
 	}

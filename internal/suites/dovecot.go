@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -70,13 +71,24 @@ func (o owner) give(name string) error {
 // dovecot-pop3d are absent.
 func Dovecot(t testing.TB) *DovecotServer {
 	t.Helper()
+	return runDovecot(t, DovecotOptions{})
+}
+
+// DovecotSharing is Dovecot with DovecotOptions.Sharing.
+func DovecotSharing(t testing.TB) *DovecotServer {
+	t.Helper()
+	return runDovecot(t, DovecotOptions{Sharing: true})
+}
+
+func runDovecot(t testing.TB, o DovecotOptions) *DovecotServer {
+	t.Helper()
 	Program(t, "dovecot", "dovecot-imapd and dovecot-pop3d")
 	for _, p := range []string{"imap", "pop3"} {
 		if _, err := os.Stat("/usr/lib/dovecot/" + p); err != nil {
 			missing(t, p+" of Dovecot is absent: install the Debian package dovecot-"+p+"d")
 		}
 	}
-	s, err := StartDovecot(DovecotOptions{})
+	s, err := StartDovecot(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,6 +100,7 @@ func Dovecot(t testing.TB) *DovecotServer {
 type DovecotOptions struct {
 	Sync      bool // with fsync of everything, not only of messages
 	Plaintext bool // LOGIN without TLS
+	Sharing   bool // access control lists, and another user "alice" with the same password, whose mailboxes are below "Other Users/alice/"
 }
 
 // StartDovecot starts a Dovecot with a configuration in a temporary folder.
@@ -181,7 +194,7 @@ func (s *DovecotServer) config(o DovecotOptions) (string, error) {
 	}
 	s.inbox = filepath.Join(home, s.User)
 	err = errors.Join(os.Mkdir(home, 0o700), s.owner.give(home), os.Chmod(dir, 0o755),
-		os.WriteFile(filepath.Join(dir, "passwd"), []byte(s.User+":{PLAIN}"+s.Password+"\n"), 0o644))
+		os.WriteFile(filepath.Join(dir, "passwd"), []byte(s.User+":{PLAIN}"+s.Password+"\nalice:{PLAIN}"+s.Password+"\n"), 0o644))
 	if err != nil {
 		return "", err
 	}
@@ -191,6 +204,26 @@ func (s *DovecotServer) config(o DovecotOptions) (string, error) {
 	}
 	if o.Plaintext {
 		tlsOnly = "no"
+	}
+	sharing := ""
+	if o.Sharing {
+		sharing = strings.ReplaceAll(`mail_plugins = acl
+protocol imap {
+  mail_plugins = acl imap_acl
+}
+plugin {
+  acl = vfile::cache_secs=0
+  acl_shared_dict = file:DIR/mail/shared
+}
+namespace others {
+  type = shared
+  separator = /
+  prefix = Other Users/%%u/
+  location = maildir:DIR/mail/%%u
+  subscriptions = no
+  list = children
+}
+`, "DIR", dir)
 	}
 	_, imapPort, _ := net.SplitHostPort(s.IMAP)
 	_, pop3Port, _ := net.SplitHostPort(s.POP3)
@@ -251,7 +284,7 @@ service anvil {
 service stats {
   chroot =
 }
-`, dir, internal, login, owner.Uid, owner.Gid, imapPort, pop3Port, fsync, tlsOnly), nil
+`, dir, internal, login, owner.Uid, owner.Gid, imapPort, pop3Port, fsync, tlsOnly) + sharing, nil
 }
 
 // freeAddrs sets addresses that nobody listens on.
