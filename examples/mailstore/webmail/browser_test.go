@@ -87,12 +87,26 @@ func lines(s string) string {
 	return b.String() + s
 }
 
-// TestBrowser reads, writes, searches and files mail in a browser, with the mouse and the keyboard, at desktop width and
-// at 360 px; opens every attack; and visits a page that forges requests. testdata/browser has the script.
-func TestBrowser(t *testing.T) {
+// browse runs suites of testdata/browser in a browser.
+func browse(t *testing.T, url, evil string, suite ...string) string {
+	t.Helper()
 	dir := filepath.Join("testdata", "browser")
 	node := suites.Node(t, dir)
 	chromium := suites.Program(t, "chromium", "chromium")
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, node, append([]string{"page.mjs", url, chromium, evil}, suite...)...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// TestBrowser reads, writes, searches and files mail in a browser, with the mouse and the keyboard, at desktop width and
+// at 360 px; opens every attack; and visits a page that forges requests.
+func TestBrowser(t *testing.T) {
 	store, url := start(t)
 	evil := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/forge" {
@@ -110,13 +124,7 @@ func TestBrowser(t *testing.T) {
 	for _, name := range []string{"ann", "ben", "cat"} {
 		deliver(t, store, "Mailbricks-Decision: class=request; postage=20\r\nFrom: \"<b>"+name+"</b>\" <"+name+"@example.org>\r\nTo: alice@example.com\r\nSubject: May I write? <b>"+name+"</b>\r\n\r\nHello.\r\n")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, node, "page.mjs", url, chromium, evil.URL)
-	cmd.Dir = dir
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Errorf("%v\n%s", err, out)
-	}
+	browse(t, url, evil.URL, "desktop", "phone", "people", "attacks")
 }
 
 // forger is a page of another origin that tries to act for who is logged in.
@@ -164,7 +172,7 @@ func TestPage(t *testing.T) {
 			t.Errorf("policy %s, want %s", got, want)
 		}
 	}
-	for _, path := range []string{"/app.js", "/jmap.js", "/dom.js", "/list.js", "/reader.js", "/compose.js", "/contacts.js", "/style.css", "/icon.svg"} {
+	for _, path := range []string{"/app.js", "/jmap.js", "/list.js", "/contacts.js", "/style.css", "/icon.svg"} {
 		if got := get("GET", path); got.StatusCode != 200 || got.Header.Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %s", path, got.Status)
 		}

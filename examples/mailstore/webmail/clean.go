@@ -15,6 +15,7 @@ type cleaner struct {
 	picture func(cid string) string // returns a data: URL for a part of the message, "" for none
 	remote  int                     // pictures from elsewhere that the body has
 	nodes   int
+	quoting bool // within a quotation
 }
 
 // Bounds of an HTML body: how deep it may nest, and of how many nodes it may be made. What is beyond is left out.
@@ -103,6 +104,11 @@ func (c *cleaner) add(to, n *html.Node, depth int) {
 			}
 			return
 		}
+		if n.DataAtom == atom.Blockquote && !c.quoting {
+			to = fold(to)
+			c.quoting = true
+			defer func() { c.quoting = false }()
+		}
 		to.AppendChild(into)
 	}
 	for child := n.FirstChild; child != nil; child = child.NextSibling {
@@ -111,6 +117,16 @@ func (c *cleaner) add(to, n *html.Node, depth int) {
 	if n.DataAtom == atom.A {
 		c.reveal(to, into)
 	}
+}
+
+// fold adds what hides a quotation until it is asked for, and returns where it goes.
+func fold(to *html.Node) *html.Node {
+	details := &html.Node{Type: html.ElementNode, Data: "details", DataAtom: atom.Details}
+	summary := &html.Node{Type: html.ElementNode, Data: "summary", DataAtom: atom.Summary}
+	summary.AppendChild(&html.Node{Type: html.TextNode, Data: "Quoted text"})
+	details.AppendChild(summary)
+	to.AppendChild(details)
+	return details
 }
 
 // reveal writes out where a link leads, unless that is what its text says.

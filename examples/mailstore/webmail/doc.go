@@ -1,12 +1,17 @@
-// Package webmail is a mail client in the browser, over JMAP and its WebSocket: mailboxes, messages and a reader side by
-// side, or one after the other where there is little room.
+// Package webmail is a mail client in the browser, over JMAP and its WebSocket: mailboxes, conversations and a reader side
+// by side, or one after the other where there is little room.
 //
 //	GET  /                   the page: HTML, CSS and ES modules, embedded
-//	POST /webmail/body       {"accountId","emailId","images"} → {"url","remote"}: an HTML body to be shown in a frame
+//	POST /webmail/body       {"accountId","emailId","images","text"} → {"url","remote","lines"}: an HTML body to be shown in
+//	                         a frame; with text, {"text"}: to be quoted
 //	GET  /webmail/body/{key} that body, once
 //
 // All else is JMAP (package jmapserver): a session, a ticket for the WebSocket, requests and pushed changes over it,
 // uploads and downloads.
+//
+// A list comes with one request (Email/query, Email/get and Thread/get by result references), from what the server knows
+// without reading a message, and is kept in place by what changed since (Email/changes, Email/queryChanges), which is asked
+// for, in one request again, when the server pushes that something did.
 //
 // Where the session has the capability of package contact, the page also shows who asks to write, the addresses that were
 // given to one correspondent each, with who else has used them, and who may write; each ends with one click.

@@ -40,8 +40,14 @@ func New(s *jmapserver.Server) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", s)
 	mux.Handle("GET /{$}", http.FileServerFS(static))
-	for _, name := range []string{"app.js", "jmap.js", "dom.js", "list.js", "reader.js", "compose.js", "contacts.js", "style.css", "icon.svg", "clip.svg"} {
-		mux.Handle("GET /"+name, http.FileServerFS(static))
+	names, err := fs.Glob(static, "*.*")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		if name != "index.html" {
+			mux.Handle("GET /"+name, http.FileServerFS(static))
+		}
 	}
 	mux.Handle("POST /webmail/body", http.NewCrossOriginProtection().Handler(http.HandlerFunc(p.make)))
 	mux.HandleFunc("GET /webmail/body/{key}", p.show)
@@ -87,12 +93,15 @@ type wanted struct {
 	AccountID jmap.ID `json:"accountId"`
 	EmailID   jmap.ID `json:"emailId"`
 	Images    bool    `json:"images"` // those from elsewhere too
+	Text      bool    `json:"text"`   // its text is wanted, to be quoted, and no frame
 }
 
-// A made is where a body is.
+// A made is where a body is, or its text.
 type made struct {
-	URL    string `json:"url"`
+	URL    string `json:"url,omitzero"`
 	Remote int    `json:"remote"` // pictures from elsewhere that it has
+	Lines  int    `json:"lines"`  // about how many it takes: a frame cannot tell its height
+	Text   string `json:"text,omitzero"`
 }
 
 var errGone = errors.New("no such message, or it has no HTML")
@@ -129,14 +138,20 @@ func (p *page) make(w http.ResponseWriter, r *http.Request) {
 			text.WriteString(c.clean(value.Value))
 		}
 	}
-	key := p.keep(body{text.String(), want.Images, time.Now().Add(waitFor)})
-	if key == "" {
+	out := made{Remote: c.remote}
+	plain, lines := plainText(text.String())
+	out.Lines = lines
+	if want.Text {
+		out.Text = plain
+	} else if key := p.keep(body{text.String(), want.Images, time.Now().Add(waitFor)}); key != "" {
+		out.URL = "/webmail/body/" + key
+	} else {
 		http.Error(w, "too many bodies wait to be shown", http.StatusServiceUnavailable)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	_ = jmap.MarshalWrite(w, made{"/webmail/body/" + key, c.remote}) // the client went away
+	_ = jmap.MarshalWrite(w, out) // the client went away
 }
 
 // email reads what makes up the HTML body of a message.
@@ -252,4 +267,6 @@ img { max-width: 100%; height: auto }
 table { max-width: 100% }
 pre { white-space: pre-wrap }
 .address { color: #666; font-size: 85% }
+summary { color: #555; font-size: 90%; cursor: pointer }
+details > blockquote { margin: 8px 0; padding-left: 12px; border-left: 3px solid #ccc }
 </style>`

@@ -1,108 +1,170 @@
 // The page: log in, then mailboxes, list and reader, kept up to date by what the server pushes.
+import { Actions } from "./actions.js";
 import { Compose } from "./compose.js";
 import { Contacts } from "./contacts.js";
-import { $, who } from "./dom.js";
+import { $ } from "./dom.js";
+import { icon } from "./icons.js";
 import { Jmap } from "./jmap.js";
+import { keys } from "./keys.js";
 import { List } from "./list.js";
+import { Mail } from "./mail.js";
+import { Mailboxes } from "./mailboxes.js";
 import { Reader } from "./reader.js";
+import { Sync } from "./sync.js";
+import { fail, revert } from "./toast.js";
 
-let list, reader, compose, contacts;
+let jmap, boxes, list, reader, compose, contacts, sync, actions;
+
+for (const b of document.querySelectorAll("button[data-icon]")) b.prepend(icon(b.dataset.icon));
 
 $("login-form").onsubmit = async (ev) => {
 	ev.preventDefault();
 	$("login-error").textContent = "";
+	$("login-button").disabled = true;
 	try {
 		await start($("name").value, $("password").value);
 		$("password").value = "";
 	} catch (e) {
 		$("login-error").textContent = e.status === 401 ? "Name or password is wrong." : `Cannot log in: ${e.message}.`;
 	}
+	$("login-button").disabled = false;
 };
 
 async function start(name, password) {
-	const jmap = new Jmap(name, password, { changed, live });
+	jmap = new Jmap(name, password, { changed, live });
 	await jmap.open();
-	list = new List(jmap, { open: (id) => reader.open(id).catch(fail) });
-	reader = new Reader(jmap, list, { reply: (email, text) => compose.reply(email, text).catch(fail) });
-	compose = new Compose(jmap, list);
+	const mail = new Mail();
+	boxes = new Mailboxes({ choose: (b) => list.choose(b) });
+	list = new List(jmap, mail, boxes, { open: (e) => open(e).catch(fail), selected });
+	reader = new Reader(jmap, boxes, list, { act: (name, letter) => act(name, letter).catch(fail) });
+	compose = new Compose(jmap, boxes);
+	actions = new Actions(jmap, boxes, list, { done });
+	actions.fail = fail;
 	contacts = jmap.hasContacts ? new Contacts(jmap) : null;
-	await list.refreshBoxes();
-	await list.refresh();
+	sync = new Sync(jmap, mail, boxes, list, { moved: (ids, destroyed) => {
+		reader.changed(mail, ids, destroyed).catch(fail);
+		contacts?.count().catch(fail);
+	} });
+	const [all] = await jmap.call(["Mailbox/get", {}]);
+	boxes.replace(all);
+	$("user").textContent = jmap.session.username;
+	await list.choose(boxes.current);
 	await contacts?.count();
 	$("login").hidden = true;
 	$("app").hidden = false;
-	$("messages").querySelector("button")?.focus();
+	list.rows.move(0);
 }
 
-function live(on) {
-	$("live").textContent = on ? "live" : "offline";
-	$("live").dataset.state = on ? "live" : "off";
+// live shows whether the page hears of changes. What was missed is told by the server when it is there again.
+let broken = false;
+function live(state) {
+	$("live").textContent = state === "live" ? "live" : "offline";
+	$("live").dataset.state = state === "live" ? "live" : "off";
+	$("banner").hidden = state === "live";
+	$("banner-text").textContent = state === "out" ? "You have been logged out." : state === "off" ? "No connection to the server. What you see may be old; nothing can be changed until it is back." : "";
+	$("banner-button").textContent = state === "out" ? "Log in again" : "Try now";
+	$("banner-button").onclick = () => (state === "out" ? location.reload() : jmap.retry());
+	if (state === "live" && broken) $("news").textContent = "Connected again.";
+	broken = state !== "live";
+}
+addEventListener("online", () => jmap?.retry());
+
+// changed comes with the types that changed, null for whatever there is.
+function changed(types) {
+	if (sync && (!types || types.Email || types.Mailbox)) sync.run();
 }
 
-function fail(e) { $("news").textContent = `That did not work: ${e.message}.`; }
+// open reads a row; a draft is gone on with.
+async function open(email) {
+	if (email.keywords.$draft && !list.collapsed) return compose.resume(email.id);
+	await reader.open(email);
+}
 
-// changed comes with the types that changed, null for whatever there is. What is pushed while a change is shown is shown
-// right after it.
-let showing = null, again = false;
-async function changed(types) {
-	if (!list || (types && !types.Email && !types.Mailbox)) return;
-	if (showing) {
-		again = true;
-		return;
+// done closes what was read when it goes elsewhere, and leads to the next row.
+function done(emails) {
+	const ids = new Set(emails.map((e) => e.id));
+	if (!reader.email || !reader.letters.some((l) => ids.has(l.email.id))) return;
+	const all = list.emails, at = all.findIndex((e) => list.key(e) === list.key(reader.email));
+	reader.close();
+	const next = all[at + 1] ?? all[at - 1];
+	if (next) list.rows.focus(list.key(next));
+}
+
+function selected() {
+	const n = list?.rows?.chosen.size ?? 0;
+	$("bulk").hidden = n === 0;
+	$("list-head").hidden = n > 0;
+	$("bulk-count").textContent = n ? `${n} selected` : "";
+}
+
+// targets are what an action is for: what is selected, else what is read, else the row with the focus.
+const targets = () => (list.rows.chosen.size || !reader.email ? list.rows.targets() : reader.emails());
+
+async function act(name, letter = reader.current) {
+	switch (name) {
+	case "reply": case "replyall": return letter && compose.reply(await whole(letter), name === "replyall");
+	case "forward": return letter && compose.forward(await whole(letter));
+	case "edit": return compose.resume(letter.email.id);
+	case "archive": return actions.to("archive", targets());
+	case "trash": return actions.remove(targets());
+	case "junk": return actions.spam(targets());
+	case "move": return actions.choose(targets());
+	case "flag": return actions.flag(targets());
+	case "unread": return unread();
+	case "clear": return list.rows.all(false);
 	}
-	showing = show();
-	await showing;
-	showing = null;
-	if (again) {
-		again = false;
-		changed(null);
-	}
 }
 
-async function show() {
-	try {
-		await list.refreshBoxes();
-		await contacts?.count();
-		const fresh = (await list.refresh()).filter((e) => !e.keywords.$seen && !list.words);
-		if (fresh.length === 1) $("news").textContent = `New message from ${who(fresh[0].from)}: ${fresh[0].subject ?? ""}`;
-		else if (fresh.length > 1) $("news").textContent = `${fresh.length} new messages`;
-	} catch (e) {
-		fail(e);
-	}
+async function whole(letter) {
+	if (!letter.open) await letter.show();
+	return letter.email;
 }
+
+// unread turns round whether what is selected was read; what is being read becomes unread and is closed.
+async function unread() {
+	const all = targets();
+	if (list.rows.chosen.size || !reader.email) return actions.seen(all);
+	reader.close();
+	await actions.seen(all.slice(-1), false);
+}
+
+for (const b of $("bulk").querySelectorAll("button")) b.onclick = () => act(b.dataset.action).catch(fail);
 
 $("search").onkeydown = (ev) => {
 	if (ev.key === "Enter") list.search($("search").value).catch(fail);
 	else if (ev.key === "Escape") $("search").blur();
+	else if (ev.key === "ArrowDown") { ev.preventDefault(); list.rows.move(0); }
 };
 $("search").onsearch = () => { if (!$("search").value && list.words) list.search("").catch(fail); };
 $("write").onclick = () => compose.open().catch(fail);
 $("menu").onclick = () => { document.body.dataset.view = document.body.dataset.view === "boxes" ? "list" : "boxes"; };
 $("help-open").onclick = () => $("help").showModal();
 $("help-close").onclick = () => $("help").close();
+$("logout").onclick = () => location.reload();
 
-const keys = {
-	j: () => list.move(1),
-	k: () => list.move(-1),
-	ArrowDown: () => list.move(1),
-	ArrowUp: () => list.move(-1),
-	u: () => reader.close(),
-	Escape: () => reader.close(),
-	c: () => compose.open(),
-	r: () => reader.email && compose.reply(reader.email, reader.text()),
-	e: () => reader.move("archive"),
-	"#": () => reader.move("trash"),
-	s: () => reader.flag(),
-	m: () => reader.unread(),
-	p: () => contacts?.open(),
-	"/": () => $("search").focus(),
-	"?": () => $("help").showModal(),
+const out = () => {
+	if (list.rows.chosen.size) list.rows.all(false);
+	else reader.close();
 };
 
-document.addEventListener("keydown", (ev) => {
-	if (!list || ev.ctrlKey || ev.metaKey || ev.altKey || document.querySelector("dialog[open]") || ev.target.closest("input, textarea, select")) return;
-	const run = keys[ev.key];
-	if (!run) return;
-	ev.preventDefault();
-	Promise.resolve(run()).catch(fail);
-});
+const table = [
+	[["j", "ArrowDown"], "next message", () => list.rows.move(1)],
+	[["k", "ArrowUp"], "previous message", () => list.rows.move(-1)],
+	[["u", "Escape"], "back to the list, or select nothing", out],
+	[["x"], "select", () => list.rows.toggle()],
+	[["c"], "write", () => compose.open()],
+	[["r"], "reply", () => act("reply")],
+	[["a"], "reply to all", () => act("replyall")],
+	[["f"], "forward", () => act("forward")],
+	[["e"], "archive", () => act("archive")],
+	[["#", "Delete"], "delete", () => act("trash")],
+	[["!"], "spam, or not spam", () => act("junk")],
+	[["v"], "move to a mailbox", () => act("move")],
+	[["s"], "flag", () => act("flag")],
+	[["m"], "mark as unread, or as read", () => act("unread")],
+	[["z"], "undo", () => revert()],
+	[["p"], "who may write", () => contacts?.open()],
+	[["/"], "search", () => { $("search").focus(); $("search").select(); }],
+	[["?"], "this help", () => $("help").showModal()],
+];
+keys(table.map(([names, what, run]) => [names, what, () => list && run()]), fail);

@@ -1,116 +1,200 @@
-// Writing: a message with attachments, sent or kept as a draft.
+// Writing: a message with attachments, kept as a draft while it is written, sent, or discarded.
+import { write } from "./address.js";
+import { forward, mine, reply } from "./answers.js";
+import { words } from "./body.js";
 import { $, el, full, size } from "./dom.js";
-import { refused } from "./jmap.js";
+import { Draft } from "./drafts.js";
+import { values, whole } from "./letter.js";
+import { toast } from "./toast.js";
 
-// parse reads "Name <address>, address".
-export function parse(text) {
-	return text.split(/[,;\n]/).map((s) => s.trim()).filter(Boolean).map((s) => {
-		const m = /^(?:"?([^"<]*?)"?\s*)<([^<>\s]+)>$/.exec(s);
-		const email = m ? m[2] : s;
-		if (!/^[^\s@]+@[^\s@]+$/.test(email)) throw new Error(`${s} is not an address`);
-		return { name: m?.[1] || null, email };
-	});
-}
+const pause = 1500; // ms without a change after which the draft is saved
+const fields = ["to", "cc", "bcc", "subject", "text"];
+const empty = { to: "", cc: "", bcc: "", subject: "", text: "", files: [], headers: {}, identity: 0, title: "New message", answers: null };
 
 export class Compose {
 	files = [];
 	headers = {};
+	answers = null;
 
-	constructor(jmap, list) {
-		Object.assign(this, { jmap, list });
-		$("compose-form").onsubmit = (ev) => { ev.preventDefault(); this.done(true); };
-		$("draft").onclick = () => this.done(false);
-		$("discard").onclick = () => { this.clear(); $("compose").close(); };
+	constructor(jmap, boxes) {
+		Object.assign(this, { jmap, boxes });
+		const form = $("compose-form");
+		form.onsubmit = (ev) => { ev.preventDefault(); this.send(); };
+		form.oninput = () => this.#touch();
+		$("from").onchange = () => this.#sign();
+		$("more-fields").onclick = () => { this.#copies(true); $("cc").focus(); };
+		$("compose-close").onclick = () => this.close();
+		$("discard").onclick = () => this.discard();
 		$("attach").onchange = () => this.attach([...$("attach").files]);
-		$("compose").addEventListener("keydown", (ev) => { if (ev.key === "Enter" && (ev.ctrlKey || ev.metaKey)) this.done(true); });
+		const dialog = $("compose");
+		dialog.addEventListener("cancel", (ev) => { ev.preventDefault(); this.close(); });
+		dialog.addEventListener("keydown", (ev) => { if (ev.key === "Enter" && (ev.ctrlKey || ev.metaKey)) { ev.preventDefault(); this.send(); } });
+		dialog.addEventListener("dragover", (ev) => ev.preventDefault());
+		dialog.addEventListener("drop", (ev) => { ev.preventDefault(); this.attach([...ev.dataTransfer.files]); });
 		$("send").disabled = !jmap.maySend;
 		if (!jmap.maySend) $("send").title = "This server sends no mail: start it with -submit";
 	}
 
-	async identities() {
-		if (this.ids) return;
-		this.ids = this.jmap.maySend ? (await this.jmap.call(["Identity/get", {}]))[0].list : [];
-		if (this.ids.length === 0) this.ids = [{ id: "", name: "", email: this.jmap.session.username }];
+	async #identities() {
+		const own = { id: "", name: "", email: this.jmap.session.username };
+		this.ids = this.jmap.maySend ? (await this.jmap.call(["Identity/get", {}]))[0].list.filter((i) => !i.email.startsWith("*")) : [];
+		if (this.ids.length === 0) this.ids = [own];
 		$("from").replaceChildren(...this.ids.map((i, n) => el("option", { value: String(n) }, full([i]))));
+		$("from-row").hidden = this.ids.length < 2;
 	}
 
-	clear() {
-		for (const id of ["to", "cc", "subject", "text"]) $(id).value = "";
-		this.files = [];
-		this.headers = {};
-		$("compose-error").textContent = "";
-		$("compose-title").textContent = "New message";
-		this.draw();
-	}
-
-	async open() {
-		await this.identities();
+	// begin opens the dialog with what is given, draft being the email that it was kept in. sign adds a signature.
+	async begin(given = {}, draft = null, sign = !draft) {
+		if (!this.ids) await this.#identities();
+		const w = { ...empty, ...given };
+		for (const f of fields) $(f).value = w[f];
+		this.draft = new Draft(this.jmap, this.boxes);
+		this.draft.id = draft;
+		Object.assign(this, { files: w.files, headers: w.headers, answers: w.answers, signature: "", changed: false });
+		$("from").value = String(w.identity);
+		$("compose-title").textContent = w.title;
+		$("compose-error").textContent = $("compose-status").textContent = "";
+		this.#copies(Boolean(w.cc || w.bcc));
+		if (sign) this.#sign();
+		this.#files();
 		if (!$("compose").open) $("compose").showModal();
 		($("to").value ? $("text") : $("to")).focus();
+		$("text").setSelectionRange(0, 0);
+		$("text").scrollTop = 0;
 	}
 
-	async reply(email, text) {
-		this.clear();
-		$("compose-title").textContent = "Reply";
-		$("to").value = full(email.replyTo?.length ? email.replyTo : email.from);
-		$("subject").value = /^re:/i.test(email.subject ?? "") ? email.subject : `Re: ${email.subject ?? ""}`;
-		$("text").value = `\n\n${full(email.from)} wrote:\n${text.trimEnd().split("\n").map((l) => `> ${l}`).join("\n")}\n`;
-		this.headers = { inReplyTo: email.messageId, references: email.messageId ? [...(email.references ?? []), ...email.messageId] : null };
-		await this.open();
-		$("text").setSelectionRange(0, 0);
+	async open() { await this.begin(); }
+
+	async reply(email, all) {
+		await this.#identities();
+		await this.begin(reply(email, await words(this.jmap, email), this.ids, all));
+	}
+
+	async forward(email) {
+		await this.#identities();
+		await this.begin(forward(email, await words(this.jmap, email), this.ids));
+	}
+
+	// resume goes on with a draft.
+	async resume(id) {
+		await this.#identities();
+		const [r] = await this.jmap.call(["Email/get", { ids: [id], properties: [...whole, "inReplyTo"], ...values }]);
+		const e = r.list[0];
+		if (!e) throw new Error("the draft is not there any more");
+		if (Object.values(e.bodyValues).some((v) => v.isTruncated)) throw new Error("the draft is too long to be edited here");
+		await this.begin({ title: "Draft", to: write(e.to), cc: write(e.cc), bcc: write(e.bcc), subject: e.subject ?? "", text: await words(this.jmap, e), identity: mine(this.ids, { from: e.from }),
+			files: e.attachments.map(({ blobId, type, name, size: n }) => ({ blobId, type, name: name || "attachment", size: n, state: "" })),
+			headers: { inReplyTo: e.inReplyTo, references: e.references } }, id);
+	}
+
+	#copies(shown) {
+		$("copies").hidden = !shown;
+		$("more-fields").hidden = shown;
+	}
+
+	// sign puts the signature of the identity in place of that of the last one.
+	#sign() {
+		const own = this.ids[Number($("from").value)], next = own.textSignature ? `\n\n-- \n${own.textSignature}` : "";
+		const text = $("text").value, quote = text.search(/\n\n(On .*wrote:\n>|---------- Forwarded)/);
+		if (this.signature && text.includes(this.signature)) $("text").value = text.replace(this.signature, () => next);
+		else if (next) $("text").value = quote < 0 ? text + next : text.slice(0, quote) + next + text.slice(quote);
+		this.signature = next;
 	}
 
 	async attach(files) {
 		$("attach").value = "";
 		for (const file of files) {
 			const entry = { name: file.name, size: file.size, state: "uploading" };
-			this.files.push(entry);
-			this.draw();
+			this.files = [...this.files, entry];
+			this.#files();
 			try {
-				Object.assign(entry, await this.jmap.upload(file), { name: file.name, state: "" });
+				Object.assign(entry, await this.jmap.upload(file), { name: file.name, state: "", uploaded: true });
+				this.#touch();
 			} catch (e) {
 				entry.state = e.message;
 			}
-			this.draw();
+			this.#files();
 		}
 	}
 
-	draw() {
+	#files() {
 		$("files").replaceChildren(...this.files.map((f) => el("li", {}, `${f.name} (${size(f.size)}) ${f.state}`,
-			el("button", { type: "button", "aria-label": `Remove ${f.name}`, click: () => { this.files = this.files.filter((x) => x !== f); this.draw(); } }, "×"))));
+			el("button", { type: "button", "aria-label": `Remove ${f.name}`, click: () => { this.files = this.files.filter((x) => x !== f); this.#files(); this.#touch(); } }, "×"))));
 	}
 
-	message(mailbox, draft) {
-		const from = this.ids[Number($("from").value) || 0];
-		const email = { mailboxIds: { [mailbox]: true }, keywords: { $seen: true, ...(draft ? { $draft: true } : {}) },
-			from: [{ name: from.name || null, email: from.email }], to: parse($("to").value), subject: $("subject").value,
-			bodyValues: { t: { value: $("text").value } }, textBody: [{ partId: "t", type: "text/plain" }] };
-		const cc = parse($("cc").value);
-		if (cc.length > 0) email.cc = cc;
-		if (this.headers.inReplyTo) Object.assign(email, this.headers);
-		if (this.files.some((f) => f.state)) throw new Error("an attachment is not uploaded");
-		if (this.files.length > 0) email.attachments = this.files.map((f) => ({ blobId: f.blobId, type: f.type, name: f.name, disposition: "attachment" }));
-		return { email, identityId: from.id };
+	#written() {
+		const w = { from: this.ids[Number($("from").value)] ?? this.ids[0], files: this.files, headers: this.headers, answers: this.answers };
+		for (const f of fields) w[f] = $(f).value;
+		return w;
 	}
 
-	async done(send) {
-		if (send && !this.jmap.maySend) return;
-		$("compose-error").textContent = "";
+	// touch saves the draft when nothing is written for a while.
+	#touch() {
+		this.changed = true;
+		clearTimeout(this.timer);
+		this.timer = setTimeout(() => this.#save(), pause);
+	}
+
+	async #save() {
+		clearTimeout(this.timer);
+		if (!this.changed) return true;
+		this.changed = false;
+		const draft = this.draft;
 		try {
-			const drafts = (this.list.role("drafts") ?? this.list.box).id, sent = (this.list.role("sent") ?? this.list.box).id;
-			const { email, identityId } = this.message(drafts, true);
-			if (send && email.to.length === 0) throw new Error("to whom?");
-			const calls = [["Email/set", { create: { d: email } }]];
-			if (send) {
-				calls.push(["EmailSubmission/set", { create: { s: { emailId: "#d", identityId } },
-					onSuccessUpdateEmail: { "#s": { mailboxIds: { [sent]: true }, "keywords/$draft": null } } }]);
-			}
-			(await this.jmap.call(...calls)).forEach(refused);
-			$("news").textContent = send ? "Sent." : "Saved as a draft.";
-			this.clear();
-			$("compose").close();
+			await draft.save(this.#written());
+			if (draft === this.draft) $("compose-status").textContent = `Saved at ${new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" })}`;
+			return true;
 		} catch (e) {
-			$("compose-error").textContent = `Not ${send ? "sent" : "saved"}: ${e.message}`;
+			this.changed = true;
+			if (draft === this.draft) {
+				$("compose-status").textContent = `Not saved: ${e.message}`;
+				this.timer = setTimeout(() => this.#save(), 4 * pause);
+			}
+			return false;
+		}
+	}
+
+	// close keeps the draft. It stays open where that fails.
+	async close() {
+		const kept = this.changed || this.draft.id;
+		if (!(await this.#save())) return;
+		$("compose").close();
+		if (kept) toast("Saved as a draft.");
+	}
+
+	async discard() {
+		clearTimeout(this.timer);
+		const w = this.#written(), given = { ...w, identity: Number($("from").value) || 0, title: $("compose-title").textContent }, had = this.changed || this.draft.id;
+		let kept = null;
+		try {
+			kept = await this.draft.discard();
+		} catch (e) {
+			$("compose-error").textContent = `Not discarded: ${e.message}`;
+			return;
+		}
+		this.changed = false;
+		$("compose").close();
+		if (had) toast("Discarded.", async () => { await this.begin(given, kept, false); this.#touch(); });
+	}
+
+	async send() {
+		if (!this.jmap.maySend || this.sending) return;
+		clearTimeout(this.timer);
+		$("compose-error").textContent = "";
+		this.sending = true;
+		$("send").disabled = true;
+		try {
+			if (this.files.some((f) => f.state)) throw new Error("an attachment is not uploaded");
+			await this.draft.send(this.#written());
+			this.changed = false;
+			$("compose").close();
+			toast("Sent.");
+		} catch (e) {
+			this.changed = true;
+			$("compose-error").textContent = `Not sent: ${e.message}`;
+		} finally {
+			this.sending = false;
+			$("send").disabled = false;
 		}
 	}
 }

@@ -12,8 +12,9 @@ export class Jmap {
 	#next = 0;
 	#place = null; // pushState
 	#failures = 0;
-	#opened;
 
+	// changed gets the types that changed, null for whatever there is. live gets "live", "off" while the connection is
+	// broken, and "out" where the server does not take the password any more.
 	constructor(name, password, { changed, live }) {
 		this.#authorization = "Basic " + btoa(String.fromCharCode(...new TextEncoder().encode(`${name}:${password}`)));
 		this.changed = changed;
@@ -55,7 +56,7 @@ export class Jmap {
 				this.#socket = s;
 				this.#failures = 0;
 				s.send(JSON.stringify({ "@type": "WebSocketPushEnable", dataTypes: ["Email", "Mailbox"], pushState: this.#place ?? undefined }));
-				this.live(true);
+				this.live("live");
 				resolve();
 			};
 			s.onmessage = (m) => this.#message(JSON.parse(m.data));
@@ -66,19 +67,34 @@ export class Jmap {
 		});
 	}
 
-	// lost comes back, sooner at first. Whatever changed meanwhile is told then.
+	// lost comes back, sooner at first, at once when retry is called. Whatever changed meanwhile is told then.
 	#lost() {
 		this.#socket = null;
-		this.live(false);
+		this.live("off");
 		for (const { reject } of this.#waiting.values()) reject(new Error("the connection broke"));
 		this.#waiting.clear();
-		this.#opened = new Promise((resolve) => {
-			const again = () => {
-				setTimeout(() => this.#connect().then(() => { resolve(); if (!this.#place) this.changed(null); }, again), Math.min(30_000, 500 * 2 ** this.#failures++) * (0.75 + Math.random() / 2));
-			};
-			again();
-		});
+		this.#again();
 	}
+
+	#again() {
+		const pause = Math.min(30_000, 500 * 2 ** this.#failures++) * (0.75 + Math.random() / 2);
+		let timer = 0;
+		const attempt = async () => {
+			clearTimeout(timer);
+			this.retry = () => {};
+			try {
+				await this.#connect();
+				if (!this.#place) this.changed(null);
+			} catch (e) {
+				if (e.status === 401) this.live("out");
+				else this.#again();
+			}
+		};
+		timer = setTimeout(attempt, pause);
+		this.retry = attempt;
+	}
+
+	retry = () => {};
 
 	#message(m) {
 		if (m["@type"] === "StateChange") {
@@ -92,10 +108,10 @@ export class Jmap {
 		else w?.reject(new Error(m.detail || m.type));
 	}
 
-	// call makes method calls, [name, arguments] each, in one request; their ids are "0", "1" and so on. It returns the
-	// arguments of the responses, or throws the first error.
-	async call(...calls) {
-		if (!this.#socket) await this.#opened;
+	// ask makes method calls, [name, arguments] each, in one request; their ids are "0", "1" and so on. It returns the
+	// arguments of the responses, an Error with the type of the method error for each call that failed.
+	async ask(...calls) {
+		if (!this.#socket) throw new Error("there is no connection to the server");
 		const id = String(this.#next++);
 		const responses = await new Promise((resolve, reject) => {
 			this.#waiting.set(id, { resolve, reject });
@@ -105,9 +121,16 @@ export class Jmap {
 		return calls.map(([name], i) => {
 			const mine = responses.filter((r) => r[2] === String(i));
 			const failed = mine.find((r) => r[0] === "error");
-			if (failed) throw new Error(failed[1].description || failed[1].type);
+			if (failed) return Object.assign(new Error(failed[1].description || failed[1].type), { type: failed[1].type });
 			return mine.find((r) => r[0] === name)[1];
 		});
+	}
+
+	// call is ask that throws the first error.
+	async call(...calls) {
+		const answers = await this.ask(...calls);
+		for (const a of answers) if (a instanceof Error) throw a;
+		return answers;
 	}
 
 	// set changes emails. It throws where one is refused.
@@ -115,6 +138,12 @@ export class Jmap {
 		const [r] = await this.call(["Email/set", args]);
 		refused(r);
 		return r;
+	}
+
+	// update makes a patch for each of many emails, as many at a time as the server takes.
+	async update(patches) {
+		const all = Object.entries(patches), most = this.session.capabilities[core].maxObjectsInSet;
+		for (let i = 0; i < all.length; i += most) await this.set({ update: Object.fromEntries(all.slice(i, i + most)) });
 	}
 
 	async upload(file) {
@@ -128,6 +157,9 @@ export class Jmap {
 		return (await this.fetch(url)).blob();
 	}
 }
+
+// from refers to the result of an earlier call of the same request (RFC 8620 §3.7).
+export const from = (call, name, path) => ({ resultOf: String(call), name, path });
 
 // refused throws what a /set says of records that it did not change.
 export function refused(r) {

@@ -1,108 +1,161 @@
-// The mailboxes, and the messages of one or of a search.
-import { $, el, when, who } from "./dom.js";
+// The messages of a mailbox, by conversations, or those that a search finds: as many as were scrolled to, kept in place by
+// the changes that the server tells.
+import { $, el } from "./dom.js";
+import { from } from "./jmap.js";
+import { brief, shown } from "./mail.js";
+import { Rows } from "./rows.js";
+import { parse } from "./search.js";
 
 const page = 50;
-const shown = ["id", "threadId", "mailboxIds", "keywords", "from", "to", "subject", "receivedAt", "preview", "hasAttachment"];
-const order = ["inbox", "drafts", "sent", "archive", "junk", "trash"];
 
 export class List {
-	boxes = [];
-	emails = [];
-	box = null;
+	ids = []; // of the emails shown, from the first; one of each thread where it is collapsed
+	total = 0;
 	words = "";
-	limit = page;
+	filter = null;
+	state = null; // queryState
 
-	constructor(jmap, { open }) {
-		this.jmap = jmap;
-		this.open = open;
-		$("more").onclick = () => { this.limit += page; this.refresh(); };
+	constructor(jmap, mail, boxes, { open, selected }) {
+		Object.assign(this, { jmap, mail, boxes });
+		this.rows = new Rows(this, { open, selected });
+		$("again").onclick = () => this.load();
+		new IntersectionObserver((seen) => { if (seen.some((s) => s.isIntersecting)) this.more(); }, { root: $("list"), rootMargin: "600px" }).observe($("end"));
 	}
 
-	role(role) { return this.boxes.find((b) => b.role === role); }
+	// collapsed: one row a conversation. Drafts are resumed, and what a search finds is shown, one by one.
+	get collapsed() { return !this.words && this.boxes.current.role !== "drafts"; }
 
-	async refreshBoxes() {
-		const [r] = await this.jmap.call(["Mailbox/get", {}]);
-		const rank = (b) => { const i = order.indexOf(b.role); return i < 0 ? order.length : i; };
-		this.boxes = r.list.sort((a, b) => rank(a) - rank(b) || a.sortOrder - b.sortOrder || a.name.localeCompare(b.name));
-		this.box ??= this.role("inbox") ?? this.boxes[0];
-		$("boxes").replaceChildren(el("ul", {}, ...this.boxes.map((b) => el("li", {},
-			el("button", { type: "button", "data-box": b.name, "aria-current": !this.words && b.id === this.box.id ? "page" : null, click: () => this.choose(b) },
-				el("span", {}, b.role === "inbox" ? "Inbox" : b.name),
-				b.unreadEmails ? el("span", { class: "count", "aria-label": `${b.unreadEmails} unread` }, String(b.unreadEmails)) : "")))));
+	get emails() { return this.ids.map((id) => this.mail.emails.get(id)).filter(Boolean); }
+
+	key(email) { return this.collapsed ? email.threadId : email.id; }
+
+	// members are the emails that a row stands for: those of its thread that are in the mailbox.
+	members(email) {
+		if (!this.collapsed) return [email];
+		const all = this.mail.thread(email).filter((e) => e.mailboxIds[this.boxes.current.id]);
+		return all.length ? all : [email];
 	}
 
+	query() {
+		return { filter: this.filter, sort: [{ property: "receivedAt", isAscending: false }], collapseThreads: this.collapsed, calculateTotal: true };
+	}
+
+	// calls ask for a part of the list, in one request: which emails, what the list shows of them, and the others of
+	// their threads.
+	calls(where) {
+		const calls = [["Email/query", { ...this.query(), limit: page, ...where }], ["Email/get", { "#ids": from(0, "Email/query", "/ids"), properties: shown }]];
+		if (this.collapsed) {
+			calls.push(["Thread/get", { "#ids": from(1, "Email/get", "/list/*/threadId") }], ["Email/get", { "#ids": from(2, "Thread/get", "/list/*/emailIds"), properties: brief }]);
+		}
+		return calls;
+	}
+
+	// choose shows a mailbox, search what is found. An error in what is searched for is shown in place of a list.
 	async choose(box) {
-		this.box = box;
+		this.boxes.current = box;
 		this.words = "";
 		$("search").value = "";
-		this.limit = page;
-		document.body.dataset.view = "list";
-		await Promise.all([this.refreshBoxes(), this.refresh()]);
+		this.filter = { inMailbox: box.id };
+		await this.#begin();
 	}
 
 	async search(words) {
+		if (!words.trim()) return this.choose(this.boxes.current);
+		try {
+			this.filter = parse(words, this.boxes);
+		} catch (e) {
+			$("search").setAttribute("aria-invalid", "true");
+			this.say(`${e.message[0].toUpperCase()}${e.message.slice(1)}.`);
+			return;
+		}
 		this.words = words.trim();
-		this.limit = page;
+		await this.#begin();
+	}
+
+	async #begin() {
+		$("search").removeAttribute("aria-invalid");
 		document.body.dataset.view = "list";
-		await Promise.all([this.refreshBoxes(), this.refresh()]);
+		this.ids = [];
+		this.total = 0;
+		this.state = null;
+		this.rows.clear();
+		this.boxes.draw(Boolean(this.words));
+		$("list-title").textContent = this.words ? `Found: ${this.words}` : this.boxes.current.name;
+		$("list-total").textContent = "";
+		$("list").scrollTop = 0;
+		await this.load();
 	}
 
-	filter() {
-		if (!this.words) return { inMailbox: this.box.id };
-		return { operator: "AND", conditions: this.words.split(/\s+/).map((text) => ({ text })) };
-	}
-
-	// refresh shows the list as it is now: one round trip, and no more of each message than the list has.
-	async refresh() {
+	// load shows the list from its beginning, as much of it as was shown.
+	async load() {
 		const asked = this.asked = Symbol("asked");
-		const [q, g] = await this.jmap.call(
-			["Email/query", { filter: this.filter(), sort: [{ property: "receivedAt", isAscending: false }], limit: this.limit, calculateTotal: true }],
-			["Email/get", { "#ids": { resultOf: "0", name: "Email/query", path: "/ids" }, properties: shown }]);
-		if (asked !== this.asked) return []; // another list was asked for meanwhile
-		const before = new Set(this.emails.map((e) => e.id));
-		const byId = new Map(g.list.map((e) => [e.id, e]));
-		this.emails = q.ids.map((id) => byId.get(id)).filter(Boolean);
-		$("list-title").textContent = this.words ? `Found: ${this.words}` : this.box.role === "inbox" ? "Inbox" : this.box.name;
-		$("more").hidden = q.total <= this.emails.length;
-		$("empty").hidden = this.emails.length > 0;
-		this.draw();
-		return this.emails.filter((e) => !before.has(e.id));
-	}
-
-	draw() {
-		const focused = document.activeElement?.dataset?.id;
-		$("messages").replaceChildren(...this.emails.map((e) => this.row(e)));
-		if (focused) this.button(focused)?.focus();
-	}
-
-	row(e) {
-		const unread = !e.keywords.$seen;
-		const outgoing = e.keywords.$draft || this.box.role === "sent";
-		const name = outgoing ? `To ${who(e.to)}` : who(e.from);
-		return el("li", {}, el("button", { type: "button", class: unread ? "unread" : "", "data-id": e.id, "aria-current": this.current === e.id ? "true" : null, click: () => this.open(e.id) },
-			el("span", { class: "from" }, unread ? el("span", { class: "unseen" }, "Unread. ") : "", name || "(nobody)"),
-			el("span", { class: "date" }, e.keywords.$flagged ? el("span", { class: "flag", role: "img", "aria-label": "flagged" }, "★") : "",
-				e.hasAttachment ? el("img", { src: "clip.svg", alt: "with attachments" }) : "", el("time", { datetime: e.receivedAt }, when(e.receivedAt))),
-			el("span", { class: "subject" }, e.subject || "(no subject)"),
-			el("span", { class: "preview" }, e.preview)));
-	}
-
-	button(id) { return [...$("messages").querySelectorAll("button")].find((b) => b.dataset.id === id); }
-
-	select(id) {
-		this.current = id;
-		for (const b of $("messages").querySelectorAll("button")) {
-			if (b.dataset.id === id) b.setAttribute("aria-current", "true");
-			else b.removeAttribute("aria-current");
+		this.say("Loading …");
+		try {
+			const [q, ...gets] = await this.jmap.ask(...this.calls({ limit: Math.min(500, Math.max(page, this.ids.length)) }));
+			if (asked !== this.asked) return; // another list was asked for meanwhile
+			if (q instanceof Error) throw q;
+			if (gets[0] instanceof Error) throw gets[0];
+			this.mail.take(...gets);
+			this.mail.state ??= gets[0].state;
+			this.ids = q.ids;
+			this.#know(q);
+		} catch (e) {
+			if (asked === this.asked) this.say(`This cannot be shown: ${e.message}.`, true);
 		}
 	}
 
-	// move moves the focus, and what is read where something is.
-	move(by) {
-		const at = this.emails.findIndex((e) => e.id === (document.activeElement?.dataset?.id ?? this.current));
-		const next = this.emails[Math.max(0, Math.min(this.emails.length - 1, at < 0 ? 0 : at + by))];
-		if (!next) return;
-		if (document.body.dataset.view === "reader") this.open(next.id);
-		else this.button(next.id)?.focus();
+	#know(q) {
+		this.total = q.total ?? this.ids.length;
+		this.state = q.canCalculateChanges === false ? null : q.queryState ?? q.newQueryState;
+		this.draw();
+	}
+
+	// more shows what comes next. If the list changed meanwhile, it is brought up to date first.
+	async more() {
+		if (this.loading || this.ids.length === 0 || this.ids.length >= this.total) return;
+		this.loading = true;
+		const asked = this.asked;
+		try {
+			for (let tries = 0; tries < 3; tries++) {
+				const [q, ...gets] = await this.jmap.ask(...this.calls({ anchor: this.ids.at(-1), anchorOffset: 1 }));
+				if (asked !== this.asked) return;
+				if (q instanceof Error && q.type !== "anchorNotFound") throw q;
+				if (!(q instanceof Error) && (this.state === null || q.queryState === this.state)) {
+					this.mail.take(...gets);
+					this.ids.push(...q.ids.filter((id) => !this.ids.includes(id)));
+					this.#know(q);
+					return;
+				}
+				await this.sync();
+			}
+		} catch (e) {
+			if (asked === this.asked) this.say(`There is more, which cannot be shown: ${e.message}.`, true);
+		} finally {
+			this.loading = false;
+		}
+	}
+
+	// apply makes the list that changes make of it, and reports whether they could be told.
+	async apply(changes) {
+		if (changes instanceof Error || changes.oldQueryState !== this.state) return false;
+		const removed = new Set(changes.removed);
+		this.ids = this.ids.filter((id) => !removed.has(id));
+		for (const { id, index } of changes.added) if (index <= this.ids.length) this.ids.splice(index, 0, id);
+		this.#know(changes);
+		return true;
+	}
+
+	draw() {
+		this.rows.draw();
+		$("list-total").textContent = this.total ? `${this.total} ${this.collapsed ? (this.total === 1 ? "conversation" : "conversations") : this.total === 1 ? "message" : "messages"}` : "";
+		this.say(this.total > 0 ? "" : this.words ? "Nothing was found. A ? shows what can be asked for." : "Nothing is here.");
+	}
+
+	// say says why there is no list.
+	say(text, fault = false) {
+		$("state").textContent = text;
+		$("state").hidden = !text;
+		$("state").classList.toggle("fault", fault);
+		$("again").hidden = !fault;
 	}
 }

@@ -1,120 +1,110 @@
-// One message. Its HTML comes from the server, cleaned, in a frame of an origin of its own.
-import { $, el, full, links, size } from "./dom.js";
-
-const wanted = ["id", "blobId", "mailboxIds", "keywords", "from", "to", "cc", "replyTo", "subject", "receivedAt", "messageId", "references", "textBody", "htmlBody", "attachments", "bodyValues"];
+// A conversation: its letters, the oldest first, those that were read before closed.
+import { $, el } from "./dom.js";
+import { icon } from "./icons.js";
+import { from } from "./jmap.js";
+import { Letter, head, values, whole } from "./letter.js";
+import { same } from "./mail.js";
+import { fail } from "./toast.js";
 
 export class Reader {
-	email = null;
+	email = null; // that of the row which is read
+	letters = [];
+	current = null; // the letter that is answered
 
-	constructor(jmap, list, { reply }) {
-		Object.assign(this, { jmap, list, reply });
+	constructor(jmap, boxes, list, { act }) {
+		Object.assign(this, { jmap, boxes, list, act });
 	}
 
-	async open(id) {
+	// open reads a row of the list. One request brings the heads of the thread and the letters that are to be read.
+	async open(email) {
 		const asked = this.asked = Symbol("asked");
-		const [r] = await this.jmap.call(["Email/get", { ids: [id], properties: wanted, fetchTextBodyValues: true, maxBodyValueBytes: 1_000_000 }]);
-		if (asked !== this.asked || r.list.length === 0) return;
-		this.email = r.list[0];
-		this.list.select(id);
+		const members = this.list.members(email), unread = members.filter((e) => !e.keywords.$seen);
+		const wanted = [...new Set([...unread.slice(-10), members.at(-1), email].map((e) => e.id))];
+		const answers = await this.jmap.call(["Email/get", { ids: wanted, properties: whole, ...values }],
+			...(this.list.collapsed ? [["Thread/get", { ids: [email.threadId] }], ["Email/get", { "#ids": from(1, "Thread/get", "/list/*/emailIds"), properties: head }]] : []));
+		if (asked !== this.asked) return;
+		if (answers[0].list.length === 0) throw new Error("the message is not there any more");
+		this.email = email;
+		this.thread = answers[1]?.list[0]?.emailIds ?? [email.id];
+		this.letters = [];
+		this.current = null;
+		this.#add(answers[2]?.list ?? answers[0].list, new Map(answers[0].list.map((e) => [e.id, e])));
+		this.list.rows.select(this.list.key(email));
 		document.body.dataset.view = "reader";
-		this.draw();
-		if (!this.email.keywords.$seen) await this.jmap.set({ update: { [id]: { "keywords/$seen": true } } });
+		this.#draw();
+		this.#read();
+	}
+
+	// add makes letters of emails, in the order of the thread. Of what is in the trash or in junk only that is shown which
+	// was asked for.
+	#add(emails, bodies) {
+		const hidden = (e) => Object.keys(e.mailboxIds).every((id) => ["trash", "junk"].includes(this.boxes.byId(id)?.role));
+		const ordered = [...emails.filter((e) => bodies.has(e.id)), ...emails.filter((e) => !bodies.has(e.id))];
+		for (const e of ordered) {
+			if (!bodies.has(e.id) && hidden(e) || this.letters.some((l) => l.email.id === e.id)) continue;
+			const twin = this.letters.find((l) => same(l.email, e));
+			if (twin) twin.copies.push(e);
+			else this.letters.push(new Letter(this.jmap, e, { act: this.act, opened: (l) => { this.current = l; }, fail }));
+		}
+		this.letters.sort((a, b) => this.thread.indexOf(a.email.id) - this.thread.indexOf(b.email.id));
+		for (const l of this.letters) if (bodies.has(l.email.id) && !l.open) l.show(bodies.get(l.email.id));
+	}
+
+	#draw() {
+		const action = (label, name, title) => el("button", { type: "button", class: "quiet", "data-action": name, title, click: () => this.act(name) }, icon(name), el("span", { class: "label" }, label));
+		const junk = this.boxes.role("junk"), spam = junk && this.emails().every((e) => e.mailboxIds[junk.id]);
+		$("reader").replaceChildren(
+			el("div", { class: "row actions", role: "toolbar", "aria-label": "Conversation" },
+				el("button", { type: "button", class: "quiet back", "aria-label": "Back to the list", click: () => this.close() }, icon("back")),
+				action("Archive", "archive", "Archive (e)"), action("Delete", "trash", "Delete (#)"), action(spam ? "Not spam" : "Spam", "junk", "Spam, or not (!)"),
+				action("Move", "move", "Move to a mailbox (v)"), action("Flag", "flag", "Flag, or take the flag away (s)"), action("Unread", "unread", "Mark as unread (m)")),
+			el("h2", { tabindex: "-1" }, this.email.subject || this.letters[0]?.email.subject || "(no subject)"),
+			el("div", { id: "letters" }, ...this.letters.map((l) => l.element)));
+		$("reader").scrollTop = 0;
+		const first = this.letters.find((l) => l.open);
+		if (first && this.letters.length > 1) first.element.scrollIntoView({ block: "nearest" });
+	}
+
+	// read marks what is open as read, with the copies of it.
+	#read() {
+		const patches = {};
+		for (const l of this.letters.filter((x) => x.open)) {
+			for (const e of [l.email, ...l.copies]) if (!e.keywords.$seen && !e.keywords.$draft) patches[e.id] = { "keywords/$seen": true };
+		}
+		if (Object.keys(patches).length) this.jmap.update(patches).catch(fail);
+	}
+
+	// emails are those that an action is for.
+	emails() { return this.email ? this.list.members(this.email) : []; }
+
+	// changed shows what became of the letters, and those that came.
+	async changed(mail, ids, destroyed) {
+		if (!this.email) return;
+		const asked = this.asked, gone = new Set(destroyed);
+		if (this.letters.every((l) => gone.has(l.email.id))) return this.close();
+		for (const l of this.letters.filter((x) => gone.has(x.email.id))) l.element.remove();
+		this.letters = this.letters.filter((l) => !gone.has(l.email.id));
+		for (const l of this.letters) if (ids.includes(l.email.id) && mail.emails.has(l.email.id)) l.update({ keywords: mail.emails.get(l.email.id).keywords, mailboxIds: mail.emails.get(l.email.id).mailboxIds });
+		const fresh = this.list.collapsed ? ids.filter((id) => mail.emails.get(id)?.threadId === this.email.threadId && !this.letters.some((l) => [l.email, ...l.copies].some((e) => e.id === id))) : [];
+		if (!fresh.length) return;
+		const [r] = await this.jmap.call(["Email/get", { ids: fresh, properties: whole, ...values }]);
+		if (asked !== this.asked) return;
+		this.thread = mail.threads.get(this.email.threadId) ?? [...this.thread, ...fresh];
+		const current = this.current;
+		this.#add(r.list, new Map(r.list.map((e) => [e.id, e])));
+		this.current = current;
+		this.#read();
+		for (const l of this.letters) if (!l.element.isConnected) $("letters").insertBefore(l.element, this.letters[this.letters.indexOf(l) + 1]?.element ?? null);
 	}
 
 	close() {
 		this.asked = null;
-		const id = this.email?.id;
-		this.email = null;
-		this.list.select(null);
+		const key = this.email && this.list.key(this.email);
+		this.email = this.current = null;
+		this.letters = [];
+		this.list.rows.select(null);
 		$("reader").replaceChildren(el("p", { class: "hint" }, "Choose a message to read it."));
-		document.body.dataset.view = "list";
-		if (id) this.list.button(id)?.focus();
+		if (document.body.dataset.view === "reader") document.body.dataset.view = "list";
+		if (key) this.list.rows.focus(key);
 	}
-
-	draw() {
-		const e = this.email;
-		const action = (label, key, run, title) => el("button", { type: "button", "data-action": key, title, click: run }, label);
-		const line = (label, list) => (list?.length ? [el("dt", {}, label), el("dd", {}, full(list))] : []);
-		this.body = el("div", { class: "body" });
-		$("reader").replaceChildren(
-			el("div", { class: "row actions", role: "toolbar", "aria-label": "Message" },
-				el("button", { type: "button", class: "narrow", "aria-label": "Back to the list", click: () => this.close() }, "←"),
-				action("Reply", "reply", () => this.reply(e, this.text()), "Reply (r)"),
-				action("Archive", "archive", () => this.move("archive"), "Archive (e)"),
-				action("Trash", "trash", () => this.move("trash"), "Move to trash (#)"),
-				action(e.keywords.$flagged ? "Unflag" : "Flag", "flag", () => this.flag(), "Flag (s)"),
-				action("Unread", "unread", () => this.unread(), "Mark as unread (m)"),
-				action("Source", "source", () => this.save(e.blobId, "message.eml", "message/rfc822"), "Save the message as it came")),
-			el("h2", {}, e.subject || "(no subject)"),
-			el("dl", { class: "head" }, ...line("From", e.from), ...line("To", e.to), ...line("Cc", e.cc), el("dt", {}, "Date"), el("dd", {}, new Date(e.receivedAt).toLocaleString())),
-			this.files(),
-			this.body);
-		const html = e.htmlBody.some((p) => p.type === "text/html");
-		if (html) this.html(false).catch((error) => this.fail(error));
-		else this.body.append(el("div", { class: "text" }, ...links(this.text())));
-	}
-
-	text() {
-		return this.email.textBody.filter((p) => p.type === "text/plain").map((p) => this.email.bodyValues[p.partId]?.value ?? "").join("\n");
-	}
-
-	async html(images) {
-		const e = this.email;
-		const made = await (await this.jmap.fetch("/webmail/body", { method: "POST", headers: { "Content-Type": "application/json" },
-			body: JSON.stringify({ accountId: this.jmap.account, emailId: e.id, images }) })).json();
-		if (this.email !== e) return;
-		const bar = el("div", { class: "row bar" });
-		if (made.remote > 0 && !images) {
-			bar.append(el("span", { id: "remote" }, made.remote === 1 ? "A picture from elsewhere is not shown: fetching it tells its server that you read this." :
-				`${made.remote} pictures from elsewhere are not shown: fetching them tells their servers that you read this.`),
-				el("button", { type: "button", "data-action": "images", click: () => this.html(true).catch((error) => this.fail(error)) }, "Show them"));
-		}
-		if (this.email.textBody.some((p) => p.type === "text/plain")) {
-			bar.append(el("button", { type: "button", "data-action": "text", click: () => this.body.replaceChildren(el("div", { class: "text" }, ...links(this.text()))) }, "As plain text"));
-		}
-		this.body.replaceChildren(bar, el("iframe", { sandbox: "allow-popups allow-popups-to-escape-sandbox", referrerpolicy: "no-referrer", title: "Text of the message", src: made.url }));
-	}
-
-	files() {
-		const all = this.email.attachments.filter((a) => a.disposition !== "inline" || !a.cid);
-		if (all.length === 0) return "";
-		return el("ul", { class: "files", "aria-label": "Attachments" }, ...all.map((a) => el("li", {},
-			el("button", { type: "button", click: () => this.save(a.blobId, a.name || "attachment", a.type) }, `${a.name || a.type} (${size(a.size)})`))));
-	}
-
-	// save hands a blob to the browser, which saves it: nothing that came by mail is opened as a page of this origin.
-	async save(blobId, name, type) {
-		const blob = await this.jmap.download(blobId, name, type);
-		const url = URL.createObjectURL(new Blob([blob], { type: "application/octet-stream" }));
-		el("a", { href: url, download: name }).click();
-		setTimeout(() => URL.revokeObjectURL(url), 10_000);
-	}
-
-	async move(role) {
-		const to = this.list.role(role);
-		const e = this.email;
-		if (!e || !to) return;
-		this.close();
-		await this.jmap.set({ update: { [e.id]: { mailboxIds: { [to.id]: true } } } });
-	}
-
-	async flag() {
-		const e = this.email;
-		if (!e) return;
-		const on = !e.keywords.$flagged;
-		await this.jmap.set({ update: { [e.id]: { "keywords/$flagged": on || null } } });
-		if (on) e.keywords.$flagged = true;
-		else delete e.keywords.$flagged;
-		const button = $("reader").querySelector("[data-action=flag]");
-		if (this.email === e && button) button.textContent = on ? "Unflag" : "Flag";
-	}
-
-	async unread() {
-		const e = this.email;
-		if (!e) return;
-		this.close();
-		await this.jmap.set({ update: { [e.id]: { "keywords/$seen": null } } });
-	}
-
-	fail(error) { this.body.replaceChildren(el("p", { role: "alert" }, `This cannot be shown: ${error.message}.`)); }
 }

@@ -1,0 +1,55 @@
+import { check, login, named, narrow, open, row, shot } from "./kit.mjs";
+
+// Requests are decided on, an address for one correspondent is made and disconnected, correspondents are let go.
+export async function people() {
+	const page = await open(1280, 900, "light");
+	await login(page);
+	await row(page, "attack: script").waitFor();
+	const item = (list, text) => page.locator(`#${list} li`, { hasText: text });
+	const button = (list, text, name) => item(list, text).getByRole("button", { name });
+	const waits = (n) => page.waitForFunction((n) => n === 0 ? document.querySelector("#waiting").hidden : document.querySelector("#waiting").textContent === String(n), n);
+	await waits(3);
+	await page.keyboard.press("p");
+	await item("requests", "ann@example.org").waitFor();
+	check((await page.locator("#requests li").count()) === 3 && (await page.locator("#requests li b").count()) === 0, "markup of a name became markup of the page");
+	await named(page, "contacts");
+	await shot(page, "contacts");
+	await button("requests", "ann@example.org", "Accept").click();
+	await item("grants", "ann@example.org").waitFor();
+	await button("requests", "ben@example.org", "Decline").click();
+	await item("requests", "ben@example.org").waitFor({ state: "detached" });
+	await waits(1);
+	await button("requests", "cat@example.org", "Block").click();
+	await item("grants", "cat@example.org blocked").waitFor();
+	await waits(0);
+	check((await page.textContent("#requests")) === "Nobody waits.", "somebody waits");
+	await page.fill("#channel-note", "shoes <b>");
+	await page.keyboard.press("Enter");
+	await item("channels", "shoes <b>").waitFor();
+	check(/^alice\+[0-9a-v]{32}@example\.com$/.test(await page.textContent("#channels .address")), "the new address is none");
+	await button("channels", "shoes", "Pause").click();
+	await button("channels", "shoes", "Resume").click();
+	await button("channels", "shoes", "Pause").waitFor();
+	const phone = await open(360, 740, "dark");
+	await login(phone);
+	await phone.waitForSelector("#live[data-state=live]");
+	await phone.click("#contacts-open");
+	await phone.locator("#channels li .address").waitFor();
+	await narrow(phone, "contacts");
+	await named(phone, "contacts");
+	await shot(phone, "phone-contacts");
+	await phone.context().close();
+	await button("channels", "shoes", "Disconnect").click();
+	await item("channels", "disconnected").waitFor();
+	check((await item("channels", "shoes").getByRole("button").count()) === 0, "a disconnected channel has buttons");
+	await button("grants", "ann@example.org", "Disconnect").click();
+	await item("grants", "ann@example.org").waitFor({ state: "detached" });
+	await button("grants", "cat@example.org", "Forget").click();
+	await page.waitForFunction(() => document.querySelector("#grants").textContent.startsWith("You have not written"));
+	check((await page.textContent("#contacts-error")) === "", "an error is shown");
+	await page.click("#contacts-close");
+	await row(page, "May I write? <b>ann</b>").waitFor();
+	check((await row(page, "May I write? <b>ben</b>").count()) === 0, "what was declined is in the inbox");
+	check(page.loads === 0, "the page was loaded again");
+	await page.context().close();
+}
