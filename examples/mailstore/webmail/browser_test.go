@@ -27,6 +27,21 @@ import (
 // start serves a store with alice, whose password is "sécret" and whose mail goes back into the store.
 func start(t *testing.T) (*mailstore.Store, string) {
 	t.Helper()
+	store, _, url := startWith(t, listen(t))
+	return store, url
+}
+
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ln
+}
+
+func startWith(t *testing.T, ln net.Listener) (*mailstore.Store, *sasl.Users, string) {
+	t.Helper()
 	store, err := mailstore.OpenMemory(mailstore.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -45,10 +60,6 @@ func start(t *testing.T) (*mailstore.Store, string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.JMAP(ctx, ln) }()
@@ -58,7 +69,7 @@ func start(t *testing.T) (*mailstore.Store, string) {
 			t.Error(err)
 		}
 	})
-	return store, "http://" + ln.Addr().String()
+	return store, users, "http://" + ln.Addr().String()
 }
 
 func deliver(t *testing.T, store *mailstore.Store, message string) {

@@ -1,13 +1,21 @@
 package webmail_test
 
 import (
+	"context"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/examples/mailstore"
 	"github.com/mailbricks/mailbricks/jmap"
+	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/mailserver"
 )
 
 // nowhere is where nothing may go.
@@ -90,4 +98,193 @@ func TestDrafts(t *testing.T) {
 	store, url := start(t)
 	picnic(t, store, url)
 	browse(t, url, nowhere, "drafts")
+}
+
+// dan is a letter whose Message-ID is made of id; answers, if any, is that of the letter before.
+func dan(id, subject, answers string) string {
+	s := "From: Dan <dan@example.org>\r\nTo: alice@example.com\r\nSubject: " + subject + "\r\nMessage-ID: <" + id + "@letters.example>\r\n"
+	if answers != "" {
+		s += "References: <" + answers + "@letters.example>\r\n"
+	}
+	return s + "\r\nSome words.\r\n"
+}
+
+// control is what a script asks to do things behind the page's back: GET /deliver?subject=…&answers=…&times=…, and more.
+func control(t *testing.T, store *mailstore.Store, more map[string]func()) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	n := 0
+	mux.HandleFunc("GET /deliver", func(_ http.ResponseWriter, r *http.Request) {
+		subject := r.FormValue("subject")
+		times, err := strconv.Atoi(r.FormValue("times"))
+		if err != nil {
+			times = 1
+		}
+		for i := range times {
+			n++
+			one := subject
+			if times > 1 {
+				one = fmt.Sprint(subject, " ", i)
+			}
+			deliver(t, store, dan(fmt.Sprint("later", n), one, r.FormValue("answers")))
+		}
+	})
+	for path, run := range more {
+		mux.HandleFunc("GET /"+path, func(http.ResponseWriter, *http.Request) { run() })
+	}
+	s := httptest.NewServer(mux)
+	t.Cleanup(s.Close)
+	return s.URL
+}
+
+// mailboxes returns the mailboxes of alice by name.
+func mailboxes(t *testing.T, url string) map[string]jmap.ID {
+	t.Helper()
+	var got jmap.GetResponse[mail.Mailbox]
+	alice(t, url, "Mailbox/get", `{ACCOUNT}`, &got)
+	out := make(map[string]jmap.ID)
+	for _, m := range got.List {
+		out[m.Name] = m.ID
+	}
+	return out
+}
+
+// TestList scrolls through a long list while mail comes, and looks what the request for it reads.
+func TestList(t *testing.T) {
+	store, url := start(t)
+	for i := 1; i <= 120; i++ {
+		id := fmt.Sprintf("%03d", i)
+		deliver(t, store, dan(id, "Letter "+id, ""))
+	}
+	alice(t, url, "Mailbox/set", `{ACCOUNT,"create":{"a":{"name":"Projects"}}}`, &jmap.Raw{})
+	alice(t, url, "Mailbox/set", fmt.Sprintf(`{ACCOUNT,"create":{"a":{"name":"Cake","parentId":%q}}}`, mailboxes(t, url)["Projects"]), &jmap.Raw{})
+	out := browse(t, url, control(t, store, nil), "list")
+	_, request, ok := strings.Cut(out, "REQUEST ")
+	if !ok {
+		t.Fatalf("no request: %s", out)
+	}
+	request, _, _ = strings.Cut(request, "\n")
+	var asked jmap.Request
+	if err := jmap.Unmarshal([]byte(request), &asked); err != nil {
+		t.Fatal(err)
+	}
+	body, err := jmap.Marshal(jmap.Request{Using: []string{jmap.CapabilityCore, jmap.CapabilityMail}, MethodCalls: asked.MethodCalls})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := mailserver.NewServer(unread{t, store}, func(*http.Request) (string, error) { return "alice@example.com", nil })
+	r := httptest.NewRequest("POST", "/jmap/api", strings.NewReader(string(body)))
+	r.Header.Set("Content-Type", "application/json")
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	if n := strings.Count(w.Body.String(), `"preview":"Some words.`); n != 50 || strings.Contains(w.Body.String(), `["error"`) {
+		t.Errorf("the list has %d previews: %.2000s", n, w.Body)
+	}
+}
+
+// unread is a store none of whose messages may be read.
+type unread struct {
+	t     *testing.T
+	store *mailstore.Store
+}
+
+func (u unread) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
+	list, err := u.store.Accounts(ctx, user)
+	for _, a := range list {
+		a.Blobs = u
+	}
+	return list, err
+}
+
+func (u unread) OpenBlob(_ context.Context, id jmap.ID) (jmap.Blob, error) {
+	u.t.Errorf("the message %s is read for the list", id)
+	return nil, &jmap.SetError{Type: jmap.SetBlobNotFound}
+}
+
+// TestActions files mail away and takes it back.
+func TestActions(t *testing.T) {
+	store, url := start(t)
+	for i := 1; i <= 8; i++ {
+		deliver(t, store, dan(strconv.Itoa(i), "Letter "+strconv.Itoa(i), ""))
+	}
+	browse(t, url, nowhere, "actions")
+}
+
+// TestSearch looks for mail.
+func TestSearch(t *testing.T) {
+	_, url := start(t)
+	boxes := mailboxes(t, url)
+	for _, e := range []struct{ box, from, to, subject, text, date, more string }{
+		{"Inbox", "dan", "alice@example.com", "Old cake", "stale", "2019-05-06T07:08:09Z", ""},
+		{"Inbox", "ann", "alice@example.com", "Picnic", "we have cake and tea", "2026-02-03T04:05:06Z", ""},
+		{"Inbox", "dan", "carol@example.net", "Picture", "tea, then cake", "2026-02-03T04:05:07Z", ""},
+		{"Trash", "ann", "alice@example.com", "Thrown away", "cake", "2026-02-03T04:05:08Z", ""},
+		{"Inbox", "ann", "alice@example.com", "Invoice", "pay", "2026-02-03T04:05:09Z",
+			`,"attachments":[{"partId":"a","type":"text/csv","name":"a.csv","disposition":"attachment"}]`},
+	} {
+		alice(t, url, "Email/set", fmt.Sprintf(`{ACCOUNT,"create":{"e":{"mailboxIds":{%q:true},"from":[{"email":"%s@example.org"}],"to":[{"email":%q}],"subject":%q,"receivedAt":%q,
+			"bodyValues":{"t":{"value":%q},"a":{"value":"1,2"}},"textBody":[{"partId":"t","type":"text/plain"}]%s}}}`, boxes[e.box], e.from, e.to, e.subject, e.date, e.text, e.more), &jmap.Raw{})
+	}
+	browse(t, url, nowhere, "search")
+}
+
+// A cutter is a listener whose connections can be cut, and which then takes none until it is mended.
+type cutter struct {
+	net.Listener
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+func (c *cutter) Accept() (net.Conn, error) {
+	for {
+		conn, err := c.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		c.mu.Lock()
+		if !c.cut {
+			c.conns = append(c.conns, conn)
+			c.mu.Unlock()
+			return conn, nil
+		}
+		c.mu.Unlock()
+		conn.Close()
+	}
+}
+
+func (c *cutter) set(cut bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut = cut; cut {
+		for _, conn := range c.conns {
+			conn.Close()
+		}
+		c.conns = nil
+	}
+}
+
+// TestOffline cuts the connection while mail is read and written.
+func TestOffline(t *testing.T) {
+	line := &cutter{Listener: listen(t)}
+	store, users, url := startWith(t, line)
+	deliver(t, store, dan("1", "First", ""))
+	browse(t, url, control(t, store, map[string]func(){
+		"cut":  func() { line.set(true) },
+		"mend": func() { line.set(false) },
+		"lock": func() {
+			if err := users.Set("alice@example.com", "another"); err != nil {
+				t.Error(err)
+			}
+		},
+	}), "offline")
+}
+
+// TestLook looks at all parts of the page at three widths, by day and by night.
+func TestLook(t *testing.T) {
+	store, url := start(t)
+	picnic(t, store, url)
+	deliver(t, store, letter("With pictures", `<p>hello</p><img src="https://pictures.example/1.png">`))
+	alice(t, url, "Identity/set", `{ACCOUNT,"create":{"i":{"email":"alice@example.com","name":"Alice at work"}}}`, &jmap.Raw{})
+	browse(t, url, nowhere, "look")
 }

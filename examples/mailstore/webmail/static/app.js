@@ -49,7 +49,7 @@ async function start(name, password) {
 	boxes.replace(all);
 	$("user").textContent = jmap.session.username;
 	await list.choose(boxes.current);
-	await contacts?.count();
+	await Promise.all([compose.identities(), contacts?.count()]);
 	$("login").hidden = true;
 	$("app").hidden = false;
 	list.rows.move(0);
@@ -71,7 +71,9 @@ addEventListener("online", () => jmap?.retry());
 
 // changed comes with the types that changed, null for whatever there is.
 function changed(types) {
-	if (sync && (!types || types.Email || types.Mailbox)) sync.run();
+	if (!sync) return;
+	if (!types || types.Email || types.Mailbox) sync.run();
+	if (!types || types.Identity) compose.identities().catch(fail);
 }
 
 // open reads a row; a draft is gone on with.
@@ -136,7 +138,7 @@ $("search").onkeydown = (ev) => {
 	else if (ev.key === "ArrowDown") { ev.preventDefault(); list.rows.move(0); }
 };
 $("search").onsearch = () => { if (!$("search").value && list.words) list.search("").catch(fail); };
-$("write").onclick = () => compose.open().catch(fail);
+$("write").onclick = () => compose.open();
 $("menu").onclick = () => { document.body.dataset.view = document.body.dataset.view === "boxes" ? "list" : "boxes"; };
 $("help-open").onclick = () => $("help").showModal();
 $("help-close").onclick = () => $("help").close();

@@ -35,17 +35,22 @@ export class Compose {
 		if (!jmap.maySend) $("send").title = "This server sends no mail: start it with -submit";
 	}
 
-	async #identities() {
+	// identities reads who one may write as.
+	async identities() {
 		const own = { id: "", name: "", email: this.jmap.session.username };
 		this.ids = this.jmap.maySend ? (await this.jmap.call(["Identity/get", {}]))[0].list.filter((i) => !i.email.startsWith("*")) : [];
 		if (this.ids.length === 0) this.ids = [own];
+	}
+
+	#from() {
+		this.own = this.ids; // until the next message
 		$("from").replaceChildren(...this.ids.map((i, n) => el("option", { value: String(n) }, full([i]))));
 		$("from-row").hidden = this.ids.length < 2;
 	}
 
 	// begin opens the dialog with what is given, draft being the email that it was kept in. sign adds a signature.
-	async begin(given = {}, draft = null, sign = !draft) {
-		if (!this.ids) await this.#identities();
+	begin(given = {}, draft = null, sign = !draft) {
+		this.#from();
 		const w = { ...empty, ...given };
 		for (const f of fields) $(f).value = w[f];
 		this.draft = new Draft(this.jmap, this.boxes);
@@ -63,26 +68,23 @@ export class Compose {
 		$("text").scrollTop = 0;
 	}
 
-	async open() { await this.begin(); }
+	open() { this.begin(); }
 
 	async reply(email, all) {
-		await this.#identities();
-		await this.begin(reply(email, await words(this.jmap, email), this.ids, all));
+		this.begin(reply(email, await words(this.jmap, email), this.ids, all));
 	}
 
 	async forward(email) {
-		await this.#identities();
-		await this.begin(forward(email, await words(this.jmap, email), this.ids));
+		this.begin(forward(email, await words(this.jmap, email), this.ids));
 	}
 
 	// resume goes on with a draft.
 	async resume(id) {
-		await this.#identities();
 		const [r] = await this.jmap.call(["Email/get", { ids: [id], properties: [...whole, "inReplyTo"], ...values }]);
 		const e = r.list[0];
 		if (!e) throw new Error("the draft is not there any more");
 		if (Object.values(e.bodyValues).some((v) => v.isTruncated)) throw new Error("the draft is too long to be edited here");
-		await this.begin({ title: "Draft", to: write(e.to), cc: write(e.cc), bcc: write(e.bcc), subject: e.subject ?? "", text: await words(this.jmap, e), identity: mine(this.ids, { from: e.from }),
+		this.begin({ title: "Draft", to: write(e.to), cc: write(e.cc), bcc: write(e.bcc), subject: e.subject ?? "", text: await words(this.jmap, e), identity: mine(this.ids, { from: e.from }),
 			files: e.attachments.map(({ blobId, type, name, size: n }) => ({ blobId, type, name: name || "attachment", size: n, state: "" })),
 			headers: { inReplyTo: e.inReplyTo, references: e.references } }, id);
 	}
@@ -94,7 +96,7 @@ export class Compose {
 
 	// sign puts the signature of the identity in place of that of the last one.
 	#sign() {
-		const own = this.ids[Number($("from").value)], next = own.textSignature ? `\n\n-- \n${own.textSignature}` : "";
+		const own = this.own[Number($("from").value)], next = own.textSignature ? `\n\n-- \n${own.textSignature}` : "";
 		const text = $("text").value, quote = text.search(/\n\n(On .*wrote:\n>|---------- Forwarded)/);
 		if (this.signature && text.includes(this.signature)) $("text").value = text.replace(this.signature, () => next);
 		else if (next) $("text").value = quote < 0 ? text + next : text.slice(0, quote) + next + text.slice(quote);
@@ -123,7 +125,7 @@ export class Compose {
 	}
 
 	#written() {
-		const w = { from: this.ids[Number($("from").value)] ?? this.ids[0], files: this.files, headers: this.headers, answers: this.answers };
+		const w = { from: this.own[Number($("from").value)] ?? this.own[0], files: this.files, headers: this.headers, answers: this.answers };
 		for (const f of fields) w[f] = $(f).value;
 		return w;
 	}
@@ -174,7 +176,7 @@ export class Compose {
 		}
 		this.changed = false;
 		$("compose").close();
-		if (had) toast("Discarded.", async () => { await this.begin(given, kept, false); this.#touch(); });
+		if (had) toast("Discarded.", () => { this.begin(given, kept, false); this.#touch(); });
 	}
 
 	async send() {

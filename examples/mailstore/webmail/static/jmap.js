@@ -55,7 +55,7 @@ export class Jmap {
 			s.onopen = () => {
 				this.#socket = s;
 				this.#failures = 0;
-				s.send(JSON.stringify({ "@type": "WebSocketPushEnable", dataTypes: ["Email", "Mailbox"], pushState: this.#place ?? undefined }));
+				s.send(JSON.stringify({ "@type": "WebSocketPushEnable", dataTypes: ["Email", "Mailbox", "Identity"], pushState: this.#place ?? undefined }));
 				this.live("live");
 				resolve();
 			};

@@ -11,6 +11,7 @@ export async function drafts() {
 	await login(page);
 	await row(page, "Picnic").waitFor();
 	await page.keyboard.press("c");
+	await page.waitForSelector("#compose[open]");
 	await page.keyboard.press("Escape");
 	await closed(page);
 	await box(page, "Drafts");
