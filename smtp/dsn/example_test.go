@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"log"
+	"net/mail"
 	"time"
 
 	"github.com/mailbricks/mailbricks/smtp"
@@ -51,4 +52,35 @@ func ExampleParse() {
 	//   <bob@example.net>
 	//     mx.example.net said: 550 5.1.1 No such user
 	// Subject: lunch
+}
+
+// Has my message been read?
+func ExampleParseMDN() {
+	receipt := dsn.Receipt{
+		To:        []*mail.Address{{Address: "alice@example.com"}},
+		From:      mail.Address{Name: "Bob", Address: "bob@example.net"},
+		MessageID: "4711@example.net",
+		Date:      time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC),
+		MDN: dsn.MDN{
+			FinalRecipient:    dsn.Address{Type: "rfc822", Address: "bob@example.net"},
+			OriginalMessageID: "42@example.com",
+			Disposition:       dsn.Disposition{Action: dsn.ManualAction, Sending: dsn.SentManually, Type: dsn.Displayed},
+		},
+	}
+	msg, err := receipt.Append(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	mdn, err := dsn.ParseMDN(bytes.NewReader(msg))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(mdn.OriginalMessageID, mdn.Disposition.Type, "by", mdn.FinalRecipient.Address)
+	fmt.Print(mdn.Text)
+	// Output:
+	// 42@example.com displayed by bob@example.net
+	// Your message to bob@example.net has been displayed.
+	//
+	// This is no guarantee that it has been read or understood.
 }

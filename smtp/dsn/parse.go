@@ -27,8 +27,8 @@ const (
 	maxParts      = 20
 )
 
-// ErrNotReport says that a message is well formed and no delivery status notification.
-var ErrNotReport = errors.New("dsn: not a delivery status notification")
+// ErrNotReport says that a message is well formed and no notification of the kind that was looked for.
+var ErrNotReport = errors.New("dsn: not a delivery status or disposition notification")
 
 // A ParseError says where a notification breaks its grammar or a limit.
 type ParseError struct {
@@ -54,9 +54,30 @@ func (e *ParseError) Error() string {
 // Unwrap returns the cause.
 func (e *ParseError) Unwrap() error { return e.Err }
 
-// Parse reads a message and returns the notification in it. The error is ErrNotReport, a *ParseError, or that of r.
-// Unknown fields and parts are skipped. Text and Original are cut at MaxReturned bytes.
+// Parse reads a message and returns the delivery status notification in it. The error is ErrNotReport, a *ParseError, or
+// that of r. Unknown fields and parts are skipped. Text and Original are cut at MaxReturned bytes.
 func Parse(r io.Reader) (*Report, error) {
+	var report *Report
+	around, err := parseReport(r, "delivery-status", func(body io.Reader) (err error) {
+		report, err = parseStatus(body)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	report.Text, report.Original, report.Full = around.text, around.original, around.full
+	return report, nil
+}
+
+// A returned is what stands around the machine-readable part of a multipart/report (RFC 6522).
+type returned struct {
+	text     string
+	original []byte
+	full     bool
+}
+
+// parseReport reads a multipart/report of that type and gives the body of its first machine-readable part to status.
+func parseReport(r io.Reader, reportType string, status func(io.Reader) error) (*returned, error) {
 	e, err := message.ReadWithOptions(io.LimitReader(r, MaxMessage), &message.ReadOptions{MaxHeaderBytes: MaxHeader})
 	if err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err) {
 		return nil, &ParseError{Err: err}
@@ -66,14 +87,12 @@ func Parse(r io.Reader) (*Report, error) {
 		return nil, ErrNotReport
 	}
 	// RFC 6522 §3 demands report-type; old senders leave it out, and the part tells as well.
-	if t, ok := params["report-type"]; ok && !strings.EqualFold(t, "delivery-status") {
+	if t, ok := params["report-type"]; ok && !strings.EqualFold(t, reportType) {
 		return nil, ErrNotReport
 	}
 	mr := e.MultipartReader()
-	var report *Report
-	var text string
-	var original []byte
-	full := false
+	found := false
+	out := &returned{}
 	for n := 0; ; n++ {
 		part, err := mr.NextPart()
 		if err == io.EOF {
@@ -83,7 +102,7 @@ func Parse(r io.Reader) (*Report, error) {
 			return nil, &ParseError{Err: fmt.Errorf("more than %d parts", maxParts)}
 		}
 		if err != nil && !message.IsUnknownCharset(err) && !message.IsUnknownEncoding(err) {
-			if report != nil {
+			if found {
 				break // the closing boundary is missing: what was there is told
 			}
 			return nil, &ParseError{Err: err}
@@ -93,34 +112,34 @@ func Parse(r io.Reader) (*Report, error) {
 			kind = "text/plain"
 		}
 		switch kind {
-		case "message/delivery-status", "message/global-delivery-status":
-			if report == nil {
-				if report, err = parseStatus(part.Body); err != nil {
+		case "message/" + reportType, "message/global-" + reportType:
+			if !found {
+				if err := status(part.Body); err != nil {
 					return nil, err
 				}
+				found = true
 			}
 		case "text/plain":
 			if n == 0 {
 				b, _ := io.ReadAll(io.LimitReader(part.Body, MaxReturned))
-				text = strings.ReplaceAll(string(b), "\r\n", "\n")
+				out.text = strings.ReplaceAll(string(b), "\r\n", "\n")
 			}
 		case "text/rfc822-headers", "message/global-headers", "message/rfc822", "message/global":
-			if original == nil {
-				original, _ = io.ReadAll(io.LimitReader(part.Body, MaxReturned))
-				full = kind == "message/rfc822" || kind == "message/global"
+			if out.original == nil {
+				out.original, _ = io.ReadAll(io.LimitReader(part.Body, MaxReturned))
+				out.full = kind == "message/rfc822" || kind == "message/global"
 			}
 		}
 	}
-	if report == nil {
+	if !found {
 		return nil, ErrNotReport
 	}
-	report.Text, report.Original, report.Full = text, original, full
-	return report, nil
+	return out, nil
 }
 
 // parseStatus parses the body of message/delivery-status.
 func parseStatus(r io.Reader) (*Report, error) {
-	p := &statusParser{r: bufio.NewReader(io.LimitReader(r, MaxStatus+1))}
+	p := newStatusParser(r)
 	report := &Report{}
 	err := p.block(report.set)
 	if err == nil && p.fields == 0 && !p.eof {
@@ -157,6 +176,10 @@ type statusParser struct {
 	eof    bool
 }
 
+func newStatusParser(r io.Reader) *statusParser {
+	return &statusParser{r: bufio.NewReader(io.LimitReader(r, MaxStatus+1))}
+}
+
 func (p *statusParser) fail(field string, err error) error {
 	line := p.line
 	if field != "" {
@@ -174,7 +197,7 @@ func (p *statusParser) block(set func(name, value string) error) error {
 			return nil
 		}
 		p.fields++
-		err := set(strings.ToLower(name), strings.TrimSpace(value))
+		err := set(name, strings.TrimSpace(value))
 		if err != nil {
 			err = p.fail(name, err)
 		}
@@ -222,7 +245,7 @@ func (p *statusParser) block(set func(name, value string) error) error {
 }
 
 func (r *Report) set(name, value string) error {
-	switch name {
+	switch strings.ToLower(name) {
 	case "original-envelope-id":
 		r.EnvelopeID = value
 	case "reporting-mta":
@@ -241,7 +264,7 @@ func (r *Report) set(name, value string) error {
 
 func (r *Recipient) set(name, value string) error {
 	ok := true
-	switch name {
+	switch strings.ToLower(name) {
 	case "original-recipient":
 		r.Original, _ = parseAddress(value)
 	case "final-recipient":
