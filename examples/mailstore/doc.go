@@ -24,7 +24,9 @@
 // Mailboxes can be shared (RFC 4314): a mailbox of Ann's that Bob has rights to is "Other Users/ann@example.com/Projects" to him over
 // IMAP, and what one of them changes shows while the other waits in IDLE. Flags are the mailbox's, \Seen too, and so are UIDs and
 // ModSeqs; subscriptions and private annotations are each user's own. Messages count for the account that has the mailbox. A list
-// has 100 entries at most besides the owner's, who has every right always. POP3 does not show others' mailboxes.
+// has 100 entries at most besides the owner's, who has every right always. POP3 does not show others' mailboxes. Over JMAP Ann's account
+// is one more account of Bob's, with the mailboxes that he may look up, myRights, and the emails in those that he may read; each
+// change of a set is a step of its own, the state is one for all, and it has no /changes.
 //
 // The database belongs to one process at a time. Here are no quotas and no full-text index.
 package mailstore

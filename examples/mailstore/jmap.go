@@ -23,7 +23,8 @@ var _ mail.Backend = (*Store)(nil)
 // uploadLife is how long an upload lives that no email has taken up (RFC 8620 §6 asks for an hour).
 const uploadLife = 24 * time.Hour
 
-// Accounts returns the account of a user for JMAP, none for an unknown user. It has the ids of IMAP's OBJECTID. What
+// Accounts returns the account of a user for JMAP and those that share mailboxes with him, none for an unknown user. They have the ids
+// of IMAP's OBJECTID. What
 // is marked \Deleted over IMAP does not exist here (RFC 8621 §4.1.1); an email that is in several mailboxes has the
 // keywords of all its copies, but $seen only if all have it.
 func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
@@ -34,14 +35,18 @@ func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, err
 		return nil, err
 	}
 	boxes, emails, threads := jmapMailboxes{a}, jmapEmails{a}, jmapThreads{a}
-	return []*mail.Account{{
+	shares, err := s.shares(ctx, a)
+	if err != nil {
+		return nil, err
+	}
+	return append([]*mail.Account{{
 		ID: jmap.ID(accountID(a.id)), Name: user,
 		Mailboxes: mail.MailboxRoles{Getter: boxes, Changer: boxes, Setter: boxes},
 		Threads:   mail.ThreadRoles{Getter: threads, Changer: threads},
 		Emails:    mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails, Querier: emails},
 		Blobs:     jmapBlobs{a}, Uploads: jmapBlobs{a}, Watcher: jmapWatcher{a},
 		Identities: mail.IdentityRoles{Getter: jmapIdentities{a}, Changer: jmapIdentities{a}, Setter: jmapIdentities{a}},
-	}}, nil
+	}}, shares...), nil
 }
 
 // A place is a point in the account's history: everything up to ModSeq, of that one only what is sorted up to id. So

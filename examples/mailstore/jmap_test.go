@@ -20,7 +20,7 @@ import (
 func jmapUser(t testing.TB, s *Store, name string) *mail.Account {
 	t.Helper()
 	list, err := s.Accounts(t.Context(), name)
-	if err != nil || len(list) != 1 {
+	if err != nil || len(list) == 0 || list[0].Shared {
 		t.Fatalf("%d accounts, %v", len(list), err)
 	}
 	return list[0]

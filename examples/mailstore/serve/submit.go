@@ -17,7 +17,7 @@ type submitting struct {
 	host string
 }
 
-// Accounts returns the accounts of a user, who may send as their names.
+// Accounts returns the accounts of a user, who may send as the name of his own.
 func (b submitting) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
 	list, err := b.Backend.Accounts(ctx, user)
 	if err != nil {
@@ -25,6 +25,10 @@ func (b submitting) Accounts(ctx context.Context, user string) ([]*mail.Account,
 	}
 	out := make([]*mail.Account, len(list))
 	for i, a := range list {
+		if a.Shared {
+			out[i] = a
+			continue
+		}
 		own := *a
 		address := a.Name
 		if !strings.Contains(address, "@") {
