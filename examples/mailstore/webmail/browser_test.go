@@ -132,6 +132,8 @@ func TestBrowser(t *testing.T) {
 		deliver(t, store, letter("attack: "+name, strings.ReplaceAll(html, "EVIL", evil.URL)))
 	}
 	deliver(t, store, letter("<script>alert(1)</script> <b>bold</b>", "<p>hello</p>"))
+	deliver(t, store, "From: \"ceo@bank.example\" <eve@example.org>\r\nTo: alice@example.com\r\nSubject: From your bank\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n"+
+		"--m\r\nContent-Type: text/plain\r\n\r\nhello\r\n--m\r\nContent-Type: application/octet-stream\r\nContent-Disposition: attachment; filename*=UTF-8''bill%E2%80%AEfdp.exe\r\n\r\nMZ\r\n--m--\r\n")
 	for _, name := range []string{"ann", "ben", "cat"} {
 		deliver(t, store, "Mailbricks-Decision: class=request; postage=20\r\nFrom: \"<b>"+name+"</b>\" <"+name+"@example.org>\r\nTo: alice@example.com\r\nSubject: May I write? <b>"+name+"</b>\r\n\r\nHello.\r\n")
 	}

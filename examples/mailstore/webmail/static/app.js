@@ -12,6 +12,7 @@ import { Mailboxes } from "./mailboxes.js";
 import { Reader } from "./reader.js";
 import { Sync } from "./sync.js";
 import { fail, revert } from "./toast.js";
+import { onBack, show, view } from "./view.js";
 
 let jmap, boxes, list, reader, compose, contacts, sync, actions;
 
@@ -139,7 +140,9 @@ $("search").onkeydown = (ev) => {
 };
 $("search").onsearch = () => { if (!$("search").value && list.words) list.search("").catch(fail); };
 $("write").onclick = () => compose.open();
-$("menu").onclick = () => { document.body.dataset.view = document.body.dataset.view === "boxes" ? "list" : "boxes"; };
+$("menu").onclick = () => show(view() === "boxes" ? "list" : "boxes");
+onBack(() => { if (reader) reader.close(); show("list"); });
+addEventListener("beforeunload", (ev) => { if (compose?.changed) ev.preventDefault(); });
 $("help-open").onclick = () => $("help").showModal();
 $("help-close").onclick = () => $("help").close();
 $("logout").onclick = () => location.reload();

@@ -26,8 +26,12 @@ export function links(text) {
 	return parts;
 }
 
-export const who = (list) => (list ?? []).map((a) => a.name || a.email).join(", ");
-export const full = (list) => (list ?? []).map((a) => (a.name ? `${a.name} <${a.email}>` : a.email)).join(", ");
+// shown is text from a letter without the characters that turn the direction round: with them exe.pdf is fdp.exe.
+export const shown = (text) => (text ?? "").replace(/[\u202a-\u202e\u2066-\u2069]/g, "");
+
+// who are people by their names. A name that has another address in it is none.
+export const who = (list) => (list ?? []).map((a) => (!a.name || a.name.includes("@") ? a.email : shown(a.name))).join(", ");
+export const full = (list) => (list ?? []).map((a) => (a.name ? `${shown(a.name)} <${a.email}>` : a.email)).join(", ");
 
 export function when(date) {
 	const d = new Date(date), now = new Date();

@@ -1,5 +1,5 @@
 // One letter of a conversation: a line of its head while it is closed, all of it when it is open.
-import { el, full, size, when, who } from "./dom.js";
+import { el, full, shown, size, when, who } from "./dom.js";
 import { icon } from "./icons.js";
 import { body } from "./body.js";
 
@@ -82,7 +82,7 @@ export class Letter {
 		const all = this.email.attachments.filter((a) => a.disposition !== "inline" || !a.cid);
 		if (all.length === 0) return "";
 		return el("ul", { class: "files", "aria-label": "Attachments" }, ...all.map((a) => el("li", {},
-			el("button", { type: "button", click: () => this.#save(a.blobId, a.name || "attachment", a.type) }, icon("clip"), `${a.name || a.type} (${size(a.size)})`))));
+			el("button", { type: "button", click: () => this.#save(a.blobId, shown(a.name) || "attachment", a.type) }, icon("clip"), `${shown(a.name) || a.type} (${size(a.size)})`))));
 	}
 
 	// save hands a blob to the browser, which saves it: nothing that came by mail is opened as a page of this origin.

@@ -5,8 +5,10 @@ import { from } from "./jmap.js";
 import { brief, shown } from "./mail.js";
 import { Rows } from "./rows.js";
 import { parse } from "./search.js";
+import { show } from "./view.js";
 
 const page = 50;
+const margin = 600; // px below the pane within which more is shown
 
 export class List {
 	ids = []; // of the emails shown, from the first; one of each thread where it is collapsed
@@ -19,7 +21,7 @@ export class List {
 		Object.assign(this, { jmap, mail, boxes });
 		this.rows = new Rows(this, { open, selected });
 		$("again").onclick = () => this.load();
-		new IntersectionObserver((seen) => { if (seen.some((s) => s.isIntersecting)) this.more(); }, { root: $("list"), rootMargin: "600px" }).observe($("end"));
+		new IntersectionObserver((seen) => { if (seen.some((s) => s.isIntersecting)) this.more(); }, { root: $("list"), rootMargin: `${margin}px` }).observe($("end"));
 	}
 
 	// collapsed: one row a conversation. Drafts are resumed, and what a search finds is shown, one by one.
@@ -74,7 +76,7 @@ export class List {
 
 	async #begin() {
 		$("search").removeAttribute("aria-invalid");
-		document.body.dataset.view = "list";
+		show("list");
 		this.ids = [];
 		this.total = 0;
 		this.state = null;
@@ -99,6 +101,7 @@ export class List {
 			this.mail.state ??= gets[0].state;
 			this.ids = q.ids;
 			this.#know(q);
+			this.#fill();
 		} catch (e) {
 			if (asked === this.asked) this.say(`This cannot be shown: ${e.message}.`, true);
 		}
@@ -108,6 +111,12 @@ export class List {
 		this.total = q.total ?? this.ids.length;
 		this.state = q.canCalculateChanges === false ? null : q.queryState ?? q.newQueryState;
 		this.draw();
+	}
+
+	// fill shows more while there is room for it.
+	#fill() {
+		const end = $("end");
+		if (end.offsetParent && end.getBoundingClientRect().top < $("list").getBoundingClientRect().bottom + margin) this.more();
 	}
 
 	// more shows what comes next. If the list changed meanwhile, it is brought up to date first.
@@ -124,6 +133,7 @@ export class List {
 					this.mail.take(...gets);
 					this.ids.push(...q.ids.filter((id) => !this.ids.includes(id)));
 					this.#know(q);
+					setTimeout(() => this.#fill());
 					return;
 				}
 				await this.sync();

@@ -47,4 +47,7 @@ export class Mail {
 export const same = (a, b) => Boolean(a.messageId?.[0]) && a.messageId[0] === b.messageId?.[0];
 
 // distinct leaves out copies.
-export const distinct = (emails) => emails.filter((e, i) => !emails.slice(0, i).some((x) => same(x, e)));
+export function distinct(emails) {
+	const seen = new Set();
+	return emails.filter(({ id, messageId }) => !seen.has(messageId?.[0] ?? id) && seen.add(messageId?.[0] ?? id));
+}

@@ -1,10 +1,11 @@
 // A conversation: its letters, the oldest first, those that were read before closed.
-import { $, el } from "./dom.js";
+import { $, el, shown } from "./dom.js";
 import { icon } from "./icons.js";
 import { from } from "./jmap.js";
 import { Letter, head, values, whole } from "./letter.js";
 import { same } from "./mail.js";
 import { fail } from "./toast.js";
+import { show, view } from "./view.js";
 
 export class Reader {
 	email = null; // that of the row which is read
@@ -30,7 +31,7 @@ export class Reader {
 		this.current = null;
 		this.#add(answers[2]?.list ?? answers[0].list, new Map(answers[0].list.map((e) => [e.id, e])));
 		this.list.rows.select(this.list.key(email));
-		document.body.dataset.view = "reader";
+		show("reader");
 		this.#draw();
 		this.#read();
 	}
@@ -58,7 +59,7 @@ export class Reader {
 				el("button", { type: "button", class: "quiet back", "aria-label": "Back to the list", click: () => this.close() }, icon("back")),
 				action("Archive", "archive", "Archive (e)"), action("Delete", "trash", "Delete (#)"), action(spam ? "Not spam" : "Spam", "junk", "Spam, or not (!)"),
 				action("Move", "move", "Move to a mailbox (v)"), action("Flag", "flag", "Flag, or take the flag away (s)"), action("Unread", "unread", "Mark as unread (m)")),
-			el("h2", { tabindex: "-1" }, this.email.subject || this.letters[0]?.email.subject || "(no subject)"),
+			el("h2", { tabindex: "-1" }, shown(this.email.subject || this.letters[0]?.email.subject) || "(no subject)"),
 			el("div", { id: "letters" }, ...this.letters.map((l) => l.element)));
 		$("reader").scrollTop = 0;
 		const first = this.letters.find((l) => l.open);
@@ -104,7 +105,7 @@ export class Reader {
 		this.letters = [];
 		this.list.rows.select(null);
 		$("reader").replaceChildren(el("p", { class: "hint" }, "Choose a message to read it."));
-		if (document.body.dataset.view === "reader") document.body.dataset.view = "list";
+		if (view() === "reader") show("list");
 		if (key) this.list.rows.focus(key);
 	}
 }

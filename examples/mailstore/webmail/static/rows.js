@@ -1,7 +1,8 @@
 // The rows of the list: drawn where something changed, chosen and moved over with the keyboard.
-import { $, el, when, who } from "./dom.js";
+import { $, el, shown, when, who } from "./dom.js";
 import { icon } from "./icons.js";
 import { distinct } from "./mail.js";
+import { view } from "./view.js";
 
 export class Rows {
 	chosen = new Set(); // keys
@@ -49,7 +50,7 @@ export class Rows {
 			if (node.li === before) before = before.nextSibling;
 			else $("messages").insertBefore(node.li, before);
 		});
-		if (focused && !focused.isConnected && document.body.dataset.view !== "reader") this.#focus(Math.min(at, emails.length - 1));
+		if (focused && !focused.isConnected && view() !== "reader") this.#focus(Math.min(at, emails.length - 1));
 		this.mark();
 	}
 
@@ -60,7 +61,7 @@ export class Rows {
 		const others = collapsed ? distinct(mail.thread(e).filter((x) => members.includes(x) || !hidden(x, boxes))) : members;
 		const outgoing = e.keywords.$draft || role === "sent" && collapsed;
 		const names = outgoing ? `To ${who(e.to)}` : others.length > 1 ? people(others) : who(e.from);
-		return { id: e.id, names: names || "(nobody)", count: others.length, subject: e.subject || "(no subject)", preview: e.preview, at: e.receivedAt,
+		return { id: e.id, names: names || "(nobody)", count: others.length, subject: shown(e.subject) || "(no subject)", preview: e.preview, at: e.receivedAt,
 			draft: others.some((x) => x.keywords.$draft), unread: members.some((x) => !x.keywords.$seen && !x.keywords.$draft), flagged: members.some((x) => x.keywords.$flagged), clip: e.hasAttachment,
 			answered: members.some((x) => x.keywords.$answered), box: collapsed ? "" : Object.keys(e.mailboxIds).map((id) => boxes.byId(id)?.name ?? "").join(", ") };
 	}
@@ -155,7 +156,7 @@ export class Rows {
 		const emails = this.list.emails, at = emails.findIndex((e) => this.list.key(e) === this.at());
 		const next = emails[Math.max(0, Math.min(emails.length - 1, at < 0 ? 0 : at + by))];
 		if (!next) return;
-		if (document.body.dataset.view === "reader") this.open(next);
+		if (view() === "reader") this.open(next);
 		else this.focus(this.list.key(next));
 		if (emails.indexOf(next) > emails.length - 5) this.list.more();
 	}
@@ -165,6 +166,6 @@ const hidden = (e, boxes) => Object.keys(e.mailboxIds).every((id) => ["trash", "
 
 // people are who wrote in a thread, by the first of their names, in order.
 function people(emails) {
-	const names = [...new Set(emails.filter((e) => e.from?.length).map((e) => e.from[0].name?.split(/[\s,]+/)[0] || e.from[0].email.split("@")[0]))];
+	const names = [...new Set(emails.filter((e) => e.from?.length).map((e) => who(e.from.slice(0, 1)).split(/[\s,@]+/)[0]))];
 	return names.length > 4 ? `${names[0]} … ${names.slice(-2).join(", ")}` : names.join(", ");
 }

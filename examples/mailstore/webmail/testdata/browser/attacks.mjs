@@ -27,6 +27,13 @@ export async function attacks() {
 	check(page.loads === 0, "the page was loaded again");
 	check(page.context().pages().length === 1, "a window opened");
 
+	// A name that says that it is another's address, and one that is written backwards.
+	const liar = row(page, "From your bank");
+	check((await liar.locator(".from").textContent()).includes("eve@example.org"), `who lies is shown as ${await liar.locator(".from").textContent()}`);
+	await liar.click();
+	await page.waitForFunction(() => document.querySelector("#reader h2").textContent === "From your bank");
+	check((await page.textContent("#letters .files")).includes("billfdp.exe"), `a name that is turned round is shown as ${await page.textContent("#letters .files")}`);
+
 	page.at = "pictures that were asked for";
 	await page.locator("#messages button", { has: page.getByText("attack: tracking", { exact: true }) }).click();
 	await page.click("[data-action=images]");

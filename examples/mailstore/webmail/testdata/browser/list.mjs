@@ -37,6 +37,12 @@ export async function list() {
 	await page.waitForTimeout(200);
 	check((await rows(page).count()) === 120, "there is more than all");
 
+	// A window that is higher than the first part shows as much as it has room for.
+	const high = await open(1280, 6000, "light");
+	await login(high);
+	await many(high, 100);
+	await high.context().close();
+
 	// What comes is put in its place; nothing is asked for again, no row is made anew, the place is not lost.
 	await page.evaluate(() => { for (const li of document.querySelectorAll("#messages li")) li.old = true; });
 	await row(page, "Letter 005").focus();

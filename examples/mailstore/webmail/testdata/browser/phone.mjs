@@ -24,6 +24,10 @@ export async function phone() {
 	await page.click("[data-action=text]");
 	await page.waitForSelector("#reader .text");
 	await page.click("[aria-label='Back to the list']");
+	await row(page, "attack: tracking").click();
+	await page.waitForSelector("#reader iframe");
+	await page.goBack();
+	check(await page.locator("#list").isVisible() && !(await page.locator("#reader").isVisible()), "the browser's way back does not lead to the list");
 	await page.click("#write");
 	await narrow(page, "compose");
 	await shot(page, "phone-compose");
