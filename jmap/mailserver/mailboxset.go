@@ -3,6 +3,7 @@ package mailserver
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -31,6 +32,85 @@ func (s *Service) mailboxSet(ctx context.Context, c *jmapserver.Call, r *mailbox
 	if a.Mailboxes.Setter == nil {
 		return nil, jmap.Errorf(jmap.AccountReadOnly, "the store takes no changes")
 	}
+	var all *jmap.SetResponse[mail.Mailbox]
+	for _, part := range parts(r) {
+		out, err := setMailboxes(ctx, c, a, part)
+		if err != nil {
+			return nil, err
+		}
+		if all == nil {
+			all = out
+			continue
+		}
+		all.NewState = out.NewState
+		join(&all.Created, out.Created)
+		join(&all.Updated, out.Updated)
+		join(&all.NotCreated, out.NotCreated)
+		join(&all.NotUpdated, out.NotUpdated)
+		join(&all.NotDestroyed, out.NotDestroyed)
+		all.Destroyed = append(all.Destroyed, out.Destroyed...)
+	}
+	return all, nil
+}
+
+func join[V any](to *map[jmap.ID]V, more map[jmap.ID]V) {
+	if *to == nil {
+		*to = more
+	} else {
+		maps.Copy(*to, more)
+	}
+}
+
+// parts cuts a call so that what is created stands before what refers to it (RFC 8620 §5.3). A call without such
+// references, and what refers in a circle, is one part.
+func parts(r *mailboxSetRequest) []*mailboxSetRequest {
+	left := maps.Clone(r.Create)
+	isIn := func(creations map[jmap.ID]jmap.Patch, id jmap.ID) bool {
+		name, ok := strings.CutPrefix(string(id), "#")
+		_, in := creations[jmap.ID(name)]
+		return ok && in
+	}
+	refers := func(creations map[jmap.ID]jmap.Patch, p jmap.Patch) bool {
+		var parent jmap.ID
+		return jmap.Unmarshal(p["parentId"], &parent) == nil && isIn(creations, parent)
+	}
+	last := &mailboxSetRequest{AccountID: r.AccountID, IfInState: r.IfInState, Args: r.Args}
+	out := []*mailboxSetRequest{last}
+	next := func() {
+		last = &mailboxSetRequest{AccountID: r.AccountID, Args: r.Args}
+		out = append(out, last)
+	}
+	for len(left) > 0 {
+		last.Create = make(map[jmap.ID]jmap.Patch)
+		for creation, object := range left {
+			if !refers(left, object) {
+				last.Create[creation] = object
+			}
+		}
+		if len(last.Create) == 0 {
+			last.Create = left
+			break
+		}
+		for creation := range last.Create {
+			delete(left, creation)
+		}
+		if len(left) > 0 {
+			next()
+		}
+	}
+	late := slices.ContainsFunc(r.Destroy, func(id jmap.ID) bool { return isIn(r.Create, id) })
+	for id, patch := range r.Update {
+		late = late || isIn(r.Create, id) || refers(r.Create, patch)
+	}
+	if late {
+		next()
+	}
+	last.Update, last.Destroy = r.Update, r.Destroy
+	return out
+}
+
+// setMailboxes makes the changes of one part.
+func setMailboxes(ctx context.Context, c *jmapserver.Call, a *mail.Account, r *mailboxSetRequest) (*jmap.SetResponse[mail.Mailbox], error) {
 	in := &mailboxStoreSet{AccountID: r.AccountID, IfInState: r.IfInState, Args: r.Args,
 		Create: make(map[jmap.ID]mail.Mailbox), Update: make(map[jmap.ID]mail.MailboxUpdate)}
 	notCreated, notUpdated := make(map[jmap.ID]*jmap.SetError), make(map[jmap.ID]*jmap.SetError)

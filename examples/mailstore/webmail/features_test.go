@@ -156,8 +156,7 @@ func TestList(t *testing.T) {
 		id := fmt.Sprintf("%03d", i)
 		deliver(t, store, dan(id, "Letter "+id, ""))
 	}
-	alice(t, url, "Mailbox/set", `{ACCOUNT,"create":{"a":{"name":"Projects"}}}`, &jmap.Raw{})
-	alice(t, url, "Mailbox/set", fmt.Sprintf(`{ACCOUNT,"create":{"a":{"name":"Cake","parentId":%q}}}`, mailboxes(t, url)["Projects"]), &jmap.Raw{})
+	alice(t, url, "Mailbox/set", `{ACCOUNT,"create":{"c":{"name":"Cake","parentId":"#p"},"p":{"name":"Projects"}}}`, &jmap.Raw{})
 	out := browse(t, url, control(t, store, nil), "list")
 	_, request, ok := strings.Cut(out, "REQUEST ")
 	if !ok {
