@@ -20,5 +20,8 @@
 // (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA), 5464 (METADATA), 5465 (NOTIFY), 4314 (ACL), 4469 and 5092 (URLs of messages), 9394 (PARTIAL), 10022 (UIDBATCHES). A SearchCriteria tests a
 // message without an index: encoded words, content-transfer-encodings and charsets decoded.
 //
+// An Account may show mailboxes of other users, below OtherUsers (RFC 2342). What RFC 4314 §4 lets a user do with them is decided in one
+// place, Enforce, which a Backend wraps its accounts with; servers do not look at rights, but to tell of them.
+//
 // Not done: the key of SEARCH of RFC 6203 (FUZZY).
 package imap

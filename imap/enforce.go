@@ -5,17 +5,19 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 )
 
 // Enforce returns the account as its user may use it: a copy of which every role asks, before it does something with a mailbox
 // below OtherUsers, whether the user has the rights that RFC 4314 §4 wants for it, as they are at that moment. Without OtherUsers it
-// returns the account itself. A Backend gives away no other accounts, so that who uses them need not know of rights.
+// returns the account itself. A Backend gives away no other accounts, so that who uses them need not know of rights. The check goes
+// before the operation, and is not one step with it.
 //
 // A mailbox without RightLookup is hidden: what the user has no right to do with it fails with ErrNonexistent, as if it were not
-// there; with RightLookup, or in a mailbox that he can read, it fails with ErrNoPermission. Flags that the user cannot set are left out in silence (RFC 4314 §4), unless
-// StoreFlags is about no others. Mailboxes that cannot be read are listed as NoSelect. Rights that are taken away hold for a
-// Mailbox that is open. Changes of another's mailboxes are told by Watch to who may look them up or read them; a Changer tells of
-// the user's own alone, and a Quoter likewise.
+// there; with RightLookup, or in a mailbox that he can read, it fails with ErrNoPermission. Flags that the user cannot set are left
+// out in silence (RFC 4314 §4), unless StoreFlags is about no others. Mailboxes that cannot be read are listed as NoSelect; special
+// uses are the owner's and not told. What is taken away is refused to a Mailbox that is open, too. Changes of another's mailboxes are
+// told by Watch to who may look them up or read them; a Changer tells of the user's own alone, and so does a Quoter.
 func Enforce(a *Account) *Account {
 	if a.OtherUsers == "" {
 		return a
@@ -50,7 +52,9 @@ func Enforce(a *Account) *Account {
 	if a.Replacer != nil {
 		out.Replacer = e
 	}
-	out.Authorizer = e
+	if a.Authorizer != nil { // else everything of others is hidden
+		out.Authorizer = e
+	}
 	return &out
 }
 
@@ -62,11 +66,19 @@ func (e *enforced) need(ctx context.Context, mailbox string, want Rights) (Right
 	if !e.in.IsOther(mailbox) {
 		return AllRights, nil
 	}
-	have, err := e.in.Authorizer.Rights(ctx, mailbox)
-	if err == nil && !have.Has(want) {
+	have, err := e.in.othersRights(ctx, mailbox)
+	if err == nil && (have == 0 || !have.Has(want)) {
 		err = refusal(mailbox, have)
 	}
 	return have, err
+}
+
+// othersRights returns the rights to a mailbox, none where nobody says.
+func (a *Account) othersRights(ctx context.Context, mailbox string) (Rights, error) {
+	if a.Authorizer == nil {
+		return 0, nil
+	}
+	return a.Authorizer.Rights(ctx, mailbox)
 }
 
 // needRead is need for what is done in a mailbox that the user reads, and which therefore is not hidden from him.
@@ -94,7 +106,7 @@ func (e *enforced) Mailboxes(ctx context.Context) iter.Seq2[MailboxInfo, error] 
 				if !m.Rights.Has(RightLookup) {
 					continue
 				}
-				m.NoSelect = m.NoSelect || !m.Rights.Has(RightRead)
+				m.NoSelect, m.SpecialUse = m.NoSelect || !m.Rights.Has(RightRead), ""
 			}
 			if !yield(m, err) {
 				return
@@ -124,6 +136,7 @@ func (m enforcedMailbox) Status(ctx context.Context) (MailboxStatus, error) {
 	if err == nil && !st.Rights.Has(RightRead) {
 		return MailboxStatus{}, refusal(st.Name, st.Rights)
 	}
+	st.SpecialUse = ""
 	return st, err
 }
 
@@ -160,18 +173,32 @@ func readable[T any](ctx context.Context, m enforcedMailbox, list func() iter.Se
 // Watch implements Watcher.
 func (e *enforced) Watch(ctx context.Context) *Watch {
 	from := e.in.Watcher.Watch(ctx)
-	w := &Watch{ready: from.ready, from: from}
-	w.pass = func(all []Notice) []Notice { return e.visible(ctx, w, all) }
+	w, s := &Watch{ready: from.ready, from: from}, &seen{e: e}
+	w.pass = func(all []Notice) []Notice { return s.pass(ctx, w, all) }
 	return w
 }
 
-// visible returns the notices that the user may hear. If that cannot be told, those about others' mailboxes wait.
-func (e *enforced) visible(ctx context.Context, w *Watch, all []Notice) []Notice {
-	if !slices.ContainsFunc(all, func(n Notice) bool { return n.Other }) {
-		return all
+// A seen is which mailboxes a Watch tells of: a notice that is not Other ends what is known of its mailbox.
+type seen struct {
+	e     *enforced
+	mu    sync.Mutex
+	boxes map[string]bool // by ID
+}
+
+// pass returns the notices that the user may hear. If that cannot be told, those about others' mailboxes wait.
+func (s *seen) pass(ctx context.Context, w *Watch, all []Notice) []Notice {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	known := true
+	for _, n := range all {
+		if !n.Other {
+			delete(s.boxes, n.MailboxID)
+		} else if _, ok := s.boxes[n.MailboxID]; !ok {
+			known = false
+		}
 	}
-	seen := map[string]bool{}
-	for m, err := range e.in.Store.Mailboxes(ctx) {
+	if !known {
+		boxes, err := s.e.list(ctx)
 		if err != nil {
 			return slices.DeleteFunc(all, func(n Notice) bool {
 				if n.Other {
@@ -180,9 +207,28 @@ func (e *enforced) visible(ctx context.Context, w *Watch, all []Notice) []Notice
 				return n.Other
 			})
 		}
-		seen[m.ID] = m.Rights&(RightLookup|RightRead) != 0
+		for _, n := range all {
+			if !boxes[n.MailboxID] { // one that is not listed is known to be hidden
+				boxes[n.MailboxID] = false
+			}
+		}
+		s.boxes = boxes
 	}
-	return slices.DeleteFunc(all, func(n Notice) bool { return n.Other && !seen[n.MailboxID] })
+	return slices.DeleteFunc(all, func(n Notice) bool { return n.Other && !s.boxes[n.MailboxID] })
+}
+
+// list returns by ID whether the user may know of a mailbox of others.
+func (e *enforced) list(ctx context.Context) (map[string]bool, error) {
+	boxes := map[string]bool{}
+	for m, err := range e.in.Store.Mailboxes(ctx) {
+		if err != nil {
+			return nil, err
+		}
+		if e.in.IsOther(m.Name) {
+			boxes[m.ID] = m.Rights&(RightLookup|RightRead) != 0
+		}
+	}
+	return boxes, nil
 }
 
 // Append implements Appender.

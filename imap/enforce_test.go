@@ -70,6 +70,34 @@ func TestEnforceEveryRole(t *testing.T) {
 	}
 }
 
+// Where nobody says who may do what, nobody may.
+func TestEnforceWithoutAuthorizer(t *testing.T) {
+	var b imaptest.Memory
+	b.AddUser("ann")
+	b.AddUser("bob")
+	ann, _ := b.OpenAccount(t.Context(), "ann")
+	if err := ann.Authorizer.SetACL(t.Context(), "INBOX", "bob", imap.RightsChange{Rights: imap.AllRights}); err != nil {
+		t.Fatal(err)
+	}
+	bob, _ := b.OpenAccount(t.Context(), "bob")
+	inner := *bob
+	inner.Authorizer = nil
+	a := imap.Enforce(&inner)
+	if a.Authorizer != nil {
+		t.Error("an Authorizer out of nothing")
+	}
+	const name = "Other Users/ann/INBOX"
+	if _, err := a.Store.OpenMailbox(t.Context(), name); !errors.Is(err, imap.ErrNonexistent) {
+		t.Errorf("opened: %v", err)
+	}
+	if _, err := a.Appender.Append(t.Context(), name, nil); !errors.Is(err, imap.ErrNonexistent) {
+		t.Errorf("appended: %v", err)
+	}
+	if _, err := a.Editor.Create(t.Context(), name+"/x", imap.CreateOptions{}); !errors.Is(err, imap.ErrNoPermission) {
+		t.Errorf("created: %v", err)
+	}
+}
+
 // An own mailbox is handed through as the backend has it.
 func TestEnforceOwn(t *testing.T) {
 	var b imaptest.Memory
@@ -84,13 +112,15 @@ func TestEnforceOwn(t *testing.T) {
 	}
 }
 
-// brokenStore fails to list.
+// brokenStore fails to list, and counts how often it is asked.
 type brokenStore struct {
 	imap.Store
-	err *error
+	err   *error
+	lists *int
 }
 
 func (s brokenStore) Mailboxes(ctx context.Context) iter.Seq2[imap.MailboxInfo, error] {
+	*s.lists++
 	if *s.err != nil {
 		return func(yield func(imap.MailboxInfo, error) bool) { yield(imap.MailboxInfo{}, *s.err) }
 	}
@@ -108,8 +138,9 @@ func TestEnforceWatchFails(t *testing.T) {
 	}
 	bob, _ := b.OpenAccount(t.Context(), "bob")
 	var failure error
+	lists := 0
 	inner := *bob // enforced twice, so that the list can fail
-	inner.Store = brokenStore{bob.Store, &failure}
+	inner.Store = brokenStore{bob.Store, &failure, &lists}
 	outer := imap.Enforce(&inner)
 	w := outer.Watcher.Watch(t.Context())
 	failure = errors.New("broken")
@@ -133,5 +164,31 @@ func TestEnforceWatchFails(t *testing.T) {
 	failure = nil
 	if got := w.Take(); len(got) != 1 || !got[0].Other {
 		t.Errorf("then: %+v", got)
+	}
+	lists = 0
+	for range 5 { // what is known is not looked up again
+		send(ann, "INBOX")
+		send(bob, "INBOX")
+		if got := w.Take(); len(got) != 2 {
+			t.Errorf("then: %+v", got)
+		}
+	}
+	if lists != 0 {
+		t.Errorf("listed %d times", lists)
+	}
+	if err := ann.Authorizer.SetACL(t.Context(), "INBOX", "bob", imap.RightsChange{Rights: imap.RightPost}); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.Take(); len(got) != 1 || got[0].Other {
+		t.Errorf("of the rights: %+v", got)
+	}
+	for range 5 {
+		send(ann, "INBOX")
+		if got := w.Take(); len(got) != 0 {
+			t.Errorf("of what is hidden: %+v", got)
+		}
+	}
+	if lists != 0 { // the inner account does not let them through
+		t.Errorf("listed %d times", lists)
 	}
 }

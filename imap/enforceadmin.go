@@ -12,6 +12,9 @@ func (e *enforced) Create(ctx context.Context, name string, o CreateOptions) (Ma
 	if err := e.mayCreate(ctx, name); err != nil {
 		return MailboxInfo{}, err
 	}
+	if e.in.IsOther(name) && o.SpecialUse != "" {
+		return MailboxInfo{}, fmt.Errorf("imap: special use of %q: %w", name, ErrCannot)
+	}
 	return e.in.Editor.Create(ctx, name, o)
 }
 
@@ -24,12 +27,12 @@ func (e *enforced) mayCreate(ctx context.Context, name string) error {
 		if owner, _, below := e.split(above); owner == "" || !below { // nobody but the owner makes one at the top
 			return fmt.Errorf("imap: mailbox %q: %w", name, ErrNoPermission)
 		}
-		have, err := e.in.Authorizer.Rights(ctx, above)
+		have, err := e.in.othersRights(ctx, above)
 		switch {
 		case errors.Is(err, ErrNonexistent):
 		case err != nil || have.Has(RightCreate):
 			return err
-		default: // said of a hidden one too, as if there were none
+		default: // a hidden one forbids it too
 			return fmt.Errorf("imap: mailbox %q: %w", name, ErrNoPermission)
 		}
 	}
@@ -111,7 +114,7 @@ func (e *enforced) mayAnnotate(ctx context.Context, mailbox string, want Rights)
 
 // Rights implements Authorizer.
 func (e *enforced) Rights(ctx context.Context, mailbox string) (Rights, error) {
-	have, err := e.in.Authorizer.Rights(ctx, mailbox)
+	have, err := e.in.othersRights(ctx, mailbox)
 	if err == nil && have&(RightLookup|RightRead|RightInsert|RightCreate|RightDelete|RightAdminister) == 0 {
 		return 0, refusal(mailbox, have)
 	}

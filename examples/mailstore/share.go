@@ -68,7 +68,8 @@ func (a *account) others(c *conn) ([]imap.MailboxInfo, error) {
 		b := new(boxRow)
 		boxes = append(boxes, b)
 		return r.Scan(b.fields()...)
-	}, `SELECT `+boxColumns+` FROM mailbox WHERE id IN (SELECT mailbox FROM acl WHERE identifier IN (?, 'anyone')) AND account != ?`, a.name, a.id)
+	}, `SELECT `+boxColumns+` FROM mailbox WHERE id IN (SELECT mailbox FROM acl WHERE identifier IN (?, 'anyone')) AND account != ?
+		AND NOT (SELECT instr(name, '/') FROM account WHERE id = mailbox.account)`, a.name, a.id) // a "/" in the name of a user leads nowhere
 	var out []imap.MailboxInfo
 	for _, b := range boxes {
 		if err != nil {

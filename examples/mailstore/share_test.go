@@ -14,6 +14,7 @@ import (
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/imap"
 	"github.com/mailbricks/mailbricks/imap/imapserver"
+	"github.com/mailbricks/mailbricks/imap/imaptest"
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/mail"
 	"github.com/mailbricks/mailbricks/smtp"
@@ -151,6 +152,14 @@ func TestShareNames(t *testing.T) {
 	if err != nil || out.NotCreated["a"] == nil {
 		t.Errorf("made over JMAP: %+v, %v", out, err)
 	}
+	slash := user(t, s, "a/b@example.com")
+	grant(t, slash, "INBOX", "anyone", imap.AllRights)
+	if got := others(t, ann); got != "" {
+		t.Errorf("listed %s", got)
+	}
+	if list, err := s.Accounts(t.Context(), "ann"); err != nil || len(list) != 1 {
+		t.Errorf("%d accounts, %v", len(list), err)
+	}
 	other, err := OpenMemory(Options{OtherUsers: "Andere"})
 	if err != nil {
 		t.Fatal(err)
@@ -199,28 +208,45 @@ func (w *wire) until(prefix string) string {
 	}
 }
 
-// A change that one user makes shows while the other waits in IDLE, whatever made it.
-func TestShareIdle(t *testing.T) {
+// TestShareStress has two users change one mailbox at once.
+func TestShareStress(t *testing.T) {
+	t.Parallel()
 	s := openDir(t, t.TempDir(), Options{})
-	ann, bob := user(t, s, "ann@example.com"), user(t, s, "bob@example.com")
-	grant(t, ann, "INBOX", "bob@example.com", reading|imap.FlagRights|imap.RightInsert)
+	ann, _ := user(t, s, "ann"), user(t, s, "bob")
+	grant(t, ann, "INBOX", "bob", imap.AllRights)
+	addr := serveShared(t, s)
+	imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, imaptest.StressOptions{User: "ann", Password: "x", Clients: 6,
+		Steps: 100, Timeout: time.Minute, Guests: []imaptest.StressGuest{{User: "bob", Password: "x", Mailbox: "Other Users/ann/INBOX"}}})
+}
+
+// serveShared serves IMAP until the test ends, to who says who he is.
+func serveShared(t *testing.T, s *Store) (addr string) {
 	server := &imapserver.Server{Backend: s, AllowPlaintextAuth: true,
 		Authenticator: sasl.New(sasl.Plain(func(_ context.Context, user, _ string) (string, error) { return user, nil }))}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, ln) }()
-	defer func() {
+	t.Cleanup(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-	}()
+	})
+	return ln.Addr().String()
+}
+
+// A change that one user makes shows while the other waits in IDLE, whatever made it.
+func TestShareIdle(t *testing.T) {
+	s := openDir(t, t.TempDir(), Options{})
+	ann, bob := user(t, s, "ann@example.com"), user(t, s, "bob@example.com")
+	grant(t, ann, "INBOX", "bob@example.com", reading|imap.FlagRights|imap.RightInsert)
+	addr := serveShared(t, s)
 	connect := func(user, mailbox string) *wire {
-		c, err := net.Dial("tcp", ln.Addr().String())
+		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -213,6 +213,20 @@ func (row rightsRow) run(t *testing.T, rights imap.Rights) string {
 	return out + contents(t, alice) + contents(t, bob)
 }
 
+// TestStressShared has two users change one mailbox at once.
+func TestStressShared(t *testing.T) {
+	duration := 30 * time.Second
+	if testing.Short() || os.Getenv("CI") == "" {
+		duration = 2 * time.Second
+	}
+	t.Parallel()
+	s := server(t)
+	grant(t, open(t, s.Backend, "alice"), "INBOX", "bob", imap.AllRights)
+	addr := start(t, s)
+	imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, imaptest.StressOptions{User: "alice", Password: "secret", Clients: 10,
+		Duration: duration, Guests: []imaptest.StressGuest{{User: "bob", Password: "secret", Mailbox: "Other Users/alice/INBOX"}}})
+}
+
 // answer returns the lines up to the tagged one, or to the end.
 func (p *peer) answer(tag string) string {
 	p.t.Helper()

@@ -17,6 +17,7 @@ import (
 // StressOptions say what Stress does. Zero is the default that is told.
 type StressOptions struct {
 	User, Password string
+	Guests         []StressGuest // others to whom the mailbox is shared; the clients are of all in turn
 	Clients        int           // 0: 4
 	Steps          int           // commands of each client; 0: 300, or without end where there is a Duration
 	Duration       time.Duration // after which no client begins another command; 0: none
@@ -24,6 +25,9 @@ type StressOptions struct {
 	Timeout        time.Duration // for each command; 0: 10 s
 	Seed           uint64        // of the choice of commands
 }
+
+// A StressGuest is another user with every right to the mailbox, and the name that it has for him.
+type StressGuest struct{ User, Password, Mailbox string }
 
 // Stress has several clients do things at random to one INBOX, which nobody else may use meanwhile. Each believes what it
 // is told and complains where two responses do not agree: a message that changes its number unannounced, a sequence number
@@ -40,6 +44,7 @@ func Stress(t *testing.T, dial func() (net.Conn, error), o StressOptions) {
 	}
 	var failed atomic.Bool
 	trackers := make([]*tracker, clients)
+	users := append([]StressGuest{{o.User, o.Password, "INBOX"}}, o.Guests...)
 	for i := range trackers {
 		c, err := dial()
 		if err != nil {
@@ -49,12 +54,14 @@ func Stress(t *testing.T, dial func() (net.Conn, error), o StressOptions) {
 		k := newTracker(fmt.Sprint(i), c, cmp.Or(o.Timeout, 10*time.Second), &failed, t.Errorf)
 		trackers[i] = k
 		k.greeting()
-		k.do("LOGIN "+string(imap.AppendQuoted(nil, o.User))+" "+string(imap.AppendQuoted(nil, o.Password)), false)
-		if k.qresync = i%2 == 1; k.qresync {
+		user := users[i%len(users)]
+		k.mailbox = string(imap.AppendMailbox(nil, user.Mailbox, false))
+		k.do("LOGIN "+string(imap.AppendQuoted(nil, user.User))+" "+string(imap.AppendQuoted(nil, user.Password)), false)
+		if k.qresync = i/len(users)%2 == 1; k.qresync {
 			k.do("ENABLE QRESYNC", false)
 		}
-		if st := k.do("SELECT INBOX (CONDSTORE)", false); st.Type != imap.StatusOK || failed.Load() {
-			t.Fatalf("INBOX: %v", &st)
+		if st := k.do("SELECT "+k.mailbox+" (CONDSTORE)", false); st.Type != imap.StatusOK || failed.Load() {
+			t.Fatalf("%s: %v", k.mailbox, &st)
 		}
 	}
 	end := time.Now().Add(o.Duration)
@@ -102,7 +109,7 @@ func (k *tracker) step(r *rand.Rand, who, limit int) {
 	case x == 1:
 		k.do("IDLE", true)
 	case x < 4:
-		k.do("APPEND INBOX ("+flag+") {13+}\r\nSubject: x\r\n\r", true)
+		k.do("APPEND "+k.mailbox+" ("+flag+") {13+}\r\nSubject: x\r\n\r", true)
 	case n == 0:
 		k.do("UID FETCH 1:* (FLAGS MODSEQ)", true)
 	case x == 4:
@@ -116,9 +123,9 @@ func (k *tracker) step(r *rand.Rand, who, limit int) {
 	case x == 8:
 		k.do("EXPUNGE", true)
 	case x == 9:
-		k.do(fmt.Sprintf("COPY %d INBOX", one), true)
+		k.do(fmt.Sprintf("COPY %d %s", one, k.mailbox), true)
 	case x == 10:
-		k.do(fmt.Sprintf("MOVE %d INBOX", one), true)
+		k.do(fmt.Sprintf("MOVE %d %s", one, k.mailbox), true)
 	case x == 11:
 		k.do("SEARCH OR KEYWORD "+strings.TrimPrefix(flag, `\`)+" SEEN", false)
 	case x == 12:

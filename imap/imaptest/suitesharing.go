@@ -310,6 +310,28 @@ func (s *suite) sharedTree() {
 			s.Errorf("created %q", name)
 		}
 	}
+	// The nearest mailbox above decides, a hidden one too.
+	s.create("Plans/hidden")
+	s.grant("Plans/hidden", s.other, 0)
+	_, err := e.Create(ctx, g.theirs("Plans/hidden/x"), imap.CreateOptions{})
+	s.is(err, imap.ErrNoPermission, "below a hidden mailbox")
+	s.must(s.a.Editor.Delete(ctx, "Plans/hidden"))
+	// Special uses are the owner's.
+	_, err = e.Create(ctx, g.theirs("Plans/sent"), imap.CreateOptions{SpecialUse: `\Sent`})
+	s.is(err, imap.ErrCannot, "a special use in another's account")
+	if sent, err := s.a.Editor.Create(ctx, "Plans/drafts", imap.CreateOptions{SpecialUse: `\Junk`}); err == nil || !errors.Is(err, imap.ErrCannot) {
+		s.must(err)
+		for m, err := range g.a.Store.Mailboxes(ctx) {
+			s.must(err)
+			if m.ID == sent.ID && (m.SpecialUse != "" || !m.Rights.Has(imap.RightLookup)) {
+				s.Errorf("another's mailbox is listed as %+v", m)
+			}
+		}
+		if st := g.status(g.box(g.theirs("Plans/drafts"))); st.SpecialUse != "" || st.ID != sent.ID {
+			s.Errorf("another's mailbox is %+v", st)
+		}
+		s.must(s.a.Editor.Delete(ctx, "Plans/drafts"))
+	}
 	g.create("box")
 	if err := e.Rename(ctx, "box", g.theirs("Plans/box")); err == nil {
 		s.Error("a mailbox changed its owner")

@@ -17,6 +17,7 @@ import (
 // A tracker is a client that believes every response, and complains where two do not agree. It asks for mod-sequences, so that
 // each change of flags has to come with a higher one (RFC 7162 §3.1).
 type tracker struct {
+	mailbox  string // its name on the wire
 	name     string
 	complain func(format string, args ...any)
 	failed   *atomic.Bool // one of all has complained
@@ -311,7 +312,7 @@ func (k *tracker) resync() {
 	before := slices.DeleteFunc(k.uids, func(u imap.UID) bool { return u == 0 })
 	k.do("UNSELECT", false)
 	k.uids = nil
-	if st := k.do(fmt.Sprintf("SELECT INBOX (QRESYNC (%s %d))", k.validity, synced), false); st.Type != imap.StatusOK || k.failed.Load() {
+	if st := k.do(fmt.Sprintf("SELECT %s (QRESYNC (%s %d))", k.mailbox, k.validity, synced), false); st.Type != imap.StatusOK || k.failed.Load() {
 		k.fail("QRESYNC: %v", &st)
 		return
 	}
