@@ -46,6 +46,7 @@ var table = map[string]int{
 	"jmap/blob":            1,
 	"jmap/blob/blobtest":   1,
 	"jmap/search":          1,
+	"jmap/push/webpush":    1,
 	"auth/sasl":            1,
 	"auth/authres":         1,
 	"dkim":                 1,
