@@ -47,7 +47,6 @@
 //	§5.6       queryChanges                                               mailserver.TestQueriesAgainstModel, mailstore.TestQueries, mailserver.TestQueryChangesRefused
 //	§5.7       the values of a set are true                               mailserver.TestCreate
 //	§6         an upload lives an hour at least                           mailstore.TestBlobsBelongToAnAccount
-//	           hole: no quota, so nothing is deleted early for one
 //	§6.1       upload: its response; unreferenced blobs of one account    jmapserver.TestUpload, jmaptest.TestStore
 //	           hole: who shares an account sees the uploads of the others
 //	§6.2       download: filename                                         jmapserver.TestDownload
@@ -80,4 +79,10 @@
 //	§7.5       onSuccessUpdateEmail, onSuccessDestroyEmail, errors        mailserver.TestSubmission
 //	           hole: sendAt later than now (RFC 4865), undo, reports; a submission ends with the call that makes it
 //	§8         hole: VacationResponse
+//
+//	RFC 9425
+//	§4.1       every property; types by capabilities in use               mailserver.TestQuota
+//	§4.3       updatedProperties                                          mailserver.TestQuotaHistory
+//	§4.4 §4.5  query, its filters and sorts; queryChanges                 mailserver.TestQuota, mailserver.TestQuotaHistory
+//	§6         pushed                                                     mailserver.TestQuota
 package jmap

@@ -29,8 +29,12 @@ type account struct {
 
 // imap returns the account with all its roles.
 func (a *account) imap() *imap.Account {
-	return imap.Enforce(&imap.Account{ID: accountID(a.id), Store: a, Watcher: &a.feed, Editor: a, Appender: a,
-		Flagger: a, Expunger: a, Copier: a, Mover: a, Changer: a, Annotator: a, Replacer: a, Authorizer: a, OtherUsers: a.s.o.OtherUsers + "/"})
+	out := &imap.Account{ID: accountID(a.id), Store: a, Watcher: &a.feed, Editor: a, Appender: a,
+		Flagger: a, Expunger: a, Copier: a, Mover: a, Changer: a, Annotator: a, Replacer: a, Authorizer: a, OtherUsers: a.s.o.OtherUsers + "/"}
+	if a.s.o.Quota != (Quota{}) {
+		out.Quoter = a
+	}
+	return imap.Enforce(out)
 }
 
 // The identities of JMAP and RFC 8474 are a letter and a number that is never used again.

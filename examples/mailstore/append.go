@@ -85,6 +85,13 @@ func (a *account) append(ctx context.Context, mailbox string, msgs []imap.Append
 		if err != nil {
 			return err
 		}
+		var octets int64
+		for _, x := range all {
+			octets += x.Size()
+		}
+		if err := t.fits(a.s.o.Quota, row.id, int64(len(all)), octets); err != nil {
+			return err
+		}
 		m := t.next(row)
 		out = imap.Appended{UIDValidity: b.uidvalidity, ModSeq: m}
 		for _, x := range all {

@@ -22,7 +22,7 @@ func (a *account) Move(ctx context.Context, from string, uids imap.UIDSet, to st
 }
 
 func (a *account) transfer(ctx context.Context, from string, uids imap.UIDSet, to string, o copyOptions) (imap.Copied, error) {
-	o.now, o.maxExpunged = a.s.o.Now(), a.s.o.MaxExpunged
+	o.now, o.maxExpunged, o.quota = a.s.o.Now(), a.s.o.MaxExpunged, a.s.o.Quota
 	var out imap.Copied
 	err := a.s.db.write(ctx, func(t *tx) error {
 		row, src, err := a.named(t, from)
@@ -44,6 +44,7 @@ type copyOptions struct {
 	move        bool
 	drop        imap.Rights // the flags that these are for stay behind
 	maxExpunged int
+	quota       Quota
 }
 
 // copy copies or moves the messages of a set that exist, from a mailbox of the account a. They keep flags, internal date and, within
@@ -57,6 +58,15 @@ func (t *tx) copy(a *accountRow, from *boxRow, uids imap.UIDSet, to *boxRow, o c
 	heir := a
 	if to.account != from.account {
 		if heir, err = t.account(to.account); err != nil {
+			return out, err
+		}
+	}
+	if !o.move || heir != a {
+		var octets int64
+		for i := range msgs {
+			octets += msgs[i].size
+		}
+		if err := t.fits(o.quota, heir.id, int64(len(msgs)), octets); err != nil {
 			return out, err
 		}
 	}

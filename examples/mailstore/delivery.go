@@ -27,12 +27,13 @@ const RequestsMailbox = "Requests"
 // RequestsMailbox (ClassRequest). Who delivers here is believed: a border takes away what others wrote. A recipient is the account named by the whole address, or else by its local part; case is
 // ignored. An account named twice gets one copy. All recipients share one commit.
 //
-// Replies: 250 2.1.5 durable; 550 5.1.1 no such user; 552 5.3.4 too big; 452 4.3.1 disk full.
+// Replies: 250 2.1.5 durable; 550 5.1.1 no such user; 552 5.3.4 too big; 452 4.3.1 disk full; 452 4.2.2 over quota, to RCPT
+// where the account is full or SIZE says that it will be, else for that recipient alone.
 func (s *Store) Mail(ctx context.Context, _ *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
 	if p.Size > s.o.MaxMessage {
 		return nil, errTooBig(fmt.Errorf("SIZE=%d", p.Size))
 	}
-	return &delivery{s: s, from: from}, nil
+	return &delivery{s: s, from: from, size: p.Size}, nil
 }
 
 func errTooBig(cause error) error {
@@ -42,6 +43,7 @@ func errTooBig(cause error) error {
 type delivery struct {
 	s    *Store
 	from smtp.Path
+	size int64      // as announced
 	to   []*account // one for each accepted recipient
 }
 
@@ -56,6 +58,9 @@ func (d *delivery) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams) er
 		return &smtp.Error{Reply: smtp.NewReply(550, smtp.EnhancedCode{5, 1, 1}, "No such user here"), Err: err}
 	} else if err != nil {
 		return err
+	}
+	if err := a.fits(ctx, 1, max(d.size, 1)); err != nil {
+		return deliveryError(err)
 	}
 	d.to = append(d.to, a)
 	return nil
@@ -76,8 +81,16 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 	accounts := slices.Clone(d.to)
 	slices.SortFunc(accounts, func(a, b *account) int { return int(a.id - b.id) })
 	accounts = slices.Compact(accounts)
+	var full map[*account]bool
 	err = d.s.db.write(context.WithoutCancel(ctx), func(t *tx) error {
+		full = make(map[*account]bool)
 		for _, a := range accounts {
+			if err := t.fits(d.s.o.Quota, a.id, 1, x.Size()); errors.Is(err, imap.ErrOverQuota) {
+				full[a] = true
+				continue
+			} else if err != nil {
+				return err
+			}
 			row, b, err := t.place(a.id, class, now)
 			if err != nil {
 				return err
@@ -91,7 +104,13 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 	if err != nil {
 		return nil, deliveryError(err)
 	}
-	return smtp.SameResult(len(d.to), smtp.NewReply(250, smtp.EnhancedCode{2, 1, 5}, "Delivered")), nil
+	out := smtp.SameResult(len(d.to), smtp.NewReply(250, smtp.EnhancedCode{2, 1, 5}, "Delivered"))
+	for i, a := range d.to {
+		if full[a] {
+			out[i].Reply = overQuota()
+		}
+	}
+	return out, nil
 }
 
 // place returns the mailbox for a message of that class.
@@ -122,10 +141,16 @@ func (t *tx) place(account int64, class policy.Class, now time.Time) (*accountRo
 // Close ends the transaction.
 func (d *delivery) Close() error { return nil }
 
+func overQuota() smtp.Reply {
+	return smtp.NewReply(452, smtp.EnhancedCode{4, 2, 2}, "Mailbox full")
+}
+
 func deliveryError(err error) error {
 	switch {
 	case errors.Is(err, imap.ErrTooBig):
 		return errTooBig(err)
+	case errors.Is(err, imap.ErrOverQuota):
+		return &smtp.Error{Reply: overQuota(), Err: err}
 	case errors.Is(err, ErrFull):
 		return &smtp.Error{Reply: smtp.NewReply(452, smtp.EnhancedCode{4, 3, 1}, "Insufficient system storage"), Err: err}
 	}

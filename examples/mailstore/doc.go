@@ -28,5 +28,5 @@
 // is one more account of Bob's, with the mailboxes that he may look up, myRights, and the emails in those that he may read; each
 // change of a set is a step of its own, the state is one for all, and it has no /changes.
 //
-// The database belongs to one process at a time. Here are no quotas and no full-text index.
+// The database belongs to one process at a time. Here is no full-text index.
 package mailstore

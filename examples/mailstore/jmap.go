@@ -39,14 +39,18 @@ func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, err
 	if err != nil {
 		return nil, err
 	}
-	return append([]*mail.Account{{
+	out := &mail.Account{
 		ID: jmap.ID(accountID(a.id)), Name: user,
 		Mailboxes: mail.MailboxRoles{Getter: boxes, Changer: boxes, Setter: boxes},
 		Threads:   mail.ThreadRoles{Getter: threads, Changer: threads},
 		Emails:    mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails, Querier: emails},
 		Blobs:     jmapBlobs{a}, Uploads: jmapBlobs{a}, Watcher: jmapWatcher{a},
 		Identities: mail.IdentityRoles{Getter: jmapIdentities{a}, Changer: jmapIdentities{a}, Setter: jmapIdentities{a}},
-	}}, shares...), nil
+	}
+	if s.o.Quota != (Quota{}) {
+		out.Quotas = jmapQuotas{a}
+	}
+	return append([]*mail.Account{out}, shares...), nil
 }
 
 // A place is a point in the account's history: everything up to ModSeq, of that one only what is sorted up to id. So

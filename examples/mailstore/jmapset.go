@@ -154,6 +154,9 @@ func (s *emailSet) create(c mail.EmailCreate, x *incoming) (mail.Record, error) 
 	} else if known != nil {
 		return mail.Record{}, &jmap.SetError{Type: jmap.SetAlreadyExists, ExistingID: jmap.ID(emailID(known.id))}
 	}
+	if err := s.fits(len(boxes), x.Size()); err != nil {
+		return mail.Record{}, err
+	}
 	var id int64
 	for _, b := range boxes {
 		if _, id, err = s.t.add(s.row, b, s.modseq(), x, s.a.s.o.Now().Unix()); err != nil {
@@ -208,6 +211,11 @@ func (s *emailSet) update(id jmap.ID, u mail.EmailUpdate) error {
 	boxes, err := s.boxes(u.Mailboxes.Apply(e.mailboxes()))
 	if err != nil {
 		return err
+	}
+	if more := len(boxes) - len(e.copies); more > 0 {
+		if err := s.fits(more, e.copies[0].size); err != nil {
+			return err
+		}
 	}
 	return s.place(e, boxes, flagsOf(keywords), !u.Keywords.IsZero())
 }

@@ -45,6 +45,8 @@ type Options struct {
 	MaxExpunged int
 	// Readers is the number of connections that read at once, default 4 for each processor, 16 at most.
 	Readers int
+	// Quota is what every account may hold.
+	Quota Quota
 	// Cache is about how many octets of memory are for what is read again: the lists of messages (160 octets each) of
 	// mailboxes, envelopes, short messages. Default 64 MiB. One list is always kept, however long.
 	Cache int64

@@ -18,13 +18,13 @@ import (
 
 // TestStore checks that a mail.Backend keeps the rules that package mail writes down for its roles: records and their
 // bytes, sets that are all or nothing of ifInState, changes that keep a client in step page by page, windows of queries,
-// blobs that belong to one account, and a Watcher that tells of every change. A role that an account has not is not
+// blobs that belong to one account, quotas that are kept, and a Watcher that tells of every change. A role that an account has not is not
 // checked.
 //
 // open returns an empty store with an account for each of the users, and closes it with t.Cleanup.
 func TestStore(t *testing.T, open func(t *testing.T, users ...string) mail.Backend) {
 	for name, check := range map[string]func(*bench){
-		"Get": (*bench).get, "Set": (*bench).set, "Mailboxes": (*bench).boxes, "Blobs": (*bench).blobs, "Watch": (*bench).watch, "Identities": (*bench).identities, "History": (*bench).history,
+		"Get": (*bench).get, "Set": (*bench).set, "Mailboxes": (*bench).boxes, "Blobs": (*bench).blobs, "Watch": (*bench).watch, "Identities": (*bench).identities, "Quotas": (*bench).quotas, "History": (*bench).history,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, "alice@example.com", "bob@example.com")

@@ -288,6 +288,10 @@ func (a emails) Set(_ context.Context, r *jmap.SetRequest[mail.EmailCreate, mail
 			out.NotCreated[creation] = err
 			continue
 		}
+		if err := a.full(int64(len(bodies[creation]))); err != nil {
+			out.NotCreated[creation] = err
+			continue
+		}
 		a.modseq++
 		out.Created[creation] = a.newEmail(r.Create[creation], bodies[creation]).Record
 	}

@@ -102,6 +102,7 @@ type account struct {
 	identities map[jmap.ID]*identity
 	watches    map[chan struct{}]bool
 	sent       []Sent
+	limits     *limits
 }
 
 type mailbox struct {
@@ -121,7 +122,7 @@ type thread struct {
 
 func (a *account) roles() *mail.Account {
 	m, e, t := mailboxes{a}, emails{a}, threads{a}
-	return &mail.Account{
+	out := &mail.Account{
 		ID:         a.id,
 		Name:       a.name,
 		Mailboxes:  mail.MailboxRoles{Getter: m, Changer: m, Setter: m},
@@ -134,6 +135,12 @@ func (a *account) roles() *mail.Account {
 		Addresses:  []string{a.name},
 		Identities: mail.IdentityRoles{Getter: identities{a}, Changer: identities{a}, Setter: identities{a}},
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.limits != nil {
+		out.Quotas = quotas{a}
+	}
+	return out
 }
 
 func (a *account) newID(prefix string) jmap.ID {

@@ -8,5 +8,9 @@ import (
 )
 
 func TestStore(t *testing.T) {
-	jmaptest.TestStore(t, func(_ *testing.T, users ...string) mail.Backend { return jmaptest.NewStore(users...) })
+	jmaptest.TestStore(t, func(_ *testing.T, users ...string) mail.Backend {
+		s := jmaptest.NewStore(users...)
+		s.Limit(users[0], 10<<20, 10_000)
+		return s
+	})
 }

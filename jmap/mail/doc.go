@@ -8,6 +8,7 @@
 //	  Blobs            bytes, in ranges
 //	  Submitter        sends, as one of Addresses
 //	  Identities       Get  Changes  Set
+//	  Quotas           what the account holds and may hold (RFC 9425)
 //
 // Package mailserver makes the methods of RFC 8621 of these roles: it reads bytes through Blobs only for properties
 // that a Record and its Summary do not have, so a list view never parses a message. A store that computes a Summary

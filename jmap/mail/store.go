@@ -37,6 +37,7 @@ type Account struct {
 	Blobs     Blobs
 	Uploads   Uploader
 	Watcher   jmap.Watcher
+	Quotas    Quoter
 
 	// Submitter sends mail; Addresses are what the user may send as, the usual one first, each an Identity;
 	// "*@example.com" is any address there.

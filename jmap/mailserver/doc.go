@@ -6,8 +6,9 @@
 //	                          SearchSnippet/get  Blob/copy upload get lookup (RFC 9404)
 //	                          Identity/get changes set
 //	                          EmailSubmission/get changes query queryChanges set
+//	                          Quota/get changes query queryChanges (RFC 9425)
 //	                             │
-//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities
+//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities Quotas
 //
 // A call gets the roles of the account that it names, if the user may see it, else accountNotFound. Email/get asks the
 // store for records, with their summaries where a wanted property needs one, and opens a message only for properties

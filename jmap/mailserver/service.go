@@ -92,6 +92,7 @@ func (s *Service) Register(m *jmapserver.Mux) {
 	jmapserver.Register(m, jmap.CapabilityBlob, "Blob/get", s.blobGet)
 	jmapserver.Register(m, jmap.CapabilityBlob, "Blob/lookup", s.blobLookup)
 	s.registerSubmission(m)
+	s.registerQuota(m)
 }
 
 // role returns the Find of a role of an account.
@@ -162,6 +163,9 @@ func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Accou
 		if !a.ReadOnly && a.Mailboxes.Setter != nil {
 			out[i].AccountCapabilities[jmap.CapabilityMail] = s.writes
 		}
+		if a.Quotas != nil {
+			out[i].AccountCapabilities[jmap.CapabilityQuota] = jmap.Raw("{}")
+		}
 		if a.Submitter != nil && !a.ReadOnly {
 			out[i].AccountCapabilities[jmap.CapabilitySubmission] = jmap.Raw(`{"maxDelayedSend":0,"submissionExtensions":{}}`)
 		}
@@ -179,6 +183,9 @@ func (s *Service) Watchers(ctx context.Context, user string) (map[jmap.ID]jmap.W
 	for _, a := range list {
 		if a.Watcher != nil {
 			out[a.ID] = identityWatcher{a.Watcher, identities{a}}
+			if a.Quotas != nil {
+				out[a.ID] = quotaWatcher{out[a.ID], a.Quotas}
+			}
 		}
 	}
 	return out, nil
