@@ -78,7 +78,8 @@
 //	§7         envelope from the message, its checks, Bcc removed         mailserver.TestSubmission
 //	§7.5       onSuccessUpdateEmail, onSuccessDestroyEmail, errors        mailserver.TestSubmission
 //	           hole: sendAt later than now (RFC 4865), undo, reports; a submission ends with the call that makes it
-//	§8         hole: VacationResponse
+//	§8         one VacationResponse, neither made nor destroyed           mailserver.TestVacationSet, jmaptest.TestStore
+//	           RFC 3834: what is not answered; the answer; once a sender  mail.TestNoAnswer, mail.TestAnswer, mailstore.TestVacation
 //
 //	RFC 9425
 //	§4.1       every property; types by capabilities in use               mailserver.TestQuota

@@ -7,12 +7,13 @@ import (
 
 // Capabilities of RFC 8620, RFC 8621, RFC 8887, RFC 9404 and RFC 9425.
 const (
-	CapabilityCore       = "urn:ietf:params:jmap:core"
-	CapabilityMail       = "urn:ietf:params:jmap:mail"
-	CapabilitySubmission = "urn:ietf:params:jmap:submission"
-	CapabilityWebSocket  = "urn:ietf:params:jmap:websocket"
-	CapabilityBlob       = "urn:ietf:params:jmap:blob"
-	CapabilityQuota      = "urn:ietf:params:jmap:quota"
+	CapabilityCore             = "urn:ietf:params:jmap:core"
+	CapabilityMail             = "urn:ietf:params:jmap:mail"
+	CapabilitySubmission       = "urn:ietf:params:jmap:submission"
+	CapabilityWebSocket        = "urn:ietf:params:jmap:websocket"
+	CapabilityBlob             = "urn:ietf:params:jmap:blob"
+	CapabilityQuota            = "urn:ietf:params:jmap:quota"
+	CapabilityVacationResponse = "urn:ietf:params:jmap:vacationresponse"
 )
 
 // WellKnown is the path of the Session (RFC 8620 §2.2).

@@ -41,10 +41,11 @@ func errTooBig(cause error) error {
 }
 
 type delivery struct {
-	s    *Store
-	from smtp.Path
-	size int64      // as announced
-	to   []*account // one for each accepted recipient
+	s     *Store
+	from  smtp.Path
+	size  int64       // as announced
+	to    []*account  // one for each accepted recipient
+	paths []smtp.Path // theirs
 }
 
 // Rcpt finds the recipient's account.
@@ -62,7 +63,7 @@ func (d *delivery) Rcpt(ctx context.Context, to smtp.Path, _ smtp.RcptParams) er
 	if err := a.fits(ctx, 1, max(d.size, 1)); err != nil {
 		return deliveryError(err)
 	}
-	d.to = append(d.to, a)
+	d.to, d.paths = append(d.to, a), append(d.paths, to)
 	return nil
 }
 
@@ -82,8 +83,9 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 	slices.SortFunc(accounts, func(a, b *account) int { return int(a.id - b.id) })
 	accounts = slices.Compact(accounts)
 	var full map[*account]bool
+	var answers []answer
 	err = d.s.db.write(context.WithoutCancel(ctx), func(t *tx) error {
-		full = make(map[*account]bool)
+		full, answers = make(map[*account]bool), nil
 		for _, a := range accounts {
 			if err := t.fits(d.s.o.Quota, a.id, 1, x.Size()); errors.Is(err, imap.ErrOverQuota) {
 				full[a] = true
@@ -98,11 +100,19 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 			if _, _, err := t.add(row, b, t.next(row), x, now.Unix()); err != nil {
 				return err
 			}
+			if class != policy.ClassQuarantine && class != policy.ClassRequest {
+				if answers, err = d.answer(t, x, a, now, answers); err != nil {
+					return err
+				}
+			}
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, deliveryError(err)
+	}
+	if d.s.answers != nil {
+		d.s.answers.add(answers)
 	}
 	out := smtp.SameResult(len(d.to), smtp.NewReply(250, smtp.EnhancedCode{2, 1, 5}, "Delivered"))
 	for i, a := range d.to {

@@ -47,6 +47,9 @@ func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, err
 		Blobs:     jmapBlobs{a}, Uploads: jmapBlobs{a}, Watcher: jmapWatcher{a},
 		Identities: mail.IdentityRoles{Getter: jmapIdentities{a}, Changer: jmapIdentities{a}, Setter: jmapIdentities{a}},
 	}
+	if s.answers != nil {
+		out.Vacation = jmapVacation{a}
+	}
 	if s.o.Quota != (Quota{}) {
 		out.Quotas = jmapQuotas{a}
 	}
@@ -239,7 +242,7 @@ func (a jmapWatcher) Watch(ctx context.Context) <-chan struct{} { return a.feed.
 // States returns the states of the data types, which share the account's counter, and the newest email as that of
 // EmailDelivery.
 func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) {
-	var s, identities place
+	var s, identities, vacation place
 	var newest int64
 	err := a.s.db.read(ctx, func(c *conn) (err error) {
 		if newest = a.newest.Load(); newest == 0 {
@@ -251,13 +254,16 @@ func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) 
 		if identities, err = jmapIdentities(a).state(c); err != nil {
 			return err
 		}
+		if vacation, err = jmapVacation(a).state(c); err != nil {
+			return err
+		}
 		s, err = a.state(c)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state(), "Identity": identities.state(), mail.EmailDelivery: jmap.State(strconv.FormatInt(newest, 10))}, nil
+	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state(), "Identity": identities.state(), "VacationResponse": vacation.state(), mail.EmailDelivery: jmap.State(strconv.FormatInt(newest, 10))}, nil
 }
 
 // accountOf checks IfInState and returns the account's row.

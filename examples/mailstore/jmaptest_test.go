@@ -12,7 +12,7 @@ import (
 
 func TestStore(t *testing.T) {
 	jmaptest.TestStore(t, func(t *testing.T, users ...string) mail.Backend {
-		s, err := OpenMemory(Options{Quota: Quota{Octets: 10 << 20, Messages: 10_000}})
+		s, err := OpenMemory(Options{Quota: Quota{Octets: 10 << 20, Messages: 10_000}, Answers: sentAnswers(nil)})
 		if err != nil {
 			t.Fatal(err)
 		}

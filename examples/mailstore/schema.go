@@ -8,7 +8,7 @@ import (
 // steps returns what makes a database of version n (PRAGMA user_version) out of one of version n-1, for n from 1 on: a
 // new database goes through all of them, an old one through those that it lacks. A step that was in a release is never
 // changed; what is new comes behind it.
-func steps() []string { return []string{schema1, schema2, schema3, schema4} }
+func steps() []string { return []string{schema1, schema2, schema3, schema4, schema5} }
 
 // The schema in one look:
 //
@@ -17,6 +17,7 @@ func steps() []string { return []string{schema1, schema2, schema3, schema4} }
 //	         ├─ upload (bytes that no email has yet) ─────────────────────────────────────────────── blob
 //	         ├─ threadref (message-id and subject → thread)
 //	         ├─ identity (what the user sends as, and what has gone of it)
+//	         ├─ vacation, answered (the answer that goes out by itself, and who has had it)
 //	         ├─ annotation (of a mailbox or the account)
 //	         ├─ acl, subscription (of a mailbox: what others may do, and who of them is subscribed)
 //	         └─ expunged (what has gone, up to a horizon)
@@ -153,6 +154,21 @@ CREATE TABLE subscription (
 	PRIMARY KEY (mailbox, account)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX annotation_mailbox ON annotation (mailbox);
+`
+
+// Vacation responses (RFC 8621 §8), and the senders who were answered.
+const schema5 = `
+CREATE TABLE vacation (
+	account INTEGER PRIMARY KEY,
+	changed INTEGER NOT NULL,             -- modseq
+	value   BLOB    NOT NULL              -- mail.VacationResponse in JSON
+) STRICT;
+CREATE TABLE answered (
+	account INTEGER NOT NULL,
+	sender  TEXT    NOT NULL,             -- lower case
+	at      INTEGER NOT NULL,
+	PRIMARY KEY (account, sender)
+) STRICT, WITHOUT ROWID;
 `
 
 // A VersionError says that a database was made by a newer version of this package.

@@ -19,6 +19,7 @@ import (
 
 	"github.com/mailbricks/mailbricks/examples/mailstore/objects"
 	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/jmap/mail"
 )
 
 // What a caller decides on, besides the errors of package imap.
@@ -47,6 +48,8 @@ type Options struct {
 	Readers int
 	// Quota is what every account may hold.
 	Quota Quota
+	// Answers sends what users' VacationResponses answer (RFC 8621 §8) to what is delivered by Mail; nil: they have none.
+	Answers mail.Submitter
 	// Cache is about how many octets of memory are for what is read again: the lists of messages (160 octets each) of
 	// mailboxes, envelopes, short messages. Default 64 MiB. One list is always kept, however long.
 	Cache int64
@@ -69,6 +72,7 @@ type Store struct {
 	cache   *cache
 	states  sync.Map // mailbox → *boxState
 	shared  sharedBoxes
+	answers *answers // nil without Options.Answers
 
 	mu       sync.Mutex
 	accounts map[int64]*account
@@ -116,6 +120,7 @@ func (s *Store) start() error {
 		return err
 	}
 	s.db.start(s)
+	s.answers = newAnswers(s.o.Answers, s.log)
 	return nil
 }
 
@@ -170,6 +175,7 @@ func lockDir(dir string) (unlock func() error, err error) {
 func (s *Store) Close() error { return s.close() }
 
 func (s *Store) shut() error {
+	s.answers.close()
 	return errors.Join(s.db.close(), s.unlock())
 }
 

@@ -39,7 +39,7 @@ type options struct {
 	lmtp, imap, imaps, pop3, pop3s, jmap                                 string
 	memory, plaintext                                                    bool
 	users, tokens, submitUser                                            cli.Users
-	maxMessage                                                           int64
+	maxMessage, quota                                                    int64
 	maxConnections                                                       int
 }
 
@@ -49,14 +49,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return err
 	}
 	log := cli.Logger(stderr)
-	store, err := o.open(log)
-	if err != nil {
-		return err
-	}
 	var next *smtpclient.Client
 	if o.submit != "" {
 		next = &smtpclient.Client{Addr: o.smarthost(), Config: smtpclient.Config{Logger: log, Credentials: o.credentials()}}
 		defer next.Close()
+	}
+	store, err := o.open(next, log)
+	if err != nil {
+		return err
 	}
 	known, closeContacts, err := o.openContacts(store, log)
 	if err != nil {
@@ -98,6 +98,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate, with its chain")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "PEM file of its key")
 	fs.BoolVar(&o.plaintext, "allow-plaintext-auth", false, "take passwords and tokens on connections without TLS")
+	fs.Int64Var(&o.quota, "quota", 0, "most bytes of messages in an account (default no limit)")
 	fs.Int64Var(&o.maxMessage, "max-message", serve.DefaultMaxMessage, "longest message in bytes")
 	fs.IntVar(&o.maxConnections, "max-connections", serve.DefaultConnections, "most connections at a time, of all listeners together")
 	fs.StringVar(&o.nats, "nats", "", "NATS server that tells other stores of changes")
@@ -133,6 +134,8 @@ func (o *options) check() error {
 		return cli.Usagef("nothing to listen on: give -lmtp, -imap, -imaps, -pop3, -pop3s or -jmap with an address")
 	case o.imaps+o.pop3s != "" && o.tlsCert == "":
 		return cli.Usagef("-imaps and -pop3s need -tls-cert and -tls-key")
+	case o.quota < 0:
+		return cli.Usagef("-quota is at least 0")
 	case o.maxMessage < 1 || o.maxConnections < 1:
 		return cli.Usagef("-max-message and -max-connections are at least 1")
 	}

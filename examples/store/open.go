@@ -11,7 +11,9 @@ import (
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/examples/contacts"
 	"github.com/mailbricks/mailbricks/examples/mailstore"
+	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
 	"github.com/mailbricks/mailbricks/jmap/contact"
+	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
 
 // openContacts opens who may write to the users; nil without -contacts.
@@ -27,8 +29,11 @@ func (o *options) openContacts(store *mailstore.Store, log *slog.Logger) (known 
 }
 
 // open opens the store.
-func (o *options) open(log *slog.Logger) (*mailstore.Store, error) {
-	opts := mailstore.Options{MaxMessage: o.maxMessage, Logger: log}
+func (o *options) open(next *smtpclient.Client, log *slog.Logger) (*mailstore.Store, error) {
+	opts := mailstore.Options{MaxMessage: o.maxMessage, Quota: mailstore.Quota{Octets: o.quota}, Logger: log}
+	if next != nil {
+		opts.Answers = serve.Submitter(next)
+	}
 	if o.memory {
 		return mailstore.OpenMemory(opts)
 	}

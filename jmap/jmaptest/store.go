@@ -103,6 +103,7 @@ type account struct {
 	watches    map[chan struct{}]bool
 	sent       []Sent
 	limits     *limits
+	vacation   vacation
 }
 
 type mailbox struct {
@@ -123,6 +124,7 @@ type thread struct {
 func (a *account) roles() *mail.Account {
 	m, e, t := mailboxes{a}, emails{a}, threads{a}
 	out := &mail.Account{
+		Vacation:   vacations{a},
 		ID:         a.id,
 		Name:       a.name,
 		Mailboxes:  mail.MailboxRoles{Getter: m, Changer: m, Setter: m},
@@ -229,7 +231,7 @@ func (a *account) Watch(ctx context.Context) <-chan struct{} {
 func (a *account) States(context.Context) (map[string]jmap.State, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state(), "Identity": a.state(), mail.EmailDelivery: jmap.State(strconv.FormatUint(a.delivered, 10))}, nil
+	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state(), "Identity": a.state(), "VacationResponse": a.vacation.state(), mail.EmailDelivery: jmap.State(strconv.FormatUint(a.delivered, 10))}, nil
 }
 
 type blob struct{ *bytes.Reader }

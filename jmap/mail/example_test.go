@@ -58,3 +58,29 @@ func ExampleComposer_Compose() {
 	//
 	// Hello
 }
+
+// What is sent to those who write while a user is away, and to whom is nothing sent?
+func ExampleVacationResponse_Answer() {
+	subject, text := "Away until Monday", "I will read your letter then."
+	v := mail.VacationResponse{IsEnabled: true, Subject: &subject, TextBody: &text}
+	a := &mail.Arrival{
+		From:   "bob@example.org", // the reverse-path
+		Header: []byte("To: alice@example.com\r\nSubject: Lunch?\r\nMessage-ID: <42@example.org>\r\n\r\n"),
+		At:     time.Now(),
+		As:     mail.Address{Name: "Alice", Email: "alice@example.com"},
+	}
+	answer, err := v.Answer(a)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	s := mail.Summarize(answer)
+	fmt.Println(s.From[0].Email, "to", s.To[0].Email, *s.Subject, s.InReplyTo)
+
+	a.Header = append([]byte("List-Id: <talk.example.org>\r\n"), a.Header...)
+	_, err = v.Answer(a)
+	fmt.Println(err)
+	// Output:
+	// alice@example.com to bob@example.org Away until Monday [42@example.org]
+	// jmap: no answer: it came over a mailing list
+}

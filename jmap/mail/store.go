@@ -38,6 +38,7 @@ type Account struct {
 	Uploads   Uploader
 	Watcher   jmap.Watcher
 	Quotas    Quoter
+	Vacation  Vacationer
 
 	// Submitter sends mail; Addresses are what the user may send as, the usual one first, each an Identity;
 	// "*@example.com" is any address there.

@@ -117,7 +117,7 @@ type EmailSubmissionSetArgs struct {
 
 // A Submission is a message that is sent.
 type Submission struct {
-	From string
+	From string   // "": the null reverse-path
 	To   []string // at least one, all different
 	Size int64    // octets of Body
 	Body io.Reader

@@ -6,9 +6,10 @@
 //	                          SearchSnippet/get  Blob/copy upload get lookup (RFC 9404)
 //	                          Identity/get changes set
 //	                          EmailSubmission/get changes query queryChanges set
+//	                          VacationResponse/get set
 //	                          Quota/get changes query queryChanges (RFC 9425)
 //	                             │
-//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities Quotas
+//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities Quotas Vacation
 //
 // A call gets the roles of the account that it names, if the user may see it, else accountNotFound. Email/get asks the
 // store for records, with their summaries where a wanted property needs one, and opens a message only for properties
@@ -23,5 +24,5 @@
 // to get afterwards. Identities are the account's addresses, with what the user makes of them, and others that the user
 // makes and may send as; without a store for them they are the addresses alone.
 //
-// Of RFC 8621, these are not here: delayed sending, deliveryStatus from later reports, VacationResponse.
+// Of RFC 8621, these are not here: delayed sending, deliveryStatus from later reports.
 package mailserver

@@ -99,6 +99,8 @@ func capabilityOf(typ string) string {
 	switch typ {
 	case "Email", "Mailbox", "Thread", "Mail": // RFC 9425 §5.1 has "Mail" for all of them
 		return jmap.CapabilityMail
+	case "VacationResponse":
+		return jmap.CapabilityVacationResponse
 	case "EmailSubmission", "Identity":
 		return jmap.CapabilitySubmission
 	}

@@ -93,6 +93,7 @@ func (s *Service) Register(m *jmapserver.Mux) {
 	jmapserver.Register(m, jmap.CapabilityBlob, "Blob/lookup", s.blobLookup)
 	s.registerSubmission(m)
 	s.registerQuota(m)
+	s.registerVacation(m)
 }
 
 // role returns the Find of a role of an account.
@@ -162,6 +163,9 @@ func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Accou
 			AccountCapabilities: map[string]jmap.Raw{jmap.CapabilityCore: jmap.Raw("{}"), jmap.CapabilityMail: s.reads, jmap.CapabilityBlob: s.blobs}}}
 		if !a.ReadOnly && a.Mailboxes.Setter != nil {
 			out[i].AccountCapabilities[jmap.CapabilityMail] = s.writes
+		}
+		if a.Vacation != nil {
+			out[i].AccountCapabilities[jmap.CapabilityVacationResponse] = jmap.Raw("{}")
 		}
 		if a.Quotas != nil {
 			out[i].AccountCapabilities[jmap.CapabilityQuota] = jmap.Raw("{}")

@@ -17,6 +17,9 @@ type submitting struct {
 	host string
 }
 
+// Submitter returns what sends to a next hop: mailstore.Options.Answers, for one.
+func Submitter(next smtp.Handler) mail.Submitter { return submitting{next: next} }
+
 // Accounts returns the accounts of a user, who may send as the name of his own.
 func (b submitting) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
 	list, err := b.Backend.Accounts(ctx, user)
@@ -42,7 +45,10 @@ func (b submitting) Accounts(ctx context.Context, user string) ([]*mail.Account,
 
 // Submit is mail.Submitter's.
 func (b submitting) Submit(ctx context.Context, m *mail.Submission) ([]mail.DeliveryStatus, error) {
-	from, err := smtp.ParseMailbox(m.From)
+	from, err := smtp.Path{}, error(nil)
+	if m.From != "" {
+		from, err = smtp.ParseMailbox(m.From)
+	}
 	if err != nil {
 		return nil, &jmap.SetError{Type: jmap.SetForbiddenMailFrom, Description: "not an address"}
 	}
