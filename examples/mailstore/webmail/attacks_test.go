@@ -138,6 +138,9 @@ func FuzzClean(f *testing.F) {
 			t.Fatal(err)
 		}
 		fuzzed(t, root)
+		if text, lines := plainText(got); lines < 0 || len(text) > 100*len(got) {
+			t.Fatalf("a text of %d octets from %d", len(text), len(got))
+		}
 	})
 }
 

@@ -89,6 +89,14 @@ func TestThreads(t *testing.T) {
 	picnic(t, store, url)
 	deliver(t, store, "From: Ann One <ann@example.org>\r\nTo: alice@example.com\r\nSubject: With a picture\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n"+
 		"--m\r\nContent-Type: text/html\r\n\r\n<p>Look at this:</p><ul><li>cake<li>tea</ul>\r\n--m\r\nContent-Type: text/plain; name=cake.txt\r\nContent-Disposition: attachment\r\n\r\nflour\r\n--m--\r\n")
+	for i := range 12 {
+		deliver(t, store, dan(fmt.Sprint("story", i), "Long story", "story0"))
+	}
+	var got jmap.QueryResponse
+	alice(t, url, "Email/query", `{ACCOUNT,"filter":{"subject":"Long story"}}`, &got)
+	for _, id := range got.IDs {
+		alice(t, url, "Email/set", `{ACCOUNT,"update":{"`+string(id)+`":{"keywords/$seen":true}}}`, &jmap.Raw{})
+	}
 	alice(t, url, "Identity/set", `{ACCOUNT,"create":{"i":{"email":"alice@example.com","name":"Alice at work","textSignature":"Alice, Cakes & Co."}}}`, &jmap.Raw{})
 	browse(t, url, nowhere, "threads")
 }

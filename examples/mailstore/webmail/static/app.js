@@ -142,6 +142,7 @@ $("search").onsearch = () => { if (!$("search").value && list.words) list.search
 $("write").onclick = () => compose.open();
 $("menu").onclick = () => show(view() === "boxes" ? "list" : "boxes");
 onBack(() => { if (reader) reader.close(); show("list"); });
+for (const name of ["dragover", "drop"]) addEventListener(name, (ev) => ev.preventDefault()); // a file is no page to go to
 addEventListener("beforeunload", (ev) => { if (compose?.changed) ev.preventDefault(); });
 $("help-open").onclick = () => $("help").showModal();
 $("help-close").onclick = () => $("help").close();
@@ -157,6 +158,8 @@ const table = [
 	[["k", "ArrowUp"], "previous message", () => list.rows.move(-1)],
 	[["u", "Escape"], "back to the list, or select nothing", out],
 	[["x"], "select", () => list.rows.toggle()],
+	[["J"], "select, and the next one too", () => list.rows.extend(1)],
+	[["K"], "select, and the previous one too", () => list.rows.extend(-1)],
 	[["c"], "write", () => compose.open()],
 	[["r"], "reply", () => act("reply")],
 	[["a"], "reply to all", () => act("replyall")],

@@ -7,6 +7,8 @@ import { same } from "./mail.js";
 import { fail } from "./toast.js";
 import { show, view } from "./view.js";
 
+const few = 4; // closed letters in the middle that are not worth hiding
+
 export class Reader {
 	email = null; // that of the row which is read
 	letters = [];
@@ -61,9 +63,24 @@ export class Reader {
 				action("Move", "move", "Move to a mailbox (v)"), action("Flag", "flag", "Flag, or take the flag away (s)"), action("Unread", "unread", "Mark as unread (m)")),
 			el("h2", { tabindex: "-1" }, shown(this.email.subject || this.letters[0]?.email.subject) || "(no subject)"),
 			el("div", { id: "letters" }, ...this.letters.map((l) => l.element)));
+		this.#fold();
 		$("reader").scrollTop = 0;
 		const first = this.letters.find((l) => l.open);
-		if (first && this.letters.length > 1) first.element.scrollIntoView({ block: "nearest" });
+		if (this.letters.indexOf(first) > 1) first.element.scrollIntoView({ block: "start" });
+		if (!$("list").offsetParent) $("reader").querySelector("h2").focus({ preventScroll: true }); // what had the focus is not seen any more
+	}
+
+	// fold hides all but the first and the last of many closed letters behind one button.
+	#fold() {
+		const hidden = this.letters.slice(0, this.letters.findIndex((l) => l.open)).slice(1, -1);
+		if (hidden.length < few) return;
+		for (const l of hidden) l.element.hidden = true;
+		const button = el("button", { type: "button", id: "older", click: () => {
+			for (const l of hidden) l.element.hidden = false;
+			button.remove();
+			hidden[0].element.querySelector("button").focus();
+		} }, `${hidden.length} more letters`);
+		this.letters[0].element.after(button);
 	}
 
 	// read marks what is open as read, with the copies of it.

@@ -112,6 +112,13 @@ export class Rows {
 		this.mark();
 	}
 
+	// extend chooses the row that has the focus and the one after or before it, where the focus goes.
+	extend(by) {
+		if (this.at()) this.chosen.add(this.at());
+		this.move(by);
+		this.range(this.at());
+	}
+
 	// range chooses all rows from the one that was chosen last to this one.
 	range(key) {
 		const keys = this.list.emails.map((e) => this.list.key(e));

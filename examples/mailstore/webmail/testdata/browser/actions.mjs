@@ -32,6 +32,13 @@ export async function actions() {
 	await are(page, all);
 	check(await page.locator("#toast").isHidden(), "undo is offered twice");
 
+	await row(page, all[0]).focus();
+	await page.keyboard.press("J");
+	await page.keyboard.press("J");
+	await count(page, "3 selected");
+	await page.keyboard.press("Escape");
+	await page.waitForFunction(() => document.querySelector("#bulk").hidden);
+
 	// A range, by shift and the mouse, on the box and on the row.
 	await page.locator("#messages input").nth(1).click();
 	await page.locator("#messages input").nth(3).click({ modifiers: ["Shift"] });

@@ -74,7 +74,7 @@ export async function threads() {
 
 	// Forward has the attachment along.
 	await row(page, "With a picture").click();
-	await page.waitForSelector("#letters iframe");
+	await page.waitForFunction(() => document.querySelector("#reader h2").textContent === "With a picture" && document.querySelector("#letters iframe"));
 	await page.keyboard.press("f");
 	await page.waitForSelector("#compose[open]");
 	check((await page.inputValue("#subject")) === "Fwd: With a picture" && (await page.textContent("#files")).includes("cake.txt"), "a forwarded letter has no attachment");
@@ -89,10 +89,21 @@ export async function threads() {
 	check(download.suggestedFilename() === "cake.txt", `attachment ${download.suggestedFilename()}`);
 	check(page.loads === 0, "the page was loaded again");
 
+	// Of many letters that were read, the first and the last are there, and the others when asked for.
+	await row(page, "Long story").click();
+	await page.waitForFunction(() => document.querySelector("#reader h2")?.textContent === "Long story" && document.querySelector("#letters .text"));
+	const seen = () => letters(page).evaluateAll((all) => all.filter((l) => l.checkVisibility()).length);
+	check((await seen()) === 3 && (await page.textContent("#older")) === "9 more letters", `${await seen()} of 12 letters are shown`);
+	await page.locator("#older").focus();
+	await page.keyboard.press("Enter");
+	check((await seen()) === 12 && (await page.locator("#older").count()) === 0, `${await seen()} of 12 letters are shown when asked for`);
+	check(await page.evaluate(() => document.activeElement.closest("article") === document.querySelectorAll("#letters article")[1]), "the focus is not where the letters are that were asked for");
+
 	const phone = await open(360, 780, "dark");
 	await login(phone);
 	await row(phone, "Picnic").click();
 	await phone.waitForSelector("#letters .text");
+	check(await phone.evaluate(() => document.activeElement.matches("#reader h2")), "the focus is on what is not seen");
 	await narrow(phone, "conversation");
 	await shot(phone, "phone-thread");
 	await phone.keyboard.press("a");
