@@ -27,7 +27,7 @@ import (
 // start serves a store with alice, whose password is "sécret" and whose mail goes back into the store.
 func start(t *testing.T) (*mailstore.Store, string) {
 	t.Helper()
-	store, _, url := startWith(t, listen(t))
+	store, _, url := startWith(t, listen(t), mailstore.Options{})
 	return store, url
 }
 
@@ -40,9 +40,9 @@ func listen(t *testing.T) net.Listener {
 	return ln
 }
 
-func startWith(t *testing.T, ln net.Listener) (*mailstore.Store, *sasl.Users, string) {
+func startWith(t *testing.T, ln net.Listener, o mailstore.Options) (*mailstore.Store, *sasl.Users, string) {
 	t.Helper()
-	store, err := mailstore.OpenMemory(mailstore.Options{})
+	store, err := mailstore.OpenMemory(o)
 	if err != nil {
 		t.Fatal(err)
 	}

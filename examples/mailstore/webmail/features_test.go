@@ -274,7 +274,7 @@ func (c *cutter) set(cut bool) {
 // TestOffline cuts the connection while mail is read and written.
 func TestOffline(t *testing.T) {
 	line := &cutter{Listener: listen(t)}
-	store, users, url := startWith(t, line)
+	store, users, url := startWith(t, line, mailstore.Options{})
 	deliver(t, store, dan("1", "First", ""))
 	browse(t, url, control(t, store, map[string]func(){
 		"cut":  func() { line.set(true) },
@@ -294,4 +294,31 @@ func TestLook(t *testing.T) {
 	deliver(t, store, letter("With pictures", `<p>hello</p><img src="https://pictures.example/1.png">`))
 	alice(t, url, "Identity/set", `{ACCOUNT,"create":{"i":{"email":"alice@example.com","name":"Alice at work"}}}`, &jmap.Raw{})
 	browse(t, url, nowhere, "look")
+}
+
+// answers are what was sent to those who wrote while alice was away.
+type answers struct {
+	mu  sync.Mutex
+	all []string
+}
+
+func (a *answers) Submit(_ context.Context, m *mail.Submission) ([]mail.DeliveryStatus, error) {
+	b, err := io.ReadAll(m.Body)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.all = append(a.all, string(b))
+	return make([]mail.DeliveryStatus, len(m.To)), err
+}
+
+// TestVacation sets answers for a time away, one of which goes out.
+func TestVacation(t *testing.T) {
+	sent := new(answers)
+	t.Cleanup(func() { // the store is closed: what was under way is over
+		if len(sent.all) != 1 || !strings.Contains(sent.all[0], "I am away.") || !strings.Contains(sent.all[0], "Subject: Gone") {
+			t.Errorf("answers: %q", sent.all)
+		}
+	})
+	store, _, url := startWith(t, listen(t), mailstore.Options{Answers: sent})
+	deliver(t, store, dan("1", "First", ""))
+	browse(t, url, control(t, store, nil), "vacation")
 }

@@ -12,6 +12,7 @@ import { Mailboxes } from "./mailboxes.js";
 import { Reader } from "./reader.js";
 import { Sync } from "./sync.js";
 import { fail, revert } from "./toast.js";
+import { Vacation } from "./vacation.js";
 import { onBack, show, view } from "./view.js";
 
 let jmap, boxes, list, reader, compose, contacts, sync, actions;
@@ -46,6 +47,7 @@ async function start(name, password) {
 		reader.changed(mail, ids, destroyed).catch(fail);
 		contacts?.count().catch(fail);
 	} });
+	if (jmap.hasVacation) new Vacation(jmap);
 	const [all] = await jmap.call(["Mailbox/get", {}]);
 	boxes.replace(all);
 	$("user").textContent = jmap.session.username;

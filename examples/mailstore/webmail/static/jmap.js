@@ -2,6 +2,7 @@
 // opens the socket go over HTTP with the name and the password, which live here and nowhere else.
 
 const core = "urn:ietf:params:jmap:core", mail = "urn:ietf:params:jmap:mail", submission = "urn:ietf:params:jmap:submission";
+const vacation = "urn:ietf:params:jmap:vacationresponse";
 const contact = "https://github.com/mailbricks/mailbricks/jmap/contact";
 const ticketing = "https://github.com/mailbricks/mailbricks/jmap/ticket";
 
@@ -37,9 +38,11 @@ export class Jmap {
 		this.session = await (await this.fetch("/.well-known/jmap")).json();
 		this.account = this.session.primaryAccounts[mail];
 		if (!this.account) throw new Error("this user has no mail here");
-		this.using = [core, mail, ...(this.maySend ? [submission] : []), ...(this.hasContacts ? [contact] : [])];
+		this.using = [core, mail, ...(this.maySend ? [submission] : []), ...(this.hasContacts ? [contact] : []), ...(this.hasVacation ? [vacation] : [])];
 		await this.#connect();
 	}
+
+	get hasVacation() { return vacation in (this.session.accounts[this.account].accountCapabilities ?? {}); }
 
 	get hasContacts() { return contact in (this.session.accounts[this.account].accountCapabilities ?? {}); }
 
