@@ -81,6 +81,12 @@
 //	§8         one VacationResponse, neither made nor destroyed           mailserver.TestVacationSet, jmaptest.TestStore
 //	           RFC 3834: what is not answered; the answer; once a sender  mail.TestNoAnswer, mail.TestAnswer, mailstore.TestVacation
 //
+//	RFC 9007
+//	§2         what a client may not say; words in lower case             mailserver.TestMDNRefused, mailserver.TestMDN
+//	§2.1       identity, onSuccessUpdateEmail, mdnAlreadySent, errors     mailserver.TestMDNRefused, mailserver.TestMDN
+//	           RFC 8098 §2.1: when none is sent; §3: null reverse-path    mailserver.TestMDNRefused, mailserver.TestMDN
+//	§2.2       forEmailId, notParsable, notFound                          mailserver.TestMDN
+//
 //	RFC 9425
 //	§4.1       every property; types by capabilities in use               mailserver.TestQuota
 //	§4.3       updatedProperties                                          mailserver.TestQuotaHistory

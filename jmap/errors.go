@@ -136,6 +136,8 @@ const (
 	SetForbiddenMailFrom SetErrorType = "forbiddenMailFrom"
 	SetForbiddenFrom     SetErrorType = "forbiddenFrom"
 	SetForbiddenToSend   SetErrorType = "forbiddenToSend"
+
+	SetMDNAlreadySent SetErrorType = "mdnAlreadySent" // RFC 9007 §2.1
 )
 
 func (e *SetError) Error() string {

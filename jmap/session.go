@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// Capabilities of RFC 8620, RFC 8621, RFC 8887, RFC 9404 and RFC 9425.
+// Capabilities of RFC 8620, RFC 8621, RFC 8887, RFC 9007, RFC 9404 and RFC 9425.
 const (
 	CapabilityCore             = "urn:ietf:params:jmap:core"
 	CapabilityMail             = "urn:ietf:params:jmap:mail"
 	CapabilitySubmission       = "urn:ietf:params:jmap:submission"
 	CapabilityWebSocket        = "urn:ietf:params:jmap:websocket"
 	CapabilityBlob             = "urn:ietf:params:jmap:blob"
+	CapabilityMDN              = "urn:ietf:params:jmap:mdn"
 	CapabilityQuota            = "urn:ietf:params:jmap:quota"
 	CapabilityVacationResponse = "urn:ietf:params:jmap:vacationresponse"
 )

@@ -7,6 +7,7 @@
 //	                          Identity/get changes set
 //	                          EmailSubmission/get changes query queryChanges set
 //	                          VacationResponse/get set
+//	                          MDN/send parse (RFC 9007)
 //	                          Quota/get changes query queryChanges (RFC 9425)
 //	                             │
 //	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities Quotas Vacation

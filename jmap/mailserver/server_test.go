@@ -28,7 +28,7 @@ func at(minutes int) time.Time {
 // post makes calls and returns the responses as text.
 func post(t testing.TB, h http.Handler, calls string) string {
 	t.Helper()
-	r := httptest.NewRequest("POST", "/jmap/api", strings.NewReader(`{"using":["urn:ietf:params:jmap:core","urn:ietf:params:jmap:mail","urn:ietf:params:jmap:submission","urn:ietf:params:jmap:blob","urn:ietf:params:jmap:quota","urn:ietf:params:jmap:vacationresponse"],"methodCalls":`+calls+`}`))
+	r := httptest.NewRequest("POST", "/jmap/api", strings.NewReader(`{"using":["urn:ietf:params:jmap:core","urn:ietf:params:jmap:mail","urn:ietf:params:jmap:submission","urn:ietf:params:jmap:blob","urn:ietf:params:jmap:quota","urn:ietf:params:jmap:vacationresponse","urn:ietf:params:jmap:mdn"],"methodCalls":`+calls+`}`))
 	r.Header.Set("Content-Type", "application/json")
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, r)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"sync"
 
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
@@ -20,6 +21,7 @@ type Service struct {
 
 	backend              mail.Backend
 	reads, writes, blobs jmap.Raw // what accounts can do
+	receipts             sync.Map // [2]jmap.ID of account and email: an MDN is being sent
 }
 
 func (s *Service) logger() *slog.Logger {
@@ -94,6 +96,7 @@ func (s *Service) Register(m *jmapserver.Mux) {
 	s.registerSubmission(m)
 	s.registerQuota(m)
 	s.registerVacation(m)
+	s.registerMDN(m)
 }
 
 // role returns the Find of a role of an account.
@@ -172,6 +175,7 @@ func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Accou
 		}
 		if a.Submitter != nil && !a.ReadOnly {
 			out[i].AccountCapabilities[jmap.CapabilitySubmission] = jmap.Raw(`{"maxDelayedSend":0,"submissionExtensions":{}}`)
+			out[i].AccountCapabilities[jmap.CapabilityMDN] = jmap.Raw("{}")
 		}
 	}
 	return out, nil
