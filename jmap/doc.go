@@ -87,6 +87,11 @@
 //	           RFC 8098 §2.1: when none is sent; §3: null reverse-path    mailserver.TestMDNRefused, mailserver.TestMDN
 //	§2.2       forEmailId, notParsable, notFound                          mailserver.TestMDN
 //
+//	RFC 9404
+//	§4.1       sources and their ranges; nothing guessed; #creation       mailserver.TestBlobMethods
+//	§4.2       data, encoding problems, truncation, digests of ranges     mailserver.TestBlobMethods, mailserver.TestBlobDigests
+//	§4.3       lookup: empty where nothing is, unknownDataType            mailserver.TestBlobLookup
+//
 //	RFC 9425
 //	§4.1       every property; types by capabilities in use               mailserver.TestQuota
 //	§4.3       updatedProperties                                          mailserver.TestQuotaHistory

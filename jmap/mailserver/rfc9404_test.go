@@ -47,6 +47,15 @@ func TestBlobMethods(t *testing.T) {
 		`[["Blob/upload",{…"notCreated":{"b":{"type":"invalidProperties",…}}},"0"],["error",{"type":"accountNotFound",…},"1"],["error",{"type":"invalidArguments",…},"2"],["error",{"type":"requestTooLarge",…},"3"]]`)
 }
 
+// TestBlobDigests is the example of RFC 9404 §4.2.1.
+func TestBlobDigests(t *testing.T) {
+	expect(t, newServer(newStore()), `[["Blob/upload",{"accountId":"u1","create":{"b":{"data":[{"data:asText":"The quick brown fox jumped over the lazy dog."}]}}},"0"],
+		["Blob/get",{"accountId":"u1","ids":["#b","not-a-blob"],"properties":["data:asText","digest:sha","size"]},"R1"],
+		["Blob/get",{"accountId":"u1","ids":["#b"],"properties":["data:asText","digest:sha","digest:sha-256","size"],"offset":4,"length":9},"R2"]]`,
+		`[["Blob/upload",…],["Blob/get",{…"list":[{"data:asText":"The quick brown fox jumped over the lazy dog.","digest:sha":"wIVPufsDxBzOOALLDSIFKebu+U4=","id":"…","size":45}],"notFound":["not-a-blob"]},"R1"],`+
+			`["Blob/get",{…"list":[{"data:asText":"quick bro","digest:sha":"QiRAPtfyX8K6tm1iOAtZ87Xj3Ww=","digest:sha-256":"gdg9INW7lwHK6OQ9u0dwDz2ZY/gubi0En0xlFpKt0OA=","id":"…","size":45}],"notFound":[]},"R2"]]`)
+}
+
 func TestBlobLookup(t *testing.T) {
 	store := newStore()
 	store.Deliver("alice@example.com", "inbox", at(0), []byte(invitation))
