@@ -1,13 +1,16 @@
 package serve_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
+	"github.com/mailbricks/mailbricks/examples/mailstore"
 	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapclient"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/smtp"
 )
 
 type (
@@ -85,5 +88,53 @@ func TestSubmit(t *testing.T) {
 	q, err = jmapclient.Do[jmap.QueryResponse](t.Context(), c, jmap.CapabilityMail, "Email/query", query{AccountID: account, Filter: jmap.Where(mail.EmailCondition{InMailbox: byRole["drafts"]})})
 	if err != nil || len(q.IDs) != 1 {
 		t.Errorf("drafts: %+v, %v", q, err)
+	}
+}
+
+// telling is a Handler that tells the reverse-paths.
+type telling struct {
+	smtp.Handler
+	from chan string
+}
+
+func (h *telling) Mail(ctx context.Context, peer *smtp.Peer, from smtp.Path, p smtp.MailParams) (smtp.Transaction, error) {
+	h.from <- from.String()
+	return h.Handler.Mail(ctx, peer, from, p)
+}
+
+// TestSubmitter: an answer goes out from nobody, in the store's own delivery as over the wire, and is not answered.
+func TestSubmitter(t *testing.T) {
+	next := &telling{from: make(chan string, 10)}
+	store, err := mailstore.OpenMemory(mailstore.Options{Answers: serve.Submitter(next)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Handler = store
+	defer store.Close()
+	for _, name := range []string{"alice@example.com", "bob@example.com"} {
+		if err := store.EnsureAccount(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+		list, err := store.Accounts(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := list[0].Vacation.SetVacation(t.Context(), func(v *mail.VacationResponse, _ jmap.State) error { v.IsEnabled = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, err := store.Accounts(t.Context(), "bob@example.com")
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := list[0].Watcher.Watch(t.Context())
+	letter := "From: bob@example.com\r\nTo: alice@example.com\r\nSubject: lunch\r\n\r\nToday?\r\n"
+	e := smtp.Envelope{From: smtp.Path{Local: "bob", Domain: "example.com"}, Recipients: []smtp.Recipient{{To: smtp.Path{Local: "alice", Domain: "example.com"}}}}
+	if _, err := smtp.Deliver(t.Context(), store, e, strings.NewReader(letter)); err != nil {
+		t.Fatal(err)
+	}
+	<-told // the answer has come
+	if from := <-next.from; from != "<>" || len(next.from) > 0 {
+		t.Errorf("sent from %s, and %d more", from, len(next.from))
 	}
 }
