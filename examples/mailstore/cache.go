@@ -31,6 +31,7 @@ const (
 	cachedSummary                  // *mail.Summary of an email
 	cachedRecord                   // *cachedEmail of an email
 	cachedList                     // *cachedWindow of a mailbox
+	cachedBox                      // *boxNow of a mailbox
 )
 
 type cached struct {

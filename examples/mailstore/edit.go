@@ -123,7 +123,7 @@ func (a *account) Subscribe(ctx context.Context, name string, on bool) error {
 	return a.s.db.write(ctx, func(t *tx) error {
 		row, b, err := a.named(t, name)
 		if err == nil && b.account != a.id {
-			return a.subscribeOther(t, b, on)
+			return a.subscribeOther(t, row, b, on)
 		}
 		if err != nil || b.subscribed == on {
 			return err

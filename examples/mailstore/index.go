@@ -105,7 +105,42 @@ func (s *Store) index(ctx context.Context, box int64) (*index, error) {
 		return nil, err
 	}
 	s.cache.put(cachedIndex, box, next, int64(len(next.rows))*indexRowSize)
+	s.seen(box, next.modseq)
 	return next, nil
+}
+
+// A boxNow is a mailbox with what others have of it, as it was at its ModSeq: nothing of that changes without one.
+type boxNow struct {
+	boxRow
+	owner       string
+	acl         []imap.ACLEntry
+	subscribers []int64 // accounts of others
+}
+
+// boxNow returns a mailbox as it is now, from memory where it has not changed since it was read.
+func (s *Store) boxNow(ctx context.Context, box int64) (*boxNow, error) {
+	state := s.state(box) // as in index
+	if x, ok := s.cache.get(cachedBox, box).(*boxNow); ok && uint64(x.modseq) >= state.modseq.Load() {
+		return x, nil
+	}
+	var x *boxNow
+	err := s.db.snapshot(ctx, func(c *conn) error {
+		x = new(boxNow)
+		if err := c.row(x.fields(), `SELECT `+boxColumns+` FROM mailbox WHERE id = ?`, box); err != nil {
+			return noBox(err, mailboxID(box))
+		}
+		return x.readOthers(c)
+	})
+	if err != nil {
+		s.cache.drop(cachedBox, box)
+		if errors.Is(err, imap.ErrNonexistent) {
+			s.states.Delete(box)
+		}
+		return nil, err
+	}
+	s.seen(box, x.modseq)
+	s.cache.put(cachedBox, box, x, int64(512+64*len(x.acl)+8*len(x.subscribers)))
+	return x, nil
 }
 
 // refresh returns the index of now.

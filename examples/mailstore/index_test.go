@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"sync"
 	"testing"
 
@@ -29,8 +30,14 @@ func TestIndexIsTheTable(t *testing.T) {
 						rnd := rand.New(rand.NewPCG(uint64(round), uint64(worker)))
 						for n := range 5 {
 							somethingRandom(t, a, rnd, fmt.Sprint(round, "-", worker, "-", n))
-							if _, err := s.index(t.Context(), boxes[rnd.IntN(2)]); err != nil {
+							id := boxes[rnd.IntN(2)]
+							x, err := s.index(t.Context(), id)
+							if err != nil {
 								t.Error(err)
+								continue
+							}
+							if b, err := s.boxNow(t.Context(), id); err != nil || b.modseq < x.modseq {
+								t.Errorf("the mailbox is behind its list: %+v, %d, %v", b, x.modseq, err)
 							}
 						}
 					})
@@ -80,7 +87,11 @@ func checkIndex(t *testing.T, s *Store, id int64) {
 		t.Fatal(err)
 	}
 	var want []msgRow
+	var row boxRow
 	err = s.db.read(t.Context(), func(c *conn) error {
+		if err := c.row(row.fields(), `SELECT `+boxColumns+` FROM mailbox WHERE id = ?`, id); err != nil {
+			return err
+		}
 		return c.rows(func(r *sql.Rows) error {
 			var m msgRow
 			err := r.Scan(m.fields()...)
@@ -90,6 +101,14 @@ func checkIndex(t *testing.T, s *Store, id int64) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+	b, err := s.boxNow(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := b.boxRow
+	if now.horizon = row.horizon; !reflect.DeepEqual(now, row) { // the horizon may move alone, and nobody asks for it here
+		t.Fatalf("the mailbox in memory %+v\nin the table %+v", now, row)
 	}
 	got := x.messages(imap.AllUIDs(), nil)
 	if len(got) != len(want) {

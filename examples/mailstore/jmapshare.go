@@ -27,6 +27,9 @@ type jmapShare struct {
 
 // shares returns the accounts that have mailboxes which a user may look up.
 func (s *Store) shares(ctx context.Context, by *account) ([]*mail.Account, error) {
+	if !s.sharing.Load() {
+		return nil, nil
+	}
 	type owner struct {
 		id   int64
 		name string

@@ -27,20 +27,11 @@ type mailbox struct {
 
 // Status returns the counters.
 func (m *mailbox) Status(ctx context.Context) (imap.MailboxStatus, error) {
-	var b boxRow
-	var info imap.MailboxInfo
-	err := m.a.s.db.read(ctx, func(c *conn) error {
-		err := noBox(c.row(b.fields(), `SELECT `+boxColumns+` FROM mailbox WHERE id = ?`, m.id), mailboxID(m.id))
-		if err == nil {
-			info, err = m.a.info(c, &b)
-		}
-		return err
-	})
+	b, err := m.a.s.boxNow(ctx, m.id)
 	if err != nil {
 		return imap.MailboxStatus{}, err
 	}
-	m.a.s.seen(m.id, b.modseq)
-	return imap.MailboxStatus{MailboxInfo: info, UIDValidity: b.uidvalidity, UIDNext: b.uidnext, HighestModSeq: b.modseq,
+	return imap.MailboxStatus{MailboxInfo: m.a.sees(b), UIDValidity: b.uidvalidity, UIDNext: b.uidnext, HighestModSeq: b.modseq,
 		Messages: int(b.messages), Unseen: int(b.unseen), Deleted: int(b.deleted), Size: b.size}, nil
 }
 

@@ -45,24 +45,45 @@ func (a *account) named(t *tx, name string) (*accountRow, *boxRow, error) {
 	return t.named(owner, local)
 }
 
-// info returns the mailbox as the user has it.
-func (a *account) info(c *conn, b *boxRow) (imap.MailboxInfo, error) {
+// sees returns the mailbox as the user has it.
+func (a *account) sees(b *boxNow) imap.MailboxInfo {
 	info := b.info()
+	if b.account != a.id {
+		info.Name = a.s.o.OtherUsers + "/" + b.owner + "/" + info.Name
+		info.Rights, info.Subscribed = imap.RightsOf(b.acl, a.name), slices.Contains(b.subscribers, a.id)
+	}
+	return info
+}
+
+// info is sees of a row.
+func (a *account) info(c *conn, b *boxRow) (imap.MailboxInfo, error) {
+	x := &boxNow{boxRow: *b}
 	if b.account == a.id {
-		return info, nil
+		return a.sees(x), nil
 	}
-	var owner string
-	if err := c.row([]any{&owner, &info.Subscribed}, `SELECT name, EXISTS (SELECT 1 FROM subscription WHERE mailbox = ? AND account = ?)
-		FROM account WHERE id = ?`, b.id, a.id, b.account); err != nil {
-		return info, err
+	err := x.readOthers(c)
+	return a.sees(x), err
+}
+
+// readOthers reads what others have of the mailbox.
+func (b *boxNow) readOthers(c *conn) (err error) {
+	if err = c.row([]any{&b.owner}, `SELECT name FROM account WHERE id = ?`, b.account); err != nil {
+		return err
 	}
-	list, err := c.acl(b.id)
-	info.Name, info.Rights = a.s.o.OtherUsers+"/"+owner+"/"+info.Name, imap.RightsOf(list, a.name)
-	return info, err
+	if b.acl, err = c.acl(b.id); err != nil || len(b.acl) == 0 {
+		return err
+	}
+	return c.rows(func(r *sql.Rows) error {
+		b.subscribers = append(b.subscribers, 0)
+		return r.Scan(&b.subscribers[len(b.subscribers)-1])
+	}, `SELECT account FROM subscription WHERE mailbox = ?`, b.id)
 }
 
 // others returns others' mailboxes to which the user has some right.
 func (a *account) others(c *conn) ([]imap.MailboxInfo, error) {
+	if !a.s.sharing.Load() {
+		return nil, nil
+	}
 	var boxes []*boxRow
 	err := c.rows(func(r *sql.Rows) error {
 		b := new(boxRow)
@@ -101,20 +122,22 @@ func (c *conn) acl(mailbox int64) ([]imap.ACLEntry, error) {
 
 // Rights returns the user's rights to a mailbox.
 func (a *account) Rights(ctx context.Context, mailbox string) (imap.Rights, error) {
-	rights := imap.AllRights
-	err := a.s.db.snapshot(ctx, func(c *conn) error {
-		id, owner, err := a.find(c, mailbox)
-		if err != nil || owner == a.id {
-			return err
-		}
-		list, err := c.acl(id)
-		rights = imap.RightsOf(list, a.name)
+	var id, owner int64
+	err := a.s.db.read(ctx, func(c *conn) (err error) {
+		id, owner, err = a.find(c, mailbox)
 		return err
 	})
+	switch {
+	case err != nil:
+		return 0, err
+	case owner == a.id:
+		return imap.AllRights, nil
+	}
+	b, err := a.s.boxNow(ctx, id)
 	if err != nil {
 		return 0, err
 	}
-	return rights, nil
+	return imap.RightsOf(b.acl, a.name), nil
 }
 
 // ACL returns the list of a mailbox.
@@ -200,13 +223,12 @@ func (a *account) GrantableRights(ctx context.Context, mailbox, identifier strin
 }
 
 // subscribeOther sets or clears the subscription to another's mailbox.
-func (a *account) subscribeOther(t *tx, b *boxRow, on bool) error {
+func (a *account) subscribeOther(t *tx, row *accountRow, b *boxRow, on bool) error {
 	query := `DELETE FROM subscription WHERE mailbox = ? AND account = ?`
 	if on {
 		query = `INSERT OR IGNORE INTO subscription (mailbox, account) VALUES (?, ?)`
 	}
-	n := notice{a.id, b.id}
-	t.notices[n] = max(t.notices[n], b.modseq)
+	t.touch(b, t.next(row))
 	return t.exec(query, b.id, a.id)
 }
 
@@ -230,10 +252,12 @@ func (t *tx) inherit(b *boxRow) error {
 // unshare removes what others have of a mailbox that goes.
 func (t *tx) unshare(b *boxRow) error {
 	list, err := t.acl(b.id)
-	if err != nil || len(list) == 0 {
+	if err != nil {
 		return err
 	}
-	t.relist(b.id, list)
+	if len(list) > 0 {
+		t.relist(b.id, list)
+	}
 	return errors.Join(t.exec(`DELETE FROM acl WHERE mailbox = ?`, b.id), t.exec(`DELETE FROM subscription WHERE mailbox = ?`, b.id))
 }
 
@@ -283,6 +307,7 @@ func (s *Store) publish(t *tx) {
 		if delete(s.shared, n.mailbox); len(after) > 0 {
 			s.shared[n.mailbox] = true
 		}
+		s.sharing.Store(len(s.shared) > 0)
 		for _, a := range s.named(before, after) {
 			was, is := imap.RightsOf(before, a.name), imap.RightsOf(after, a.name)
 			if a.id != t.boxes[n.mailbox].account && was|is != 0 {

@@ -91,6 +91,62 @@ func TestShareDurable(t *testing.T) {
 	}
 }
 
+// A Mailbox that is open shows at once what becomes of it, although it is read from memory.
+func TestShareNow(t *testing.T) {
+	both(t, func(t *testing.T, s *Store) {
+		ann, bob := user(t, s, "ann"), user(t, s, "bob")
+		if _, err := ann.Editor.Create(t.Context(), "a", imap.CreateOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		grant(t, ann, "a", "bob", reading)
+		mine, theirs := box(t, ann, "a"), box(t, bob, "Other Users/ann/a")
+		is := func(want string) {
+			t.Helper()
+			for range 2 { // from the table, and from memory
+				x, y := status(t, mine), status(t, theirs)
+				if got := fmt.Sprintln(x.Name, x.Messages, x.Unseen, x.Subscribed, y.Name, y.Messages, y.Unseen, y.Subscribed, y.Rights); got != want+"\n" {
+					t.Errorf("got %s, want %s", got, want)
+				}
+			}
+		}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		is("a 0 0 false Other Users/ann/a 0 0 false lr")
+		add(t, ann, "a", letter("1", "x", "x\r\n"))
+		is("a 1 1 false Other Users/ann/a 1 1 false lr")
+		must(bob.Editor.Subscribe(t.Context(), "Other Users/ann/a", true))
+		is("a 1 1 false Other Users/ann/a 1 1 true lr")
+		must(ann.Editor.Subscribe(t.Context(), "a", true))
+		is("a 1 1 true Other Users/ann/a 1 1 true lr")
+		must(ann.Editor.Rename(t.Context(), "a", "b"))
+		is("b 1 1 true Other Users/ann/b 1 1 true lr")
+		grant(t, ann, "b", "anyone", imap.RightSeen)
+		is("b 1 1 true Other Users/ann/b 1 1 true lrs")
+		_, err := bob.Flagger.StoreFlags(t.Context(), "Other Users/ann/b", imap.AllUIDs(), imap.FlagChange{Flags: []imap.Flag{imap.FlagSeen}}, imap.NoUnchangedSince)
+		must(err)
+		is("b 1 0 true Other Users/ann/b 1 0 true lrs")
+		must(bob.Editor.Subscribe(t.Context(), "Other Users/ann/b", false))
+		is("b 1 0 true Other Users/ann/b 1 0 false lrs")
+		must(bob.Editor.Subscribe(t.Context(), "Other Users/ann/b", true))
+		grant(t, ann, "b", "bob", 0)
+		grant(t, ann, "b", "anyone", 0)
+		if _, err := theirs.Status(t.Context()); !errors.Is(err, imap.ErrNonexistent) {
+			t.Errorf("status of what was taken away: %v", err)
+		}
+		must(ann.Editor.Delete(t.Context(), "b"))
+		if _, err := mine.Status(t.Context()); !errors.Is(err, imap.ErrNonexistent) {
+			t.Errorf("status of what was deleted: %v", err)
+		}
+		if n := count(t, s, "subscription"); n != 0 {
+			t.Errorf("%d subscriptions are left", n)
+		}
+	})
+}
+
 // A message goes to another account with its bytes alone: identity and thread are of the account that has it.
 func TestShareAdopts(t *testing.T) {
 	both(t, func(t *testing.T, s *Store) {

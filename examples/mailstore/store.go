@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/mailbricks/mailbricks/examples/mailstore/objects"
@@ -72,7 +73,8 @@ type Store struct {
 	cache   *cache
 	states  sync.Map // mailbox → *boxState
 	shared  sharedBoxes
-	answers *answers // nil without Options.Answers
+	sharing atomic.Bool // there are some
+	answers *answers    // nil without Options.Answers
 
 	mu       sync.Mutex
 	accounts map[int64]*account
@@ -119,6 +121,7 @@ func (s *Store) start() error {
 		s.db.pool.Close()
 		return err
 	}
+	s.sharing.Store(len(s.shared) > 0)
 	s.db.start(s)
 	s.answers = newAnswers(s.o.Answers, s.log)
 	return nil
