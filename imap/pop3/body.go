@@ -4,17 +4,71 @@ import (
 	"bufio"
 	"bytes"
 	"io"
+	"unicode/utf8"
 
 	"github.com/mailbricks/mailbricks/imap"
 )
 
 // A bodyBuffer is what sending a message takes, however long that is.
 type bodyBuffer struct {
-	in  [64 << 10]byte
-	out *bufio.Writer
+	in   [64 << 10]byte
+	read int // octets of in that are the beginning of the message already
+	out  *bufio.Writer
 }
 
 func newBodyBuffer() *bodyBuffer { return &bodyBuffer{out: bufio.NewWriterSize(nil, 64<<10)} }
+
+// international reports whether a message has UTF-8 in its header (RFC 6532 §3.2). Octets that are not UTF-8 are of the time before, and
+// those of the headers of parts are not looked at.
+func (b *bodyBuffer) international(body imap.Body) (bool, error) {
+	b.read = 0
+	s := headerScanner{start: true}
+	for at, size := int64(0), body.Size(); at < size && !s.done; {
+		n, err := body.ReadAt(b.in[:min(int64(len(b.in)), size-at)], at)
+		if n == 0 && err != nil {
+			return false, err
+		}
+		s.scan(b.in[:n])
+		if at == 0 {
+			b.read = n
+		} else {
+			b.read = 0 // there is something else in it now
+		}
+		at += int64(n)
+	}
+	return s.wide && !s.other && s.left == 0, nil
+}
+
+// A headerScanner looks for UTF-8 from the beginning of a message to the empty line.
+type headerScanner struct {
+	start bool // of a line, or nothing but CR since
+	done  bool // the empty line has been seen
+	wide  bool // there are octets above 127
+	other bool // and they are not UTF-8
+	rune  [utf8.UTFMax]byte
+	left  int // octets in rune, which is not whole
+}
+
+func (s *headerScanner) scan(p []byte) {
+	for _, c := range p {
+		if c < utf8.RuneSelf {
+			s.other = s.other || s.left > 0
+			s.left = 0
+			if s.done = c == '\n' && s.start; s.done {
+				return
+			}
+			s.start = c == '\n' || s.start && c == '\r'
+			continue
+		}
+		s.wide, s.start = true, false
+		s.rune[s.left] = c
+		s.left++
+		if r := s.rune[:s.left]; utf8.FullRune(r) {
+			s.other = s.other || !utf8.Valid(r)
+			s.left = 0
+		}
+	}
+}
 
 // send writes a message with its dots doubled and a final dot, or its header and lines lines of its body unless lines
 // is negative.
@@ -23,12 +77,15 @@ func (b *bodyBuffer) send(w io.Writer, body imap.Body, lines int64) error {
 	defer b.out.Reset(nil)
 	c := cutter{w: b.out, start: true, header: true, lines: lines}
 	for at, size := int64(0), body.Size(); at < size && !c.done; {
-		n, err := body.ReadAt(b.in[:min(int64(len(b.in)), size-at)], at)
-		if n == 0 && err != nil {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
+		n := b.read
+		if b.read = 0; n == 0 {
+			var err error
+			if n, err = body.ReadAt(b.in[:min(int64(len(b.in)), size-at)], at); n == 0 && err != nil {
+				if err == io.EOF {
+					err = io.ErrUnexpectedEOF
+				}
+				return err
 			}
-			return err
 		}
 		if err := c.write(b.in[:n]); err != nil {
 			return err

@@ -18,6 +18,6 @@
 //
 // Not done: APOP (its digest needs the password in clear). The maildrop is not locked (RFC 1939 §4):
 // IMAP and other sessions go on working on it. Message numbers hold for the session all the same; a message that
-// somebody else expunged is an error when it is asked for. Without the UTF8 command messages are sent as they are
-// stored too, although RFC 6856 §2.1 wants a surrogate, so that nobody's mail is hidden or changed.
+// somebody else expunged is an error when it is asked for. Without the UTF8 command a message with UTF-8 in its header is refused with
+// [UTF8] (RFC 6856 §2.1); a surrogate of it is not made. UTF-8 in the headers of its parts alone goes unnoticed.
 package pop3

@@ -45,7 +45,7 @@ func (s *session) stls([]byte) {
 	s.name = ""
 }
 
-// enableUTF8 is the UTF8 command (RFC 6856 §2.1). Messages are the same with and without.
+// enableUTF8 is the UTF8 command (RFC 6856 §2.1).
 func (s *session) enableUTF8([]byte) {
 	s.utf8 = true
 	s.ok("UTF-8 it is")

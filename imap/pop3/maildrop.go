@@ -206,13 +206,25 @@ func (s *session) send(e *entry, lines int64) {
 		return
 	}
 	defer body.Close()
+	buf := s.srv.buffers.Get().(*bodyBuffer)
+	defer s.srv.buffers.Put(buf)
+	buf.read = 0
+	if !s.utf8 && !s.srv.AlwaysUTF8 {
+		switch international, err := buf.international(body); {
+		case err != nil:
+			s.log(slog.LevelError, "reading a message failed", "uid", e.uid, "err", err)
+			s.fail("SYS/TEMP", "not possible now")
+			return
+		case international: // RFC 6856 §2.1, §5
+			s.fail("UTF8", "its header has UTF-8: say UTF8 before the login")
+			return
+		}
+	}
 	if lines < 0 {
 		s.ok("%d octets", body.Size())
 	} else {
 		s.ok("top follows")
 	}
-	buf := s.srv.buffers.Get().(*bodyBuffer)
-	defer s.srv.buffers.Put(buf)
 	if err := buf.send(s.w, body, lines); err != nil {
 		// Without a final dot the client knows that the message is not whole.
 		s.log(slog.LevelWarn, "sending a message failed", "uid", e.uid, "err", err)

@@ -108,6 +108,7 @@ func TestPoplib(t *testing.T) {
 	all := letters(t)
 	m := newMemory(all...)
 	s := newServer(m)
+	s.AlwaysUTF8 = true // the peer does not ask for it
 	s.TLS, s.AllowPlaintextAuth = serverTLS(t), false
 	host, port, _ := net.SplitHostPort(listen(t, s, false))
 	out, err := exec.CommandContext(t.Context(), program, "-c", python, host, port, certificateFile(t)).CombinedOutput()
@@ -147,6 +148,7 @@ func TestCurl(t *testing.T) {
 	all := letters(t)
 	m := newMemory(all...)
 	s := newServer(m)
+	s.AlwaysUTF8 = true // the peer does not ask for it
 	s.TLS, s.AllowPlaintextAuth = serverTLS(t), false
 	ca := certificateFile(t)
 	for _, implicit := range []bool{false, true} {
@@ -190,6 +192,7 @@ func TestMpop(t *testing.T) {
 	all := letters(t)
 	m := newMemory(all...)
 	s := newServer(m)
+	s.AlwaysUTF8 = true // the peer does not ask for it
 	s.TLS, s.AllowPlaintextAuth = serverTLS(t), false
 	host, port, _ := net.SplitHostPort(listen(t, s, false))
 	dir := t.TempDir()
@@ -245,6 +248,7 @@ func TestFetchmail(t *testing.T) {
 	})
 	m := newMemory(all...)
 	s := newServer(m)
+	s.AlwaysUTF8 = true // the peer does not ask for it
 	s.TLS, s.AllowPlaintextAuth = serverTLS(t), false
 	got, want := suites.Fetchmail(t, "pop3", listen(t, s, false), certificateFile(t), "bob", "s p"), make([]string, len(all))
 	for i, l := range all {

@@ -36,6 +36,9 @@ type Server struct {
 	// Expire is for how many days at least messages are kept, as EXPIRE tells (RFC 2449 §6.7); 0: for ever. The Server
 	// itself removes none.
 	Expire int
+	// AlwaysUTF8 sends messages whose header has UTF-8 to clients that have not asked for it by the command UTF8, which RFC 6856 §2.1
+	// forbids. Without it such a message is refused with [UTF8]: a client that does not know the extension cannot get at it.
+	AlwaysUTF8 bool
 	// Limits and Timeouts have defaults.
 	Limits   Limits
 	Timeouts Timeouts

@@ -265,13 +265,72 @@ func TestLimitMessages(t *testing.T) {
 
 // TestBodyFails checks that a message that cannot be read to its end never gets its final dot.
 func TestBodyFails(t *testing.T) {
-	m := newMemory(strings.Repeat("x\r\n", 100_000))
+	m := newMemory("Subject: x\r\n\r\n" + strings.Repeat("x\r\n", 100_000))
 	m.failing = errors.New("bad sector")
 	c := connect(t, newServer(m))
 	go func() { _, _ = io.WriteString(c, "USER bob\r\nPASS s p\r\nRETR 1\r\nNOOP\r\n") }()
 	got, _ := io.ReadAll(c)
 	if bytes.Contains(got, []byte("\r\n.\r\n")) || bytes.HasSuffix(got, []byte("+OK still here\r\n")) {
 		t.Errorf("a message cut short was ended: %q", got[max(0, len(got)-100):])
+	}
+}
+
+// Without the UTF8 command a message whose header has UTF-8 is refused (RFC 6856 §2.1, §5), unless the Server is told otherwise. Any
+// other is sent, whatever its octets.
+func TestUTF8(t *testing.T) {
+	long := "Received: " + strings.Repeat("x", 60_000) + "\r\n"
+	messages := []string{
+		"Subject: Grüße\r\n\r\nx\r\n",
+		"Subject: Gr\xfc\xdfe\r\n\r\nx\r\n",           // ISO 8859-1
+		"Subject: Gr\xfc\xdfe ü\r\n\r\nx\r\n",         // both
+		"Subject: x\r\n\r\nGrüße\r\n",                 // 8bit body
+		"Subject: x\n\nGrüße\r\n",                     // bare LF
+		"ü",                                           // no more than that
+		"Subject: \xc3",                               // half a character
+		long + long + "To: ü\r\n\r\n" + long,          // in the second chunk
+		long[:10] + strings.Repeat("ü", 40_000) + "y", // across the chunks
+	}
+	refused := map[int]bool{1: true, 6: true, 8: true, 9: true}
+	m := newMemory(messages...)
+	for _, mode := range []string{"", "UTF8", "always"} {
+		s := newServer(m)
+		s.AlwaysUTF8 = mode == "always"
+		c, err := Dial(t.Context(), listen(t, s, false), plain)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if mode == "UTF8" {
+			if err := c.UTF8(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := c.Login(t.Context(), "bob", "s p"); err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range messages {
+			for name, read := range map[string]func() (io.Reader, error){
+				"RETR": func() (io.Reader, error) { return c.Retr(t.Context(), i+1) },
+				"TOP":  func() (io.Reader, error) { return c.Top(t.Context(), i+1, 1_000_000) },
+			} {
+				r, err := read()
+				if mode == "" && refused[i+1] {
+					if e, ok := errors.AsType[*Error](err); !ok || e.Code != "UTF8" {
+						t.Errorf("%s %d: %v", name, i+1, err)
+					}
+					continue
+				}
+				if err != nil {
+					t.Fatalf("%s, %s %d: %v", mode, name, i+1, err)
+				}
+				got, err := io.ReadAll(r)
+				if want := strings.TrimSuffix(strings.ReplaceAll(strings.ReplaceAll(want, "\r\n", "\n"), "\n", "\r\n"), "\r\n") + "\r\n"; err != nil || string(got) != want {
+					t.Errorf("%s, %s %d: %d octets instead of %d, %v", mode, name, i+1, len(got), len(want), err)
+				}
+			}
+		}
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }
 

@@ -18,7 +18,8 @@ func (s *Server) POP3S(ctx context.Context, ln net.Listener) error {
 }
 
 func (s *Server) newPOP3() *pop3.Server {
-	return &pop3.Server{Backend: s.c.Store, Authenticator: s.auth, TLS: s.c.TLS, AllowPlaintextAuth: s.c.AllowPlaintextAuth,
+	// Few clients know of UTF8 (RFC 6856), and mail that they cannot get at is lost to their users.
+	return &pop3.Server{AlwaysUTF8: true, Backend: s.c.Store, Authenticator: s.auth, TLS: s.c.TLS, AllowPlaintextAuth: s.c.AllowPlaintextAuth,
 		Hostname: s.c.Hostname, Limits: pop3.Limits{Conns: -1, ConnsPerNetwork: -1}, Admit: s.admit, Grace: s.c.Grace, Logger: s.c.Logger}
 }
 
