@@ -51,7 +51,11 @@
 //	           hole: who shares an account sees the uploads of the others
 //	§6.2       download: filename                                         jmapserver.TestDownload
 //	§7.1       StateChange                                                push.TestEvents
-//	§7.2       hole: PushSubscription
+//	§7.2       its properties; nothing else before the code               push.TestPushSet, push.TestPushVerification
+//	           encrypted with the keys; TTL; 429 makes it rarer           push.TestPushEncrypted, push.TestPushDelivery, push.TestPush429
+//	           destroyed with its time, URL or credential                 push.TestPushEnds
+//	           hole: an access token, not its refresh token, is what a subscription is tied to
+//	§7.2.1     url and keys never told; others' not found; no state       jmapserver.TestPushSubscription
 //	§7.3       types, closeafter, ping, no event id with it, limits       push.TestTypesAndPing, push.TestCloseAfter, push.TestResume
 //
 //	RFC 8621

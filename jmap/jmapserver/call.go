@@ -15,6 +15,8 @@ import (
 type Call struct {
 	// User is who makes the request.
 	User string
+	// Credential is what the user logged in with (Server.Credential).
+	Credential string
 	// Name is the method's, ID the call's.
 	Name, ID string
 	// Using are the capabilities that the request uses.
@@ -73,7 +75,7 @@ func (s *Server) run(ctx context.Context, user string, r *jmap.Request) ([]jmap.
 	}
 	var res jmap.Resolver
 	for _, in := range r.MethodCalls {
-		c := &Call{User: user, Name: in.Name, ID: in.ID, Using: r.Using, Limits: s.limits(), req: shared}
+		c := &Call{User: user, Credential: credentialOf(ctx), Name: in.Name, ID: in.ID, Using: r.Using, Limits: s.limits(), req: shared}
 		args, err := s.call(ctx, c, r.Using, &res, in.Args)
 		if err != nil {
 			me := s.methodError(ctx, c, err)

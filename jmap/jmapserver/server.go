@@ -19,6 +19,11 @@ type Server struct {
 	Mux *Mux
 	// Authenticate returns who makes a request, or an *AuthError; required. See Auth.User.
 	Authenticate func(r *http.Request) (user string, err error)
+	// Credential names what an authenticated request logged in with, the same for the same secret, which it does not
+	// show: a PushSubscription is its maker's alone. Nil: all of a user's are the same. See Auth.Credential.
+	Credential func(r *http.Request) string
+	// VAPIDKey is the key by which push services know who sends (RFC 9749); "" is none, and not offered.
+	VAPIDKey string
 	// Accounts returns the accounts of a user, the user's own first; required.
 	Accounts func(ctx context.Context, user string) ([]Account, error)
 	// OpenBlob opens a blob of an account of the user's for download. A *jmap.SetError is 404. Nil: no downloads.
@@ -99,12 +104,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		problem(w, http.StatusMethodNotAllowed, "use "+methods[0])
 		return
 	}
-	user, err := s.user(r)
+	user, credential, err := s.user(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
 	}
-	handle(w, r, user)
+	handle(w, r.WithContext(context.WithValue(r.Context(), credentialKey{}, credential)), user)
 }
 
 // refuse answers a request whose user is not known.

@@ -35,6 +35,9 @@ func (s *Server) capabilities() (map[string]jmap.Raw, error) {
 		if s.WebSocket != nil || s.EventSource != nil {
 			o.capabilities[CapabilityTicket] = jmap.Raw("{}")
 		}
+		if s.VAPIDKey != "" && o.err == nil {
+			o.capabilities[jmap.CapabilityVAPID], o.err = jmap.Marshal(jmap.VAPID{ApplicationServerKey: s.VAPIDKey})
+		}
 	})
 	return o.capabilities, o.err
 }

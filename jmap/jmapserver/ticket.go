@@ -29,12 +29,12 @@ type tickets struct {
 }
 
 type ticket struct {
-	user    string
-	expires time.Time
+	user, credential string
+	expires          time.Time
 }
 
 // issue returns a new ticket for the user, "" where too many are out.
-func (t *tickets) issue(user string, now time.Time) string {
+func (t *tickets) issue(user, credential string, now time.Time) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.out == nil {
@@ -52,31 +52,35 @@ func (t *tickets) issue(user string, now time.Time) string {
 		return ""
 	}
 	s := rand.Text()
-	t.out[sha256.Sum256([]byte(s))] = ticket{user, now.Add(TicketLife)}
+	t.out[sha256.Sum256([]byte(s))] = ticket{user, credential, now.Add(TicketLife)}
 	return s
 }
 
 // redeem returns whose a ticket is, which is then used up.
-func (t *tickets) redeem(s string, now time.Time) (user string, ok bool) {
+func (t *tickets) redeem(s string, now time.Time) (who ticket, ok bool) {
 	k := sha256.Sum256([]byte(s))
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	v, ok := t.out[k]
 	delete(t.out, k)
-	return v.user, ok && now.Before(v.expires)
+	return v, ok && now.Before(v.expires)
 }
 
-// user returns who makes a request: by its ticket, where the path takes one, else by Authenticate.
-func (s *Server) user(r *http.Request) (string, error) {
+// user returns who makes a request, and with which credential: by its ticket, where the path takes one, else by
+// Authenticate.
+func (s *Server) user(r *http.Request) (user, credential string, err error) {
 	if p := r.URL.Path; p == pathEventSource || p == pathWebSocket {
 		if t := r.URL.Query().Get("ticket"); t != "" {
-			if user, ok := s.tickets.redeem(t, time.Now()); ok {
-				return user, nil
+			if who, ok := s.tickets.redeem(t, time.Now()); ok {
+				return who.user, who.credential, nil
 			}
-			return "", &AuthError{Status: http.StatusUnauthorized, Detail: "the ticket is used up or has expired"}
+			return "", "", &AuthError{Status: http.StatusUnauthorized, Detail: "the ticket is used up or has expired"}
 		}
 	}
-	return s.Authenticate(r)
+	if user, err = s.Authenticate(r); err == nil && s.Credential != nil {
+		credential = s.Credential(r)
+	}
+	return user, credential, err
 }
 
 // An issued is the answer to a POST for a ticket.
@@ -85,8 +89,8 @@ type issued struct {
 	ExpiresIn int    `json:"expiresIn"` // seconds
 }
 
-func (s *Server) serveTicket(w http.ResponseWriter, _ *http.Request, user string) {
-	t := s.tickets.issue(user, time.Now())
+func (s *Server) serveTicket(w http.ResponseWriter, r *http.Request, user string) {
+	t := s.tickets.issue(user, credentialOf(r.Context()), time.Now())
 	if t == "" {
 		w.Header().Set("Retry-After", "60")
 		problem(w, http.StatusTooManyRequests, "too many tickets are out")
