@@ -8,10 +8,11 @@ import (
 // steps returns what makes a database of version n (PRAGMA user_version) out of one of version n-1, for n from 1 on: a
 // new database goes through all of them, an old one through those that it lacks. A step that was in a release is never
 // changed; what is new comes behind it.
-func steps() []string { return []string{schema1, schema2, schema3, schema4, schema5} }
+func steps() []string { return []string{schema1, schema2, schema3, schema4, schema5, schema6} }
 
 // The schema in one look:
 //
+//	push (where changes of a user's accounts are sent)
 //	account ─┬─ mailbox ── message (mailbox, uid) ─┐
 //	         ├─ email (what messages with the same bytes share: EMAILID, thread, cached envelope) ── blob
 //	         ├─ upload (bytes that no email has yet) ─────────────────────────────────────────────── blob
@@ -168,6 +169,16 @@ CREATE TABLE answered (
 	sender  TEXT    NOT NULL,             -- lower case
 	at      INTEGER NOT NULL,
 	PRIMARY KEY (account, sender)
+) STRICT, WITHOUT ROWID;
+`
+
+// Push subscriptions (RFC 8620 §7.2) by the names of their users. Values hold secrets.
+const schema6 = `
+CREATE TABLE push (
+	user  TEXT NOT NULL,
+	id    TEXT NOT NULL,
+	value BLOB NOT NULL,                  -- push.Subscription in JSON
+	PRIMARY KEY (user, id)
 ) STRICT, WITHOUT ROWID;
 `
 

@@ -15,6 +15,7 @@ import (
 	"github.com/mailbricks/mailbricks/examples/mailstore"
 	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
 	"github.com/mailbricks/mailbricks/jmap/contact"
+	"github.com/mailbricks/mailbricks/jmap/push"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpclient"
 )
@@ -41,6 +42,7 @@ type options struct {
 	users, tokens, submitUser                                            cli.Users
 	maxMessage, quota                                                    int64
 	maxConnections                                                       int
+	pushAllow                                                            cli.Networks
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -63,9 +65,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return errors.Join(err, store.Close())
 	}
 	defer closeContacts()
-	server, err := o.server(ctx, store, known, next, log)
+	pushes, err := o.openPush(ctx, store, log)
 	if err != nil {
 		return errors.Join(err, store.Close())
+	}
+	server, err := o.server(ctx, store, known, pushes, next, log)
+	if err != nil {
+		return errors.Join(err, pushes.Close(), store.Close())
 	}
 	err = cli.Serve(ctx, stdout,
 		cli.Service{Name: "lmtp", Addr: o.lmtp, Serve: server.LMTP},
@@ -74,7 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		cli.Service{Name: "pop3", Addr: o.pop3, Serve: server.POP3},
 		cli.Service{Name: "pop3s", Addr: o.pop3s, Serve: server.POP3S},
 		cli.Service{Name: "jmap", Addr: o.jmap, Serve: server.JMAP})
-	return errors.Join(err, store.Close())
+	return errors.Join(err, pushes.Close(), store.Close())
 }
 
 func parse(args []string, stderr io.Writer) (*options, error) {
@@ -95,6 +101,7 @@ func parse(args []string, stderr io.Writer) (*options, error) {
 	fs.StringVar(&o.submit, "submit", "", "smtp://HOST:PORT that takes mail which users send over JMAP")
 	fs.Var(&o.submitUser, "submit-user", "NAME:PASSWORD or NAME:@FILE to log in with at -submit; off loopback it must offer STARTTLS")
 	fs.StringVar(&o.contacts, "contacts", "", "folder of capabilities and channels that a relay with -policy capability has, for users to see and change over JMAP")
+	fs.Var(&o.pushAllow, "push-allow", "networks where clients may have changes sent although it is private")
 	fs.StringVar(&o.tlsCert, "tls-cert", "", "PEM file of the certificate, with its chain")
 	fs.StringVar(&o.tlsKey, "tls-key", "", "PEM file of its key")
 	fs.BoolVar(&o.plaintext, "allow-plaintext-auth", false, "take passwords and tokens on connections without TLS")
@@ -143,7 +150,7 @@ func (o *options) check() error {
 }
 
 // server makes the accounts of all users, and the server of the store.
-func (o *options) server(ctx context.Context, store *mailstore.Store, known contact.Backend, next *smtpclient.Client, log *slog.Logger) (*serve.Server, error) {
+func (o *options) server(ctx context.Context, store *mailstore.Store, known contact.Backend, pushes *push.WebPush, next *smtpclient.Client, log *slog.Logger) (*serve.Server, error) {
 	passwords := sasl.NewUsers()
 	for _, name := range o.users.Names() {
 		password, _ := o.users.Password(name)
@@ -170,7 +177,7 @@ func (o *options) server(ctx context.Context, store *mailstore.Store, known cont
 			o.hostname = "localhost"
 		}
 	}
-	c := serve.Config{Store: store, Contacts: known, Hostname: o.hostname, Users: passwords.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
+	c := serve.Config{Store: store, Contacts: known, Push: pushes, Hostname: o.hostname, Users: passwords.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
 		JMAPURL: o.jmapURL, AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
 	if next != nil {
 		c.Submit = next

@@ -12,5 +12,6 @@
 // return when the sessions are over.
 //
 // JMAP serves RFC 8620 and 8621 with pushed changes (EventSource, and WebSocket by RFC 8887) at /.well-known/jmap and
-// /jmap/, by HTTP Basic (RFC 7617) and Bearer (RFC 6750). What users send goes to Config.Submit.
+// /jmap/, by HTTP Basic (RFC 7617) and Bearer (RFC 6750). With
+// Config.Push, changes are sent to clients that are not connected, too (RFC 8620 §7.2). What users send goes to Config.Submit.
 package serve

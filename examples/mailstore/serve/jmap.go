@@ -55,8 +55,12 @@ func (s *Server) jmap(done <-chan struct{}) (*jmapserver.Server, *push.WebSocket
 		}
 	}
 	events := &push.EventSource{Watchers: methods.Watchers, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}
-	out := &jmapserver.Server{Mux: mux, Authenticate: auth.User, Accounts: accounts, OpenBlob: methods.OpenBlob,
+	out := &jmapserver.Server{Mux: mux, Authenticate: auth.User, Credential: auth.Credential, Accounts: accounts, OpenBlob: methods.OpenBlob,
 		Upload: methods.Upload, EventSource: events.Serve, Limits: &limits, Logger: s.c.Logger}
+	if p := s.c.Push; p != nil {
+		jmapserver.RegisterPush(mux, p)
+		out.VAPIDKey = p.PublicKey()
+	}
 	sockets := &push.WebSocket{Watchers: methods.Watchers, Answer: out.Answer, Connections: s.c.MaxConnections, Done: done, Logger: s.c.Logger}
 	out.WebSocket = sockets.Serve
 	return out, sockets

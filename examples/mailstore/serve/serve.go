@@ -16,6 +16,7 @@ import (
 	"github.com/mailbricks/mailbricks/imap/pop3"
 	"github.com/mailbricks/mailbricks/jmap/contact"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/push"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
 )
@@ -39,6 +40,8 @@ type Config struct {
 	Submit smtp.Handler
 	// Contacts are who may write to users, over JMAP; nil: none. See package contacts.
 	Contacts contact.Backend
+	// Push keeps the push subscriptions of clients (RFC 8620 §7.2); nil: there are none. The caller closes it.
+	Push *push.WebPush
 	// TLS offers STARTTLS and STLS, and serves IMAPS, POP3S and JMAP; nil: none, and JMAP is HTTP.
 	TLS *tls.Config
 	// JMAPURL is the URL under which clients reach the JMAP session resource, which IMAP tells them (RFC 9698); "": it
