@@ -79,9 +79,13 @@
 //	§4.10      copy: mailboxIds                                           mailserver.TestCopy
 //	§5         marks and entities, 255 octets                             mailserver.TestSnippets
 //	§6         identities of addresses stay; forbiddenFrom; states        mailserver.TestIdentities, jmaptest.TestStore, mailstore.TestIdentitiesBounded
-//	§7         envelope from the message, its checks, Bcc removed         mailserver.TestSubmission
-//	§7.5       onSuccessUpdateEmail, onSuccessDestroyEmail, errors        mailserver.TestSubmission
-//	           hole: sendAt later than now (RFC 4865), undo, reports; a submission ends with the call that makes it
+//	§1.3.2     maxDelayedSend, submissionExtensions                       mailserver.TestParameters
+//	§7         envelope from the message, its checks, Bcc removed         mailserver.TestSubmission, mailserver.TestMailFrom
+//	§7         parameters; sendAt (RFC 4865), which is kept               mailserver.TestParameters, outbox.TestHeld
+//	§7         deliveryStatus: replies, tries, DSN and MDN                outbox.TestRetries, mail.TestReports, mailstore.TestReports
+//	§7.3 §7.4  filters and sorts                                          mailserver.TestSubmissionQuery
+//	§7.5       cancel, cannotUnsend; what of the email is destroyed       mailserver.TestCancel, mailserver.TestEmailGoesBeforeItIsSent
+//	§7.5       onSuccessUpdateEmail, onSuccessDestroyEmail, errors        mailserver.TestSubmission, mailserver.TestCancel
 //	§8         one VacationResponse, neither made nor destroyed           mailserver.TestVacationSet, jmaptest.TestStore
 //	           RFC 3834: what is not answered; the answer; once a sender  mail.TestNoAnswer, mail.TestAnswer, mailstore.TestVacation
 //

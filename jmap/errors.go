@@ -136,6 +136,7 @@ const (
 	SetForbiddenMailFrom SetErrorType = "forbiddenMailFrom"
 	SetForbiddenFrom     SetErrorType = "forbiddenFrom"
 	SetForbiddenToSend   SetErrorType = "forbiddenToSend"
+	SetCannotUnsend      SetErrorType = "cannotUnsend"
 
 	SetMDNAlreadySent SetErrorType = "mdnAlreadySent" // RFC 9007 §2.1
 )

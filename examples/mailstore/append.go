@@ -247,10 +247,11 @@ func (t *tx) dropEmail(id int64) error {
 	return t.dropBlob(blob)
 }
 
-// dropBlob removes bytes that no email and no upload has any more.
+// dropBlob removes bytes that no email, no upload and no submission has any more.
 func (t *tx) dropBlob(id int64) error {
 	var one int
-	err := t.row([]any{&one}, `SELECT 1 FROM email WHERE blob = ? UNION ALL SELECT 1 FROM upload WHERE blob = ? LIMIT 1`, id, id)
+	err := t.row([]any{&one}, `SELECT 1 FROM email WHERE blob = ? UNION ALL SELECT 1 FROM upload WHERE blob = ?
+		UNION ALL SELECT 1 FROM submissionblob WHERE blob = ? LIMIT 1`, id, id, id)
 	if !errors.Is(err, sql.ErrNoRows) {
 		return err
 	}

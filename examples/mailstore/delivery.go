@@ -79,6 +79,10 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 	if err != nil {
 		return nil, deliveryError(tooBig(err))
 	}
+	back, err := reportOf(x)
+	if err != nil {
+		return nil, deliveryError(err)
+	}
 	accounts := slices.Clone(d.to)
 	slices.SortFunc(accounts, func(a, b *account) int { return int(a.id - b.id) })
 	accounts = slices.Compact(accounts)
@@ -97,7 +101,11 @@ func (d *delivery) Data(ctx context.Context, body io.Reader) (smtp.Results, erro
 			if err != nil {
 				return err
 			}
-			if _, _, err := t.add(row, b, t.next(row), x, now.Unix()); err != nil {
+			_, email, err := t.add(row, b, t.next(row), x, now.Unix())
+			if err == nil && back != nil {
+				err = t.report(a, row, email, back)
+			}
+			if err != nil {
 				return err
 			}
 			if class != policy.ClassQuarantine && class != policy.ClassRequest {

@@ -45,7 +45,8 @@ func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, err
 		Threads:   mail.ThreadRoles{Getter: threads, Changer: threads},
 		Emails:    mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails, Querier: emails},
 		Blobs:     jmapBlobs{a}, Uploads: jmapBlobs{a}, Watcher: jmapWatcher{a},
-		Identities: mail.IdentityRoles{Getter: jmapIdentities{a}, Changer: jmapIdentities{a}, Setter: jmapIdentities{a}},
+		Identities:  mail.IdentityRoles{Getter: jmapIdentities{a}, Changer: jmapIdentities{a}, Setter: jmapIdentities{a}},
+		Submissions: mail.SubmissionRoles{Getter: jmapSubmissions{a}, Changer: jmapSubmissions{a}, Setter: jmapSubmissions{a}},
 	}
 	if s.answers != nil {
 		out.Vacation = jmapVacation{a}
@@ -176,13 +177,14 @@ type jmapBlobs struct{ *account }
 
 func blobID(id int64) string { return "B" + strconv.FormatInt(id, 10) }
 
-// OpenBlob opens bytes that an email or an upload of the account has.
+// OpenBlob opens bytes that an email, an upload or a submission of the account has.
 func (a jmapBlobs) OpenBlob(ctx context.Context, id jmap.ID) (jmap.Blob, error) {
 	n := parseID('B', string(id))
 	return a.s.body(ctx, func(c *conn, dest []any) error {
 		err := c.row(dest, `SELECT hash, size, data IS NULL, data FROM blob WHERE id = ? AND (
 			EXISTS (SELECT 1 FROM email WHERE blob = blob.id AND account = ?) OR
-			EXISTS (SELECT 1 FROM upload WHERE blob = blob.id AND account = ?))`, n, a.id, a.id)
+			EXISTS (SELECT 1 FROM upload WHERE blob = blob.id AND account = ?) OR
+			EXISTS (SELECT 1 FROM submissionblob WHERE blob = blob.id AND account = ?))`, n, a.id, a.id, a.id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return &jmap.SetError{Type: jmap.SetBlobNotFound, NotFound: []jmap.ID{id}}
 		}
@@ -242,7 +244,7 @@ func (a jmapWatcher) Watch(ctx context.Context) <-chan struct{} { return a.feed.
 // States returns the states of the data types, which share the account's counter, and the newest email as that of
 // EmailDelivery.
 func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) {
-	var s, identities, vacation place
+	var s, identities, submissions, vacation place
 	var newest int64
 	err := a.s.db.read(ctx, func(c *conn) (err error) {
 		if newest = a.newest.Load(); newest == 0 {
@@ -257,13 +259,16 @@ func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) 
 		if vacation, err = jmapVacation(a).state(c); err != nil {
 			return err
 		}
+		if submissions, err = jmapSubmissions(a).state(c); err != nil {
+			return err
+		}
 		s, err = a.state(c)
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state(), "Identity": identities.state(), "VacationResponse": vacation.state(), mail.EmailDelivery: jmap.State(strconv.FormatInt(newest, 10))}, nil
+	return map[string]jmap.State{"Mailbox": s.state(), "Email": s.state(), "Thread": s.state(), "Identity": identities.state(), "EmailSubmission": submissions.state(), "VacationResponse": vacation.state(), mail.EmailDelivery: jmap.State(strconv.FormatInt(newest, 10))}, nil
 }
 
 // accountOf checks IfInState and returns the account's row.

@@ -8,7 +8,9 @@ import (
 // steps returns what makes a database of version n (PRAGMA user_version) out of one of version n-1, for n from 1 on: a
 // new database goes through all of them, an old one through those that it lacks. A step that was in a release is never
 // changed; what is new comes behind it.
-func steps() []string { return []string{schema1, schema2, schema3, schema4, schema5, schema6} }
+func steps() []string {
+	return []string{schema1, schema2, schema3, schema4, schema5, schema6, schema7}
+}
 
 // The schema in one look:
 //
@@ -19,6 +21,7 @@ func steps() []string { return []string{schema1, schema2, schema3, schema4, sche
 //	         ├─ threadref (message-id and subject → thread)
 //	         ├─ identity (what the user sends as, and what has gone of it)
 //	         ├─ vacation, answered (the answer that goes out by itself, and who has had it)
+//	         ├─ submission (what the user sends, and what has gone of it) ─ submissionblob ───────── blob
 //	         ├─ annotation (of a mailbox or the account)
 //	         ├─ acl, subscription (of a mailbox: what others may do, and who of them is subscribed)
 //	         └─ expunged (what has gone, up to a horizon)
@@ -179,6 +182,31 @@ CREATE TABLE push (
 	id    TEXT NOT NULL,
 	value BLOB NOT NULL,                  -- push.Subscription in JSON
 	PRIMARY KEY (user, id)
+) STRICT, WITHOUT ROWID;
+`
+
+// Submissions (RFC 8621 §7), as identities are kept. A row's id is the ModSeq of its creation.
+const schema7 = `
+CREATE TABLE submission (
+	account INTEGER NOT NULL,
+	id      INTEGER NOT NULL,
+	name    TEXT    NOT NULL,             -- id of JMAP
+	changed INTEGER NOT NULL,             -- modseq
+	sent    INTEGER NOT NULL,             -- sendAt
+	due     INTEGER,                      -- the next attempt; NULL: none
+	message TEXT    NOT NULL,             -- Message-ID, '' if there is none
+	value   BLOB,                         -- mail.KeptSubmission in JSON; NULL: has gone
+	PRIMARY KEY (account, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX submission_name ON submission (account, name);
+CREATE INDEX submission_changed ON submission (account, changed);
+CREATE INDEX submission_message ON submission (account, message);
+CREATE INDEX submission_due ON submission (due) WHERE due IS NOT NULL;
+CREATE TABLE submissionblob (
+	blob       INTEGER NOT NULL,          -- the message that is to be sent, or a report
+	account    INTEGER NOT NULL,
+	submission INTEGER NOT NULL,
+	PRIMARY KEY (blob, account, submission)
 ) STRICT, WITHOUT ROWID;
 `
 

@@ -18,6 +18,8 @@ import (
 // sentAnswers is a mail.Submitter that tells a channel.
 type sentAnswers chan *mail.Submission
 
+func (c sentAnswers) Check(context.Context, *mail.Submission) error { return nil }
+
 func (c sentAnswers) Submit(ctx context.Context, m *mail.Submission) ([]mail.DeliveryStatus, error) {
 	raw, err := io.ReadAll(m.Body)
 	if err != nil {

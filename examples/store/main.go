@@ -80,6 +80,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		cli.Service{Name: "pop3", Addr: o.pop3, Serve: server.POP3},
 		cli.Service{Name: "pop3s", Addr: o.pop3s, Serve: server.POP3S},
 		cli.Service{Name: "jmap", Addr: o.jmap, Serve: server.JMAP})
+	server.Close()
 	return errors.Join(err, pushes.Close(), store.Close())
 }
 
@@ -180,7 +181,7 @@ func (o *options) server(ctx context.Context, store *mailstore.Store, known cont
 	c := serve.Config{Store: store, Contacts: known, Push: pushes, Hostname: o.hostname, Users: passwords.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
 		JMAPURL: o.jmapURL, AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
 	if next != nil {
-		c.Submit = next
+		c.Submit, c.SubmitExtensions = next, o.extensions(ctx, next, log)
 	}
 	return serve.New(c)
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"log/slog"
 	"net"
 	"net/url"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
 	"github.com/mailbricks/mailbricks/examples/cli"
@@ -60,6 +62,27 @@ func (o *options) smarthost() string {
 		return ""
 	}
 	return addr
+}
+
+// extensions asks -submit for the extensions of ESMTP that are the users' to use; those that have to do with the connection are
+// not. Where it cannot be asked now, users can send, and wait, but without parameters.
+func (o *options) extensions(ctx context.Context, next *smtpclient.Client, log *slog.Logger) map[string][]string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	c, err := smtpclient.Dial(ctx, next.Addr, next.Config)
+	if err != nil {
+		log.Warn("-submit does not tell its extensions", "error", err)
+		return nil
+	}
+	defer c.Close()
+	out := make(map[string][]string)
+	for name, args := range c.Extensions() {
+		switch name {
+		case "DSN", "DELIVERBY", "MT-PRIORITY", "REQUIRETLS", "SIZE", "XCAP", "XPOSTAGE":
+			out[name] = strings.Fields(args)
+		}
+	}
+	return out
 }
 
 // credentials are those of -submit-user, nil without. They are shown without TLS on this machine alone.

@@ -89,6 +89,7 @@ var table = map[string]int{
 	"capability/e2ee":                2,
 
 	"auth":                 3,
+	"jmap/outbox":          3,
 	"smtp/route":           3,
 	"smtp/queue":           3,
 	"smtp/queue/queuetest": 3,

@@ -24,7 +24,7 @@ import (
 // open returns an empty store with an account for each of the users, and closes it with t.Cleanup.
 func TestStore(t *testing.T, open func(t *testing.T, users ...string) mail.Backend) {
 	for name, check := range map[string]func(*bench){
-		"Get": (*bench).get, "Set": (*bench).set, "Mailboxes": (*bench).boxes, "Blobs": (*bench).blobs, "Watch": (*bench).watch, "Identities": (*bench).identities, "Quotas": (*bench).quotas, "Vacation": (*bench).vacation, "History": (*bench).history,
+		"Get": (*bench).get, "Set": (*bench).set, "Mailboxes": (*bench).boxes, "Blobs": (*bench).blobs, "Watch": (*bench).watch, "Identities": (*bench).identities, "Submissions": (*bench).submissions, "Quotas": (*bench).quotas, "Vacation": (*bench).vacation, "History": (*bench).history,
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := open(t, "alice@example.com", "bob@example.com")

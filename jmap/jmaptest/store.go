@@ -29,7 +29,7 @@ func NewStore(users ...string) *Store {
 	s := &Store{users: make(map[string]*account)}
 	for i, u := range users {
 		a := &account{id: jmap.ID("u" + strconv.Itoa(i+1)), name: u, mailboxes: map[jmap.ID]*mailbox{}, emails: map[jmap.ID]*email{},
-			threads: map[jmap.ID]*thread{}, blobs: map[jmap.ID][]byte{}, identities: map[jmap.ID]*identity{}, watches: map[chan struct{}]bool{}}
+			threads: map[jmap.ID]*thread{}, blobs: map[jmap.ID][]byte{}, identities: map[jmap.ID]*identity{}, submissions: map[jmap.ID]*submission{}, watches: map[chan struct{}]bool{}}
 		for _, name := range []string{"Inbox", "Drafts", "Sent", "Junk", "Trash", "Archive"} {
 			a.newMailbox(mail.Mailbox{Name: name, Role: mail.Role(strings.ToLower(name)), IsSubscribed: true})
 		}
@@ -104,6 +104,10 @@ type account struct {
 	sent       []Sent
 	limits     *limits
 	vacation   vacation
+
+	submissions map[jmap.ID]*submission
+	outbox      mail.Outbox // nil: submissions are not kept
+	tries       int         // at later.example
 }
 
 type mailbox struct {
@@ -122,7 +126,7 @@ type thread struct {
 }
 
 func (a *account) roles() *mail.Account {
-	m, e, t := mailboxes{a}, emails{a}, threads{a}
+	m, e, t, s := mailboxes{a}, emails{a}, threads{a}, submissions{a}
 	out := &mail.Account{
 		Vacation:   vacations{a},
 		ID:         a.id,
@@ -136,6 +140,9 @@ func (a *account) roles() *mail.Account {
 		Submitter:  submitter{a},
 		Addresses:  []string{a.name},
 		Identities: mail.IdentityRoles{Getter: identities{a}, Changer: identities{a}, Setter: identities{a}},
+
+		SubmissionExtensions: map[string][]string{"DSN": nil, "SIZE": {"100000"}},
+		Submissions:          mail.SubmissionRoles{Getter: s, Changer: s, Setter: s, Outbox: a.outbox},
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -231,7 +238,7 @@ func (a *account) Watch(ctx context.Context) <-chan struct{} {
 func (a *account) States(context.Context) (map[string]jmap.State, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state(), "Identity": a.state(), "VacationResponse": a.vacation.state(), mail.EmailDelivery: jmap.State(strconv.FormatUint(a.delivered, 10))}, nil
+	return map[string]jmap.State{"Mailbox": a.state(), "Thread": a.state(), "Email": a.state(), "Identity": a.state(), "EmailSubmission": a.state(), "VacationResponse": a.vacation.state(), mail.EmailDelivery: jmap.State(strconv.FormatUint(a.delivered, 10))}, nil
 }
 
 type blob struct{ *bytes.Reader }

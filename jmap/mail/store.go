@@ -45,6 +45,10 @@ type Account struct {
 	Submitter  Submitter
 	Addresses  []string
 	Identities IdentityRoles
+	// SubmissionExtensions are those of ESMTP whose parameters the Submitter passes on, with their EHLO keywords and
+	// arguments: {"DSN": nil, "SIZE": ["1000000"]}.
+	SubmissionExtensions map[string][]string
+	Submissions          SubmissionRoles
 }
 
 // MailboxRoles are the roles for the type Mailbox.

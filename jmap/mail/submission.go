@@ -97,6 +97,11 @@ type DeliveryStatus struct {
 	Displayed string    `json:"displayed"` // "unknown" or "yes"
 }
 
+// Taken reports whether the message was handed over to somebody.
+func (s DeliveryStatus) Taken() bool {
+	return s.Delivered == DeliveryUnknown || s.Delivered == DeliveryYes
+}
+
 // A Delivered says how far a message has come.
 type Delivered string
 
@@ -121,11 +126,22 @@ type Submission struct {
 	To   []string // at least one, all different
 	Size int64    // octets of Body
 	Body io.Reader
+
+	// ID is that of the EmailSubmission, for ENVID (RFC 8621 §7); "": it is none.
+	ID jmap.ID
+	// MailParameters and, in the order of To, RcptParameters are those that the Submitter passes on, as EnvelopeAddress has
+	// them; nil: none.
+	MailParameters map[string]*string
+	RcptParameters []map[string]*string
 }
 
 // A Submitter sends mail of an account's: a queue, or a smarthost. Package jmap/mail knows nothing of SMTP's clients.
 type Submitter interface {
-	// Submit hands the message over and returns what became of it for each of the To, in their order. What was taken
-	// is not lost. An error means that it was handed over to nobody; a *jmap.SetError is told as it is.
+	// Check returns a *jmap.SetError where the addresses or parameters of a message, which has no Body here, are not in
+	// order: InvalidRecipients, ForbiddenMailFrom, InvalidProperties.
+	Check(ctx context.Context, s *Submission) error
+	// Submit hands the message over and returns what became of it for each of the To, in their order: DeliveryQueued where
+	// another attempt may do better. What was taken is not lost. An error means that it was handed over to nobody; a
+	// *jmap.SetError is told as it is, any other one may pass.
 	Submit(ctx context.Context, s *Submission) ([]DeliveryStatus, error)
 }

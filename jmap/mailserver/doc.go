@@ -10,7 +10,7 @@
 //	                          MDN/send parse (RFC 9007)
 //	                          Quota/get changes query queryChanges (RFC 9425)
 //	                             │
-//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities Quotas Vacation
+//	                          mail.Account: Mailboxes Threads Emails Blobs Uploads Submitter Identities Submissions Quotas Vacation
 //
 // A call gets the roles of the account that it names, if the user may see it, else accountNotFound. Email/get asks the
 // store for records, with their summaries where a wanted property needs one, and opens a message only for properties
@@ -20,10 +20,13 @@
 // Email/queryChanges takes out and puts in again every email that changed; where a result hangs on other emails of a
 // thread, as with collapseThreads, those too, if the store has ThreadRoles. For mailboxes it is cannotCalculateChanges.
 //
-// An EmailSubmission is handed to the account's Submitter within the call that creates it, and ends with it (RFC 8621 §7
-// lets a server destroy what is sent): its deliveryStatus is in the response, undoStatus is final, and there is nothing
-// to get afterwards. Identities are the account's addresses, with what the user makes of them, and others that the user
-// makes and may send as; without a store for them they are the addresses alone.
+// An EmailSubmission is kept where the account has SubmissionRoles: before it is handed over, by package outbox, at once or
+// when its HOLDFOR or HOLDUNTIL says; until then it can be canceled, and not destroyed. What comes of it is in its
+// deliveryStatus, of reports that come back too, where the store recognizes them. Without the roles it is handed to the
+// account's Submitter within the call that creates it, and ends with it (RFC 8621 §7 lets a server destroy what is sent).
+// The parameters of an envelope belong to the account's SubmissionExtensions; BODY, SIZE and SMTPUTF8 are decided by the
+// message, ENVID is the submission's id.
 //
-// Of RFC 8621, these are not here: delayed sending, deliveryStatus from later reports.
+// Identities are the account's addresses, with what the user makes of them, and others that the user makes and may send as;
+// without a store for them they are the addresses alone.
 package mailserver

@@ -142,8 +142,12 @@ func (s *Service) sendMDN(ctx context.Context, a *mail.Account, as *mail.Identit
 	for _, to := range receipt.To {
 		sub.To = append(sub.To, to.Address)
 	}
-	if _, err := a.Submitter.Submit(ctx, sub); err != nil {
+	status, err := a.Submitter.Submit(ctx, sub)
+	if err != nil {
 		return nil, err
+	}
+	if !slices.ContainsFunc(status, mail.DeliveryStatus.Taken) {
+		return nil, &jmap.SetError{Type: jmap.SetInvalidRecipients, InvalidRecipients: sub.To}
 	}
 	written, err := dsn.ParseMDN(bytes.NewReader(message))
 	if err != nil {

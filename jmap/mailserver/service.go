@@ -174,7 +174,11 @@ func (s *Service) Accounts(ctx context.Context, user string) ([]jmapserver.Accou
 			out[i].AccountCapabilities[jmap.CapabilityQuota] = jmap.Raw("{}")
 		}
 		if a.Submitter != nil && !a.ReadOnly {
-			out[i].AccountCapabilities[jmap.CapabilitySubmission] = jmap.Raw(`{"maxDelayedSend":0,"submissionExtensions":{}}`)
+			can, err := jmap.Marshal(submissionCapabilityOf(a))
+			if err != nil {
+				return nil, err
+			}
+			out[i].AccountCapabilities[jmap.CapabilitySubmission] = can
 			out[i].AccountCapabilities[jmap.CapabilityMDN] = jmap.Raw("{}")
 		}
 	}

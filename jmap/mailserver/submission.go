@@ -1,7 +1,6 @@
 package mailserver
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -14,33 +13,8 @@ import (
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/jmapserver"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/outbox"
 )
-
-// maxRecipients is how many recipients one submission has at most.
-const maxRecipients = 1000
-
-// constantState is the state of a type whose records do not change: submissions, which end with the call that makes
-// them (RFC 8621 §7: a server may destroy them once they are sent), and identities that are kept nowhere.
-const constantState jmap.State = "0"
-
-// constant is a Changer of records that do not change.
-type constant struct{}
-
-// Changes returns no changes.
-func (constant) Changes(_ context.Context, r *jmap.ChangesRequest) (*jmap.ChangesResponse, error) {
-	if r.SinceState != constantState {
-		return nil, jmap.Errorf(jmap.CannotCalculateChanges, "unknown state")
-	}
-	return &jmap.ChangesResponse{NewState: constantState}, nil
-}
-
-// sent is the submissions that are kept: none.
-type sent struct{}
-
-// Get is jmap.Getter's.
-func (sent) Get(_ context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jmap.GetResponse[mail.EmailSubmission], error) {
-	return &jmap.GetResponse[mail.EmailSubmission]{State: constantState, List: []mail.EmailSubmission{}, NotFound: r.IDs}, nil
-}
 
 // registerSubmission adds the methods of RFC 8621 §6 and §7.
 func (s *Service) registerSubmission(m *jmapserver.Mux) {
@@ -48,41 +22,30 @@ func (s *Service) registerSubmission(m *jmapserver.Mux) {
 	jmapserver.RegisterGet(m, c, "Identity", role(s, func(a *mail.Account) jmap.Getter[jmap.NoArgs, mail.Identity] { return identities{a} }))
 	jmapserver.RegisterChanges(m, c, "Identity", role(s, func(a *mail.Account) jmap.Changer { return identities{a} }))
 	jmapserver.Register(m, c, "Identity/set", s.identitySet)
-	jmapserver.RegisterGet(m, c, "EmailSubmission", role(s, func(*mail.Account) jmap.Getter[jmap.NoArgs, mail.EmailSubmission] { return sent{} }))
-	jmapserver.RegisterChanges(m, c, "EmailSubmission", role(s, func(*mail.Account) jmap.Changer { return constant{} }))
+	jmapserver.RegisterGet(m, c, "EmailSubmission", role(s, func(a *mail.Account) jmap.Getter[jmap.NoArgs, mail.EmailSubmission] { return submissions{a} }))
+	jmapserver.RegisterChanges(m, c, "EmailSubmission", role(s, func(a *mail.Account) jmap.Changer { return submissions{a} }))
 	jmapserver.Register(m, c, "EmailSubmission/query", s.submissionQuery)
 	jmapserver.Register(m, c, "EmailSubmission/queryChanges", s.submissionQueryChanges)
 	jmapserver.Register(m, c, "EmailSubmission/set", s.submissionSet)
 }
 
-type submissionQuery = jmap.QueryRequest[map[string]jmap.Raw, mail.Comparator, jmap.NoArgs]
+type (
+	submissionSet      = jmap.SetRequest[mail.EmailSubmission, jmap.Patch, mail.EmailSubmissionSetArgs]
+	submissionStoreSet = jmap.SetRequest[mail.KeptSubmission, mail.SubmissionUpdate, jmap.NoArgs]
+	submissionResponse = jmap.SetResponse[mail.EmailSubmission]
+)
 
-// submissionQuery is EmailSubmission/query (RFC 8621 §7.3).
-func (s *Service) submissionQuery(ctx context.Context, c *jmapserver.Call, r *submissionQuery) (*jmap.QueryResponse, error) {
-	if _, err := s.account(ctx, c, r.AccountID); err != nil {
-		return nil, err
-	}
-	out, err := jmap.Page(r, []jmap.ID{})
-	if err == nil {
-		out.QueryState, out.CanCalculateChanges = constantState, true
-	}
-	return out, err
+// A submitting is one EmailSubmission/set.
+type submitting struct {
+	*Service
+	c      *jmapserver.Call
+	a      *mail.Account
+	out    *submissionResponse
+	emails map[jmap.ID]jmap.ID // of what succeeded, by "#" and creation id, or by id
 }
-
-func (s *Service) submissionQueryChanges(ctx context.Context, c *jmapserver.Call, r *jmap.QueryChangesRequest[map[string]jmap.Raw, mail.Comparator, jmap.NoArgs]) (*jmap.QueryChangesResponse, error) {
-	if _, err := s.account(ctx, c, r.AccountID); err != nil {
-		return nil, err
-	}
-	if r.SinceQueryState != constantState {
-		return nil, jmap.Errorf(jmap.CannotCalculateChanges, "unknown state")
-	}
-	return &jmap.QueryChangesResponse{AccountID: r.AccountID, OldQueryState: constantState, NewQueryState: constantState}, nil
-}
-
-type submissionSet = jmap.SetRequest[mail.EmailSubmission, jmap.Patch, mail.EmailSubmissionSetArgs]
 
 // submissionSet is EmailSubmission/set (RFC 8621 §7.5).
-func (s *Service) submissionSet(ctx context.Context, c *jmapserver.Call, r *submissionSet) (*jmap.SetResponse[mail.EmailSubmission], error) {
+func (s *Service) submissionSet(ctx context.Context, c *jmapserver.Call, r *submissionSet) (*submissionResponse, error) {
 	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
 		return nil, err
 	}
@@ -93,44 +56,216 @@ func (s *Service) submissionSet(ctx context.Context, c *jmapserver.Call, r *subm
 	if a.Submitter == nil {
 		return nil, jmap.Errorf(jmap.AccountNotSupportedByMethod, "this account sends no mail")
 	}
-	if r.IfInState != nil && *r.IfInState != constantState {
+	if !a.Submissions.Kept() && r.IfInState != nil && *r.IfInState != constantState {
 		return nil, jmap.Errorf(jmap.StateMismatch, "the state is %s", constantState)
 	}
-	out := &jmap.SetResponse[mail.EmailSubmission]{AccountID: r.AccountID, OldState: constantState, NewState: constantState,
-		Created: make(map[jmap.ID]mail.EmailSubmission), NotCreated: make(map[jmap.ID]*jmap.SetError), NotUpdated: make(map[jmap.ID]*jmap.SetError), NotDestroyed: make(map[jmap.ID]*jmap.SetError)}
-	emails := make(map[jmap.ID]jmap.ID) // by creation id
+	x := &submitting{s, c, a, &submissionResponse{AccountID: r.AccountID, OldState: constantState, NewState: constantState,
+		Created: make(map[jmap.ID]mail.EmailSubmission), Updated: make(map[jmap.ID]*mail.EmailSubmission), NotCreated: make(map[jmap.ID]*jmap.SetError),
+		NotUpdated: make(map[jmap.ID]*jmap.SetError), NotDestroyed: make(map[jmap.ID]*jmap.SetError)}, make(map[jmap.ID]jmap.ID)}
+	made := make(map[jmap.ID]mail.KeptSubmission)
 	for _, creation := range slices.Sorted(maps.Keys(r.Create)) {
-		sub, err := s.submit(ctx, c, a, r.Create[creation])
+		k, err := x.prepare(ctx, r.Create[creation])
 		if err != nil {
-			e, ok := errors.AsType[*jmap.SetError](err)
-			if !ok { // others may have been sent already: this one fails alone
-				s.logger().LogAttrs(ctx, slog.LevelError, "submission failed", slog.String("user", c.User), slog.Any("error", err))
-				e = &jmap.SetError{Type: jmap.SetForbiddenToSend, Description: "mail cannot be sent now"}
-			}
-			out.NotCreated[creation] = e
+			x.out.NotCreated[creation] = x.refusal(ctx, err)
 			continue
 		}
-		emails[creation] = sub.EmailID
-		sub.EmailID = ""
-		out.Created[creation] = *sub
-		c.Created(creation, sub.ID)
+		made[creation] = *k
+	}
+	if a.Submissions.Kept() {
+		err = x.keep(ctx, r, made)
+	} else {
+		x.send(ctx, r, made)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return x.out, s.onSuccess(ctx, c, r, x.emails)
+}
+
+// refusal returns the SetError of one submission: others may have been sent already, so it fails alone.
+func (x *submitting) refusal(ctx context.Context, err error) *jmap.SetError {
+	e, ok := errors.AsType[*jmap.SetError](err)
+	if !ok {
+		x.logger().LogAttrs(ctx, slog.LevelError, "submission failed", slog.String("user", x.c.User), slog.Any("error", err))
+		e = &jmap.SetError{Type: jmap.SetForbiddenToSend, Description: "mail cannot be sent now"}
+	}
+	return e
+}
+
+// created puts a submission into the response: what the server has set.
+func (x *submitting) created(creation jmap.ID, given *mail.Envelope, s mail.EmailSubmission) {
+	x.emails["#"+creation] = s.EmailID
+	x.c.Created(creation, s.ID)
+	s.EmailID, s.IdentityID = "", ""
+	if given != nil && len(given.RcptTo) == len(s.Envelope.RcptTo) {
+		s.Envelope = nil
+	}
+	x.out.Created[creation] = s
+}
+
+// send sends submissions of an account that keeps none.
+func (x *submitting) send(ctx context.Context, r *submissionSet, made map[jmap.ID]mail.KeptSubmission) {
+	for _, creation := range slices.Sorted(maps.Keys(made)) {
+		k := made[creation]
+		status, err := outbox.HandOver(ctx, x.a, &k.Submission, k.BlobID, k.Waiting())
+		if err == nil {
+			for i := range status {
+				if status[i].Delivered == mail.DeliveryQueued { // nobody tries again
+					status[i].Delivered = mail.DeliveryNo
+				}
+			}
+			if e := outbox.Refused(&k.Submission, status); e != nil {
+				err = e
+			}
+		}
+		if err != nil {
+			x.out.NotCreated[creation] = x.refusal(ctx, err)
+			continue
+		}
+		k.Submission.UndoStatus, k.Submission.DeliveryStatus = mail.UndoFinal, make(map[string]mail.DeliveryStatus)
+		for i, to := range k.Submission.Envelope.RcptTo {
+			k.Submission.DeliveryStatus[to.Email] = status[i]
+		}
+		x.created(creation, r.Create[creation].Envelope, k.Submission)
 	}
 	for id := range r.Update {
-		out.NotUpdated[id] = &jmap.SetError{Type: jmap.SetNotFound}
+		x.out.NotUpdated[id] = &jmap.SetError{Type: jmap.SetNotFound}
 	}
 	for _, id := range r.Destroy {
-		out.NotDestroyed[id] = &jmap.SetError{Type: jmap.SetNotFound}
+		x.out.NotDestroyed[id] = &jmap.SetError{Type: jmap.SetNotFound}
 	}
-	return out, s.onSuccess(ctx, c, r, emails)
+}
+
+// keep keeps submissions, cancels and destroys others in one transaction, and then hands over those that are due.
+func (x *submitting) keep(ctx context.Context, r *submissionSet, made map[jmap.ID]mail.KeptSubmission) error {
+	in := &submissionStoreSet{AccountID: r.AccountID, IfInState: r.IfInState, Create: made, Update: make(map[jmap.ID]mail.SubmissionUpdate)}
+	for _, id := range r.Destroy {
+		id, _ = x.c.Resolve(id)
+		in.Destroy = append(in.Destroy, id)
+	}
+	in.Destroy = compact(in.Destroy)
+	old, release, err := x.cancel(ctx, r, in)
+	defer release()
+	if err != nil {
+		return err
+	}
+	out, err := x.a.Submissions.Setter.Set(ctx, in)
+	if err != nil {
+		return err
+	}
+	x.out.OldState, x.out.NewState, x.out.Destroyed = out.OldState, out.NewState, out.Destroyed
+	maps.Copy(x.out.NotCreated, out.NotCreated)
+	maps.Copy(x.out.NotUpdated, out.NotUpdated)
+	maps.Copy(x.out.NotDestroyed, out.NotDestroyed)
+	for id := range out.Updated {
+		x.out.Updated[id] = nil
+	}
+	for id := range x.out.Updated {
+		x.emails[id] = old[id].Submission.EmailID
+	}
+	for _, id := range out.Destroyed {
+		x.emails[id] = old[id].Submission.EmailID
+	}
+	release() // before what may take long
+	for _, creation := range slices.Sorted(maps.Keys(out.Created)) {
+		k := made[creation]
+		now, err := x.a.Submissions.Outbox.Send(ctx, x.a, k.Submission.ID)
+		if e, ok := errors.AsType[*jmap.SetError](err); ok { // refused by everybody: it was not sent, and is not kept
+			x.out.NotCreated[creation] = e
+			_, err = x.a.Submissions.Setter.Set(ctx, &submissionStoreSet{AccountID: r.AccountID, Destroy: []jmap.ID{k.Submission.ID}})
+			if err != nil {
+				x.logger().LogAttrs(ctx, slog.LevelError, "a submission that was refused is kept", slog.String("user", x.c.User), slog.Any("error", err))
+			}
+			continue
+		}
+		if err != nil { // it is kept, and will be sent
+			x.logger().LogAttrs(ctx, slog.LevelError, "submission is kept, not sent yet", slog.String("user", x.c.User), slog.Any("error", err))
+		} else {
+			k = *now
+		}
+		x.created(creation, r.Create[creation].Envelope, k.Submission)
+	}
+	return nil
+}
+
+// cancel adds the updates of a request, all of which cancel, to what the store gets. Until release they are not handed
+// over. It returns the submissions that the request updates or destroys as they are before.
+func (x *submitting) cancel(ctx context.Context, r *submissionSet, in *submissionStoreSet) (old map[jmap.ID]mail.KeptSubmission, release func(), err error) {
+	var held []func()
+	release = func() {
+		for _, f := range held {
+			f()
+		}
+	}
+	ids := slices.Clone(in.Destroy)
+	patches := make(map[jmap.ID]jmap.Patch, len(r.Update))
+	for id, patch := range r.Update {
+		id, _ = x.c.Resolve(id)
+		patches[id] = patch
+		if f, ok := x.a.Submissions.Outbox.Hold(id); ok {
+			held = append(held, f)
+		} else {
+			x.out.NotUpdated[id] = &jmap.SetError{Type: jmap.SetCannotUnsend, Description: "it is being sent"}
+		}
+		ids = append(ids, id)
+	}
+	old = make(map[jmap.ID]mail.KeptSubmission)
+	if len(ids) == 0 {
+		return old, release, nil
+	}
+	got, err := submissions{x.a}.kept(ctx, compact(ids))
+	if err != nil {
+		return nil, release, err
+	}
+	for _, k := range got.List {
+		old[k.Submission.ID] = k
+	}
+	for id, patch := range patches {
+		k, ok := old[id]
+		switch e := checkUndo(patch, k.Submission.UndoStatus); {
+		case !ok:
+			x.out.NotUpdated[id] = &jmap.SetError{Type: jmap.SetNotFound}
+		case slices.Contains(in.Destroy, id):
+			x.out.NotUpdated[id] = &jmap.SetError{Type: jmap.SetWillDestroy}
+		case e != nil:
+			x.out.NotUpdated[id] = e
+		case x.out.NotUpdated[id] != nil:
+		case len(patch) == 0 || !cancels(patch) || k.Submission.UndoStatus == mail.UndoCanceled:
+			x.out.Updated[id] = nil // as it is
+		default:
+			in.Update[id] = mail.SubmissionUpdate{Cancel: true}
+		}
+	}
+	return old, release, nil
+}
+
+// checkUndo refuses a patch of anything but undoStatus, which stays as it is or becomes canceled.
+func checkUndo(patch jmap.Patch, now mail.UndoStatus) *jmap.SetError {
+	for name, v := range patch {
+		var s mail.UndoStatus
+		if name != "undoStatus" || jmap.Unmarshal(v, &s) != nil || s != now && s != mail.UndoCanceled {
+			return invalid("a submission can be canceled, not changed", name)
+		}
+	}
+	return nil
+}
+
+// cancels reports whether a patch that checkUndo lets through cancels.
+func cancels(patch jmap.Patch) bool {
+	var s mail.UndoStatus
+	return jmap.Unmarshal(patch["undoStatus"], &s) == nil && s == mail.UndoCanceled
 }
 
 // onSuccess makes the implicit Email/set.
 func (s *Service) onSuccess(ctx context.Context, c *jmapserver.Call, r *submissionSet, emails map[jmap.ID]jmap.ID) error {
 	set := &emailSetRequest{AccountID: r.AccountID, Update: make(map[jmap.ID]jmap.Patch)}
 	email := func(key jmap.ID) (jmap.ID, bool) {
-		name, ok := strings.CutPrefix(string(key), "#")
-		id, created := emails[jmap.ID(name)]
-		return id, ok && created
+		id, ok := emails[key]
+		if !ok && strings.HasPrefix(string(key), "#") { // made by an earlier call
+			key, _ = c.Resolve(key)
+			id, ok = emails[key]
+		}
+		return id, ok
 	}
 	for key, patch := range r.Args.OnSuccessUpdateEmail {
 		if id, ok := email(key); ok {
@@ -148,8 +283,9 @@ func (s *Service) onSuccess(ctx context.Context, c *jmapserver.Call, r *submissi
 	return implicit(ctx, c, "Email/set", s.emailSet, set)
 }
 
-// submit sends one email. Its error is a *jmap.SetError where the client is at fault.
-func (s *Service) submit(ctx context.Context, c *jmapserver.Call, a *mail.Account, r mail.EmailSubmission) (*mail.EmailSubmission, error) {
+// prepare makes a submission of what a client asks for. Its error is a *jmap.SetError where the client is at fault.
+func (x *submitting) prepare(ctx context.Context, r mail.EmailSubmission) (*mail.KeptSubmission, error) {
+	a, c := x.a, x.c
 	identityID, _ := c.Resolve(r.IdentityID)
 	as, err := identities{a}.Get(ctx, &jmap.GetRequest[jmap.NoArgs]{AccountID: a.ID, IDs: []jmap.ID{identityID}})
 	if err != nil {
@@ -179,124 +315,35 @@ func (s *Service) submit(ctx context.Context, c *jmapserver.Call, a *mail.Accoun
 		return nil, invalid("no such email", "emailId")
 	}
 	rec := got.List[0]
+	if most := maxSize(a); rec.Size > most {
+		return nil, &jmap.SetError{Type: jmap.SetTooLarge, MaxSize: most}
+	}
 	raw, err := readBlob(ctx, a, rec.BlobID)
 	if err != nil {
 		return nil, err
 	}
-	env, err := envelope(&r, mail.Summarize(raw), as.List[0].Email)
+	p := mail.Parse(raw, rec.BlobID)
+	env, err := envelope(&r, p, as.List[0].Email)
 	if err != nil {
 		return nil, err
 	}
-	raw = withoutBcc(raw)
-	m := &mail.Submission{From: env.MailFrom.Email, Size: int64(len(raw)), Body: bytes.NewReader(raw)}
-	for _, to := range env.RcptTo {
-		m.To = append(m.To, to.Email)
+	now := time.Now().UTC()
+	k := &mail.KeptSubmission{BlobID: rec.BlobID, Submission: mail.EmailSubmission{ID: jmap.ID("S" + rand.Text()), IdentityID: identityID, EmailID: id, ThreadID: rec.ThreadID,
+		Envelope: env, UndoStatus: mail.UndoPending, DeliveryStatus: make(map[string]mail.DeliveryStatus)}}
+	if ids := p.Summary().MessageID; len(ids) == 1 {
+		k.MessageID = ids[0]
 	}
-	status, err := a.Submitter.Submit(ctx, m)
+	wait, err := parameters(ctx, a, &k.Submission, now)
 	if err != nil {
 		return nil, err
 	}
-	out := &mail.EmailSubmission{ID: jmap.ID("S" + rand.Text()), EmailID: id, ThreadID: rec.ThreadID, SendAt: jmap.UTCDate{Time: time.Now().Truncate(time.Second)},
-		UndoStatus: mail.UndoFinal, DeliveryStatus: make(map[string]mail.DeliveryStatus)}
-	if r.Envelope == nil {
-		out.Envelope = env
+	k.Submission.SendAt.Time = now.Add(wait).Truncate(time.Second)
+	if wait > 0 && k.Submission.SendAt.Before(now.Add(wait)) {
+		k.Submission.SendAt.Time = k.Submission.SendAt.Add(time.Second)
 	}
-	for i, to := range m.To {
-		out.DeliveryStatus[to] = status[i]
-	}
-	return out, nil
-}
-
-// envelope returns the envelope that was given, or that of the fields of the message, and checks it.
-func envelope(r *mail.EmailSubmission, m *mail.Summary, identity string) (*mail.Envelope, error) {
-	var bad []string
-	if len(m.From) == 0 {
-		bad = append(bad, "from")
-	}
-	if m.SentAt.IsZero() {
-		bad = append(bad, "sentAt")
-	}
-	if bad != nil {
-		return nil, &jmap.SetError{Type: jmap.SetInvalidEmail, Properties: bad}
-	}
-	for _, f := range m.From {
-		if !isFrom(f.Email, identity) {
-			return nil, &jmap.SetError{Type: jmap.SetForbiddenFrom}
-		}
-	}
-	env := r.Envelope
-	if env == nil {
-		env = &mail.Envelope{MailFrom: mail.EnvelopeAddress{Email: m.From[0].Email}}
-		for _, a := range slices.Concat(m.To, m.Cc, m.Bcc) {
-			env.RcptTo = append(env.RcptTo, mail.EnvelopeAddress{Email: a.Email})
-		}
-	}
-	if !isFrom(env.MailFrom.Email, identity) {
-		return nil, &jmap.SetError{Type: jmap.SetForbiddenMailFrom}
-	}
-	out := &mail.Envelope{MailFrom: env.MailFrom}
-	seen := make(map[string]bool)
-	for _, to := range append([]mail.EnvelopeAddress{env.MailFrom}, env.RcptTo...) {
-		if len(to.Parameters) > 0 {
-			return nil, invalid("no parameters are known", "envelope")
-		}
-	}
+	k.NextAttempt = k.Submission.SendAt
 	for _, to := range env.RcptTo {
-		if !isAddress(to.Email) {
-			bad = append(bad, to.Email)
-		}
-		if !seen[to.Email] {
-			out.RcptTo = append(out.RcptTo, to)
-		}
-		seen[to.Email] = true
+		k.Submission.DeliveryStatus[to.Email] = mail.DeliveryStatus{SMTPReply: "250 2.0.0 Queued", Delivered: mail.DeliveryQueued, Displayed: "unknown"}
 	}
-	switch {
-	case bad != nil:
-		return nil, &jmap.SetError{Type: jmap.SetInvalidRecipients, InvalidRecipients: bad}
-	case len(out.RcptTo) == 0:
-		return nil, &jmap.SetError{Type: jmap.SetNoRecipients}
-	case len(out.RcptTo) > maxRecipients:
-		return nil, &jmap.SetError{Type: jmap.SetTooManyRecipients, MaxRecipients: maxRecipients}
-	}
-	return out, nil
-}
-
-// isFrom reports whether an address is that of an identity.
-func isFrom(address, identity string) bool {
-	if domain, ok := strings.CutPrefix(identity, "*@"); ok {
-		i := strings.LastIndexByte(address, '@')
-		return i > 0 && strings.EqualFold(address[i+1:], domain) && isAddress(address)
-	}
-	return strings.EqualFold(address, identity)
-}
-
-// isAddress reports whether s may be an address in an envelope; the Submitter knows its grammar.
-func isAddress(s string) bool {
-	i := strings.LastIndexByte(s, '@')
-	return i > 0 && i < len(s)-1 && !strings.ContainsFunc(s, func(c rune) bool { return c < 0x20 || c == 0x7f || c == '<' || c == '>' })
-}
-
-// withoutBcc returns a message without its Bcc fields (RFC 8621 §7.5).
-func withoutBcc(raw []byte) []byte {
-	var out []byte
-	rest, dropping := raw, false
-	for len(rest) > 0 {
-		n := bytes.IndexByte(rest, '\n') + 1
-		if n == 0 {
-			n = len(rest)
-		}
-		line := rest[:n]
-		if len(bytes.TrimRight(line, "\r\n")) == 0 {
-			break // the body
-		}
-		if line[0] != ' ' && line[0] != '\t' {
-			name, _, _ := bytes.Cut(line, []byte(":"))
-			dropping = strings.EqualFold(strings.TrimSpace(string(name)), "bcc")
-		}
-		if !dropping {
-			out = append(out, line...)
-		}
-		rest = rest[n:]
-	}
-	return append(out, rest...)
+	return k, nil
 }

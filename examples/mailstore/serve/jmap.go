@@ -35,8 +35,8 @@ func (s *Server) jmap(done <-chan struct{}) (*jmapserver.Server, *push.WebSocket
 	limits := jmap.DefaultLimits()
 	limits.MaxSizeUpload = max(limits.MaxSizeUpload, s.c.MaxMessage)
 	var backend mail.Backend = s.c.Store
-	if s.c.Submit != nil {
-		backend = submitting{s.c.Store, s.c.Submit, s.c.Hostname}
+	if s.send != nil {
+		backend = s.send
 	}
 	methods := mailserver.New(backend)
 	methods.Logger = s.c.Logger

@@ -61,6 +61,7 @@ func newRig(t testing.TB, change func(*serve.Config)) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.Close)
 	return &rig{s, store, roots}
 }
 

@@ -16,6 +16,7 @@ import (
 	"github.com/mailbricks/mailbricks/imap/pop3"
 	"github.com/mailbricks/mailbricks/jmap/contact"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/outbox"
 	"github.com/mailbricks/mailbricks/jmap/push"
 	"github.com/mailbricks/mailbricks/smtp"
 	"github.com/mailbricks/mailbricks/smtp/smtpserver"
@@ -26,6 +27,7 @@ type Store interface {
 	smtp.Handler
 	imap.Backend
 	mail.Backend
+	outbox.Queue
 }
 
 // Config says what a Server serves, and how. Store and Hostname are needed.
@@ -38,6 +40,9 @@ type Config struct {
 	Tokens sasl.TokenChecker
 	// Submit is where mail goes that users send over JMAP, as their names: a smarthost or a queue; nil: they cannot.
 	Submit smtp.Handler
+	// SubmitExtensions are those of ESMTP that Submit knows and users may use, by their EHLO keywords with their arguments
+	// (RFC 8621 §1.3.2), such as DSN.
+	SubmitExtensions map[string][]string
 	// Contacts are who may write to users, over JMAP; nil: none. See package contacts.
 	Contacts contact.Backend
 	// Push keeps the push subscriptions of clients (RFC 8620 §7.2); nil: there are none. The caller closes it.
@@ -77,12 +82,13 @@ type Server struct {
 	lmtp *smtpserver.Server
 	imap *imapserver.Server
 	pop3 *pop3.Server
+	send *submitting // nil without Config.Submit
 
 	mu    sync.Mutex
 	conns int
 }
 
-// New returns a Server. Nothing is served yet.
+// New returns a Server. Nothing is served yet, but with Config.Submit, what users have submitted before is sent: until Close.
 func New(c Config) (*Server, error) {
 	switch {
 	case c.Store == nil:
@@ -112,7 +118,18 @@ func New(c Config) (*Server, error) {
 	}
 	s.auth = &sasl.Limiter{Authenticator: sasl.New(ways...)}
 	s.lmtp, s.imap, s.pop3 = s.newLMTP(), s.newIMAP(), s.newPOP3()
+	if c.Submit != nil {
+		s.send = newSubmitting(&s.c)
+	}
 	return s, nil
+}
+
+// Close ends the sending of what users have submitted; what is left is sent by the next Server. It comes before the Store's
+// Close.
+func (s *Server) Close() {
+	if s.send != nil {
+		s.send.outbox.Close()
+	}
 }
 
 // A BusyError says that a connection is one too many.

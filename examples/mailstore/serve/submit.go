@@ -2,26 +2,39 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/mail"
+	"github.com/mailbricks/mailbricks/jmap/outbox"
 	"github.com/mailbricks/mailbricks/smtp"
 )
 
-// A submitting backend gives accounts a way to send: a next hop.
+// A submitting backend gives accounts a way to send: a next hop, and an outbox for what waits.
 type submitting struct {
 	mail.Backend
-	next smtp.Handler
-	host string
+	next       smtp.Handler
+	host       string
+	extensions map[string][]string
+	outbox     *outbox.Box
+}
+
+// newSubmitting starts the outbox.
+func newSubmitting(c *Config) *submitting {
+	b := &submitting{Backend: c.Store, next: c.Submit, host: c.Hostname, extensions: c.SubmitExtensions}
+	b.outbox = outbox.New(c.Store, b, c.Logger)
+	return b
 }
 
 // Submitter returns what sends to a next hop: mailstore.Options.Answers, for one.
-func Submitter(next smtp.Handler) mail.Submitter { return submitting{next: next} }
+func Submitter(next smtp.Handler) mail.Submitter { return &submitting{next: next} }
 
 // Accounts returns the accounts of a user, who may send as the name of his own.
-func (b submitting) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
+func (b *submitting) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
 	list, err := b.Backend.Accounts(ctx, user)
 	if err != nil {
 		return nil, err
@@ -38,47 +51,121 @@ func (b submitting) Accounts(ctx context.Context, user string) ([]*mail.Account,
 			address += "@" + b.host
 		}
 		own.Submitter, own.Addresses = b, []string{address}
+		own.SubmissionExtensions, own.Submissions.Outbox = b.extensions, b.outbox
 		out[i] = &own
 	}
 	return out, nil
 }
 
+// Check is mail.Submitter's.
+func (b *submitting) Check(_ context.Context, m *mail.Submission) error {
+	_, err := envelope(m)
+	return err
+}
+
 // Submit is mail.Submitter's.
-func (b submitting) Submit(ctx context.Context, m *mail.Submission) ([]mail.DeliveryStatus, error) {
-	from, err := smtp.Path{}, error(nil)
-	if m.From != "" {
-		from, err = smtp.ParseMailbox(m.From)
-	}
+func (b *submitting) Submit(ctx context.Context, m *mail.Submission) ([]mail.DeliveryStatus, error) {
+	e, err := envelope(m)
 	if err != nil {
-		return nil, &jmap.SetError{Type: jmap.SetForbiddenMailFrom, Description: "not an address"}
-	}
-	e := smtp.Envelope{From: from, Params: smtp.MailParams{Size: m.Size, UTF8: from.NeedsUTF8()}}
-	var bad []string
-	for _, a := range m.To {
-		to, err := smtp.ParseMailbox(a)
-		if err != nil {
-			bad = append(bad, a)
-		}
-		e.Params.UTF8 = e.Params.UTF8 || to.NeedsUTF8()
-		e.Recipients = append(e.Recipients, smtp.Recipient{To: to})
-	}
-	if bad != nil {
-		return nil, &jmap.SetError{Type: jmap.SetInvalidRecipients, InvalidRecipients: bad}
+		return nil, err
 	}
 	results, err := smtp.Deliver(ctx, b.next, e, m.Body)
 	if err != nil {
-		return nil, fmt.Errorf("serve: submit: %w", err)
+		refused, ok := errors.AsType[*smtp.Error](err)
+		if !ok || !refused.Reply.Permanent() {
+			return nil, fmt.Errorf("serve: submit: %w", err)
+		}
+		results = smtp.SameResult(len(m.To), refused.Reply)
 	}
 	out := make([]mail.DeliveryStatus, len(results))
 	for i, r := range results {
 		out[i] = mail.DeliveryStatus{SMTPReply: r.Reply.String(), Delivered: mail.DeliveryUnknown, Displayed: "unknown"}
-		if !r.Reply.OK() {
+		switch {
+		case r.Reply.Permanent():
 			out[i].Delivered = mail.DeliveryNo
-			bad = append(bad, m.To[i])
+		case !r.Reply.OK():
+			out[i].Delivered = mail.DeliveryQueued
 		}
-	}
-	if len(bad) == len(m.To) { // nobody got it: nothing was sent
-		return nil, &jmap.SetError{Type: jmap.SetInvalidRecipients, InvalidRecipients: bad, Description: results[0].Reply.String()}
 	}
 	return out, nil
 }
+
+// envelope makes the envelope of SMTP, ENVID being the submission's id. Its error is a *jmap.SetError.
+func envelope(m *mail.Submission) (e smtp.Envelope, err error) {
+	var from smtp.Path
+	if m.From != "" {
+		from, err = smtp.ParseMailbox(m.From)
+	}
+	if err != nil {
+		return e, &jmap.SetError{Type: jmap.SetForbiddenMailFrom, Description: "not an address"}
+	}
+	given, err := parameters(m.MailParameters)
+	if err != nil {
+		return e, err
+	}
+	e = smtp.Envelope{From: from}
+	if e.Params, err = smtp.ParseMailParams(given); err != nil {
+		return e, badParameter(err)
+	}
+	e.Params.Size, e.Params.UTF8, e.Params.EnvelopeID = m.Size, from.NeedsUTF8(), string(m.ID)
+	var bad []string
+	for i, a := range m.To {
+		to, err := smtp.ParseMailbox(a)
+		if err != nil {
+			bad = append(bad, a)
+			continue
+		}
+		var p smtp.RcptParams
+		if i < len(m.RcptParameters) {
+			given, err := parameters(m.RcptParameters[i])
+			if err != nil {
+				return e, err
+			}
+			if p, err = smtp.ParseRcptParams(given); err != nil {
+				return e, badParameter(err)
+			}
+		}
+		e.Params.UTF8 = e.Params.UTF8 || to.NeedsUTF8()
+		e.Recipients = append(e.Recipients, smtp.Recipient{To: to, Params: p})
+	}
+	if bad != nil {
+		return e, &jmap.SetError{Type: jmap.SetInvalidRecipients, InvalidRecipients: bad}
+	}
+	return e, nil
+}
+
+func badParameter(err error) error {
+	return &jmap.SetError{Type: jmap.SetInvalidProperties, Properties: []string{"envelope"}, Description: err.Error()}
+}
+
+// parameters writes parameters as they are on the wire: JMAP has them without xtext (RFC 8621 §7). What the content and the
+// submission decide is left out.
+func parameters(list map[string]*string) (string, error) {
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(list)) {
+		v := list[name]
+		switch strings.ToUpper(name) {
+		case "SIZE", "BODY", "SMTPUTF8", "ENVID":
+			continue
+		}
+		if strings.ContainsFunc(name, wrong) {
+			return "", badParameter(fmt.Errorf("bad name of a parameter: %.40q", name))
+		}
+		if v == nil {
+			out = append(out, name)
+			continue
+		}
+		value := *v
+		if kind, address, ok := strings.Cut(value, ";"); ok && strings.EqualFold(name, "ORCPT") {
+			value = kind + ";" + string(smtp.AppendXtext(nil, address))
+		}
+		if value == "" || strings.ContainsFunc(value, wrong) {
+			return "", badParameter(fmt.Errorf("bad value of %.40q", name))
+		}
+		out = append(out, name+"="+value)
+	}
+	return strings.Join(out, " "), nil
+}
+
+// wrong reports whether a character can be no part of a parameter; the rest of its grammar is left to package smtp.
+func wrong(c rune) bool { return c <= ' ' || c == '=' || c == 0x7f }

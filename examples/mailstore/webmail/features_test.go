@@ -302,6 +302,8 @@ type answers struct {
 	all []string
 }
 
+func (*answers) Check(context.Context, *mail.Submission) error { return nil }
+
 func (a *answers) Submit(_ context.Context, m *mail.Submission) ([]mail.DeliveryStatus, error) {
 	b, err := io.ReadAll(m.Body)
 	a.mu.Lock()
