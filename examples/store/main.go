@@ -181,7 +181,8 @@ func (o *options) server(ctx context.Context, store *mailstore.Store, known cont
 	c := serve.Config{Store: store, Contacts: known, Push: pushes, Hostname: o.hostname, Users: passwords.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
 		JMAPURL: o.jmapURL, AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
 	if next != nil {
-		c.Submit, c.SubmitExtensions = next, o.extensions(ctx, next, log)
+		c.Submit = next
+		c.SubmitExtensions = func(ctx context.Context) (map[string][]string, error) { return extensions(ctx, next) }
 	}
 	return serve.New(c)
 }

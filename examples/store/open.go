@@ -65,14 +65,13 @@ func (o *options) smarthost() string {
 }
 
 // extensions asks -submit for the extensions of ESMTP that are the users' to use; those that have to do with the connection are
-// not. Where it cannot be asked now, users can send, and wait, but without parameters.
-func (o *options) extensions(ctx context.Context, next *smtpclient.Client, log *slog.Logger) map[string][]string {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+// not.
+func extensions(ctx context.Context, next *smtpclient.Client) (map[string][]string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	c, err := smtpclient.Dial(ctx, next.Addr, next.Config)
 	if err != nil {
-		log.Warn("-submit does not tell its extensions", "error", err)
-		return nil
+		return nil, err
 	}
 	defer c.Close()
 	out := make(map[string][]string)
@@ -82,7 +81,7 @@ func (o *options) extensions(ctx context.Context, next *smtpclient.Client, log *
 			out[name] = strings.Fields(args)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // credentials are those of -submit-user, nil without. They are shown without TLS on this machine alone.

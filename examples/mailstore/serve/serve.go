@@ -40,9 +40,9 @@ type Config struct {
 	Tokens sasl.TokenChecker
 	// Submit is where mail goes that users send over JMAP, as their names: a smarthost or a queue; nil: they cannot.
 	Submit smtp.Handler
-	// SubmitExtensions are those of ESMTP that Submit knows and users may use, by their EHLO keywords with their arguments
-	// (RFC 8621 §1.3.2), such as DSN.
-	SubmitExtensions map[string][]string
+	// SubmitExtensions tells the extensions of ESMTP that Submit knows and users may use, by their EHLO keywords with their
+	// arguments (RFC 8621 §1.3.2), such as DSN. It is asked until it answers; nil: there are none.
+	SubmitExtensions func(context.Context) (map[string][]string, error)
 	// Contacts are who may write to users, over JMAP; nil: none. See package contacts.
 	Contacts contact.Backend
 	// Push keeps the push subscriptions of clients (RFC 8620 §7.2); nil: there are none. The caller closes it.
@@ -128,7 +128,7 @@ func New(c Config) (*Server, error) {
 // Close.
 func (s *Server) Close() {
 	if s.send != nil {
-		s.send.outbox.Close()
+		s.send.close()
 	}
 }
 

@@ -7,6 +7,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/mailbricks/mailbricks/jmap"
 	"github.com/mailbricks/mailbricks/jmap/mail"
@@ -17,17 +19,49 @@ import (
 // A submitting backend gives accounts a way to send: a next hop, and an outbox for what waits.
 type submitting struct {
 	mail.Backend
-	next       smtp.Handler
-	host       string
-	extensions map[string][]string
-	outbox     *outbox.Box
+	next   smtp.Handler
+	host   string
+	outbox *outbox.Box
+
+	extensions atomic.Pointer[map[string][]string] // nil: not known yet
+	end        context.CancelFunc
+	done       chan struct{}
 }
 
-// newSubmitting starts the outbox.
+// newSubmitting starts the outbox, and asks for the extensions.
 func newSubmitting(c *Config) *submitting {
-	b := &submitting{Backend: c.Store, next: c.Submit, host: c.Hostname, extensions: c.SubmitExtensions}
+	b := &submitting{Backend: c.Store, next: c.Submit, host: c.Hostname, done: make(chan struct{})}
 	b.outbox = outbox.New(c.Store, b, c.Logger)
+	var ctx context.Context
+	ctx, b.end = context.WithCancel(context.Background())
+	go func() {
+		defer close(b.done)
+		if c.SubmitExtensions != nil {
+			b.learn(ctx, c.SubmitExtensions)
+		}
+	}()
 	return b
+}
+
+// learn asks for the extensions until there is an answer, later and later, up to every minute.
+func (b *submitting) learn(ctx context.Context, ask func(context.Context) (map[string][]string, error)) {
+	for wait := time.Second; ctx.Err() == nil; wait = min(2*wait, time.Minute) {
+		if known, err := ask(ctx); err == nil {
+			b.extensions.Store(&known)
+			return
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(wait):
+		}
+	}
+}
+
+// close ends the goroutines.
+func (b *submitting) close() {
+	b.end()
+	b.outbox.Close()
+	<-b.done
 }
 
 // Submitter returns what sends to a next hop: mailstore.Options.Answers, for one.
@@ -51,7 +85,10 @@ func (b *submitting) Accounts(ctx context.Context, user string) ([]*mail.Account
 			address += "@" + b.host
 		}
 		own.Submitter, own.Addresses = b, []string{address}
-		own.SubmissionExtensions, own.Submissions.Outbox = b.extensions, b.outbox
+		if known := b.extensions.Load(); known != nil {
+			own.SubmissionExtensions = *known
+		}
+		own.Submissions.Outbox = b.outbox
 		out[i] = &own
 	}
 	return out, nil
