@@ -324,3 +324,10 @@ func TestVacation(t *testing.T) {
 	deliver(t, store, dan("1", "First", ""))
 	browse(t, url, control(t, store, nil), "vacation")
 }
+
+// TestUndo takes letters back that were sent, or were to be sent later.
+func TestUndo(t *testing.T) {
+	store, url := start(t)
+	deliver(t, store, dan("1", "First", ""))
+	browse(t, url, nowhere, "undo")
+}

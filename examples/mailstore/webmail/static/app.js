@@ -10,6 +10,7 @@ import { List } from "./list.js";
 import { Mail } from "./mail.js";
 import { Mailboxes } from "./mailboxes.js";
 import { Reader } from "./reader.js";
+import { cancel } from "./sending.js";
 import { Sync } from "./sync.js";
 import { fail, revert } from "./toast.js";
 import { Vacation } from "./vacation.js";
@@ -76,6 +77,7 @@ addEventListener("online", () => jmap?.retry());
 function changed(types) {
 	if (!sync) return;
 	if (!types || types.Email || types.Mailbox) sync.run();
+	if (types?.EmailSubmission) reader.sent().catch(fail);
 	if (!types || types.Identity) compose.identities().catch(fail);
 }
 
@@ -109,6 +111,7 @@ async function act(name, letter = reader.current) {
 	switch (name) {
 	case "reply": case "replyall": return letter && compose.reply(await whole(letter), name === "replyall");
 	case "forward": return letter && compose.forward(await whole(letter));
+	case "takeback": return takeBack(letter);
 	case "edit": return compose.resume(letter.email.id);
 	case "archive": return actions.to("archive", targets());
 	case "trash": return actions.remove(targets());
@@ -118,6 +121,12 @@ async function act(name, letter = reader.current) {
 	case "unread": return unread();
 	case "clear": return list.rows.all(false);
 	}
+}
+
+// takeBack makes a letter that waits to be sent a draft again, which is gone on with.
+async function takeBack(letter) {
+	await cancel(jmap, boxes, letter.submission.id);
+	await compose.resume(letter.submission.emailId);
 }
 
 async function whole(letter) {

@@ -5,6 +5,7 @@ import { words } from "./body.js";
 import { $, el, full, size } from "./dom.js";
 import { Draft } from "./drafts.js";
 import { values, whole } from "./letter.js";
+import { cancel } from "./sending.js";
 import { toast } from "./toast.js";
 
 const pause = 1500; // ms without a change after which the draft is saved
@@ -32,6 +33,9 @@ export class Compose {
 		dialog.addEventListener("dragover", (ev) => ev.preventDefault());
 		dialog.addEventListener("drop", (ev) => { ev.preventDefault(); this.attach([...ev.dataTransfer.files]); });
 		$("send").disabled = !jmap.maySend;
+		$("later").hidden = jmap.maxDelay < 3600;
+		$("later").onclick = () => this.#later();
+		$("schedule-send").onclick = () => this.send(true);
 		if (!jmap.maySend) $("send").title = "This server sends no mail: start it with -submit";
 	}
 
@@ -59,6 +63,7 @@ export class Compose {
 		$("from").value = String(w.identity);
 		$("compose-title").textContent = w.title;
 		$("compose-error").textContent = $("compose-status").textContent = "";
+		$("schedule").hidden = true;
 		this.#copies(Boolean(w.cc || w.bcc));
 		if (sign) this.#sign();
 		this.#files();
@@ -179,7 +184,32 @@ export class Compose {
 		if (had) toast("Discarded.", () => { this.begin(given, kept, false); this.#touch(); });
 	}
 
-	async send() {
+	// later asks when the letter is to be sent.
+	#later() {
+		const soon = new Date(Date.now() + 3_600_000);
+		soon.setMinutes(soon.getMinutes() - soon.getTimezoneOffset(), 0, 0);
+		$("at").value = soon.toISOString().slice(0, 16);
+		$("schedule").hidden = false;
+		$("at").focus();
+	}
+
+	#at() {
+		const at = new Date($("at").value), most = this.jmap.maxDelay;
+		if (!(at > Date.now())) throw new Error("the time has to be one to come");
+		if (at - Date.now() > most * 1000) throw new Error(`it can be held for ${Math.floor(most / 86_400)} days at most`);
+		return at;
+	}
+
+	// sent says so, with the way back as long as there is one.
+	#sent({ email, submission }, at) {
+		if (submission.undoStatus !== "pending") return toast("Sent.");
+		toast(at ? `To be sent ${at.toLocaleString([], { dateStyle: "medium", timeStyle: "short" })}.` : "Sending …", async () => {
+			await cancel(this.jmap, this.boxes, submission.id);
+			await this.resume(email);
+		});
+	}
+
+	async send(scheduled = false) {
 		if (!this.jmap.maySend || this.sending) return;
 		clearTimeout(this.timer);
 		$("compose-error").textContent = "";
@@ -187,10 +217,10 @@ export class Compose {
 		$("send").disabled = true;
 		try {
 			if (this.files.some((f) => f.state)) throw new Error("an attachment is not uploaded");
-			await this.draft.send(this.#written());
+			const at = scheduled ? this.#at() : null, sent = await this.draft.send(this.#written(), at);
 			this.changed = false;
 			$("compose").close();
-			toast("Sent.");
+			this.#sent(sent, at);
 		} catch (e) {
 			this.changed = true;
 			$("compose-error").textContent = `Not sent: ${e.message}`;

@@ -1,6 +1,7 @@
 // A draft as the server has it. Emails do not change, so each time it is saved a new one takes the place of the last.
 import { parse } from "./address.js";
 import { refused } from "./jmap.js";
+import { envelope, when } from "./sending.js";
 
 export class Draft {
 	id = null; // of the email that has it now
@@ -54,14 +55,16 @@ export class Draft {
 		if (has.length === now.length) has.forEach((f, i) => { if (!f.uploaded) f.blobId = now[i].blobId; });
 	}
 
-	// send sends what is written and files it in Sent, in one request; of the letter that it answers it is noted.
-	send(w) {
+	// send sends what is written, now or at a time, and files it in Sent, in one request; of the letter that it answers it is
+	// noted. It returns the email and its submission.
+	send(w, at = null) {
 		return this.#queue(async () => {
 			const sent = this.boxes.role("sent") ?? this.boxes.role("inbox");
 			const email = this.#make(w, true);
 			if (!email.to && !email.cc && !email.bcc) throw new Error("to whom?");
+			const way = envelope(email, when(this.jmap, at));
 			const [made, submitted] = await this.jmap.ask(["Email/set", { create: { d: email } }],
-				["EmailSubmission/set", { create: { s: { emailId: "#d", identityId: w.from.id } }, onSuccessUpdateEmail: { "#s": { mailboxIds: { [sent.id]: true }, "keywords/$draft": null } } }]);
+				["EmailSubmission/set", { create: { s: { emailId: "#d", identityId: w.from.id, ...(way && { envelope: way }) } }, onSuccessUpdateEmail: { "#s": { mailboxIds: { [sent.id]: true }, "keywords/$draft": null } } }]);
 			if (made instanceof Error) throw made;
 			refused(made);
 			await this.#replace(made.created.d.id, w.files);

@@ -46,6 +46,9 @@ export class Jmap {
 
 	get hasContacts() { return contact in (this.session.accounts[this.account].accountCapabilities ?? {}); }
 
+	// maxDelay is for how many seconds a letter can be held before it is sent.
+	get maxDelay() { return this.session.accounts[this.account].accountCapabilities?.[submission]?.maxDelayedSend ?? 0; }
+
 	get maySend() { return submission in (this.session.accounts[this.account].accountCapabilities ?? {}); }
 
 	async #connect() {
@@ -58,7 +61,7 @@ export class Jmap {
 			s.onopen = () => {
 				this.#socket = s;
 				this.#failures = 0;
-				s.send(JSON.stringify({ "@type": "WebSocketPushEnable", dataTypes: ["Email", "Mailbox", "Identity"], pushState: this.#place ?? undefined }));
+				s.send(JSON.stringify({ "@type": "WebSocketPushEnable", dataTypes: ["Email", "Mailbox", "Identity", "EmailSubmission"], pushState: this.#place ?? undefined }));
 				this.live("live");
 				resolve();
 			};

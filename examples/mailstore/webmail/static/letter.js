@@ -2,6 +2,7 @@
 import { el, full, shown, size, when, who } from "./dom.js";
 import { icon } from "./icons.js";
 import { body } from "./body.js";
+import { status } from "./sending.js";
 
 // head is what a closed letter shows, whole what an open one has besides.
 export const head = ["id", "blobId", "threadId", "mailboxIds", "keywords", "from", "to", "cc", "bcc", "replyTo", "subject", "receivedAt", "preview", "messageId", "references"];
@@ -11,6 +12,8 @@ export const values = { fetchTextBodyValues: true, maxBodyValueBytes: 1_000_000 
 export class Letter {
 	open = false;
 	copies = []; // the same letter again, as one has of what was sent to oneself
+
+	submission = null; // what is known of its sending
 
 	constructor(jmap, email, { act, opened, fail }) {
 		Object.assign(this, { jmap, email, act, opened, fail });
@@ -24,6 +27,12 @@ export class Letter {
 		Object.assign(this.email, email);
 		if (draft !== this.email.keywords.$draft) this.#draw();
 		else if (was !== Boolean(this.email.keywords.$flagged) || !this.open && unread !== !this.email.keywords.$seen) this.#top();
+	}
+
+	// sent shows what became of it.
+	sent(submission) {
+		this.submission = submission;
+		if (this.open) this.#draw();
 	}
 
 	async show(email = null) {
@@ -68,6 +77,7 @@ export class Letter {
 		this.element.replaceChildren(this.#line(),
 			el("dl", { class: "head" }, ...line("From", e.from), ...line("To", e.to), ...line("Cc", e.cc), ...line("Bcc", e.bcc), ...line("Reply to", e.replyTo),
 				el("dt", {}, "Date"), el("dd", {}, new Date(e.receivedAt).toLocaleString())),
+			this.submission ? status(this.submission, () => this.act("takeback", this)) : "",
 			this.#files(), body(this.jmap, e), this.#actions());
 	}
 

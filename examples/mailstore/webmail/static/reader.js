@@ -4,6 +4,7 @@ import { icon } from "./icons.js";
 import { from } from "./jmap.js";
 import { Letter, head, values, whole } from "./letter.js";
 import { same } from "./mail.js";
+import { submissions } from "./sending.js";
 import { fail } from "./toast.js";
 import { show, view } from "./view.js";
 
@@ -36,6 +37,16 @@ export class Reader {
 		show("reader");
 		this.#draw();
 		this.#read();
+		await this.sent();
+	}
+
+	// sent shows what became of those letters that are the reader's own.
+	async sent() {
+		const own = (l) => [l.email, ...l.copies].find((e) => e.mailboxIds[this.boxes.role("sent")?.id]);
+		const letters = this.letters.filter(own), asked = this.asked;
+		const all = await submissions(this.jmap, letters.map((l) => own(l).id));
+		if (asked !== this.asked) return;
+		for (const l of letters) if (all.has(own(l).id)) l.sent(all.get(own(l).id));
 	}
 
 	// add makes letters of emails, in the order of the thread. Of what is in the trash or in junk only that is shown which

@@ -72,9 +72,6 @@ export async function drafts() {
 	await page.fill("#to", "");
 	await page.click("#send");
 	await page.waitForFunction(() => document.querySelector("#compose-error").textContent === "Not sent: to whom?");
-	await page.fill("#to", "nobody@nowhere.invalid");
-	await page.click("#send");
-	await page.waitForFunction(() => /^Not sent: (?!to whom)/.test(document.querySelector("#compose-error").textContent));
 	await page.fill("#to", "alice@example.com");
 	await page.keyboard.press("Control+Enter");
 	await closed(page);
