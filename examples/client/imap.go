@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"io"
 	"iter"
-	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/mailbricks/mailbricks/examples/cli"
 	"github.com/mailbricks/mailbricks/imap"
@@ -18,8 +18,8 @@ import (
 
 // imapBox is INBOX on an IMAP server. IDs are UIDs.
 type imapBox struct {
-	c      *imapclient.Client
-	events []imapclient.Event // told outside of watch's loop
+	dial func(ctx context.Context) (*imapclient.Client, error) // and logs in
+	c    *imapclient.Client                                    // INBOX is selected there
 }
 
 const wanted = imap.FieldFlags | imap.FieldEnvelope | imap.FieldInternalDate | imap.FieldSize
@@ -29,8 +29,7 @@ func (c *common) openIMAP(ctx context.Context, scheme, addr string) (mailbox, er
 	if err != nil {
 		return nil, err
 	}
-	b := &imapBox{}
-	o := imapclient.Options{TLSConfig: conf, Unilateral: func(ev imapclient.Event) { b.events = append(b.events, ev) }}
+	o := imapclient.Options{TLSConfig: conf}
 	switch here := cli.Loopback(addr); {
 	case scheme == "imaps":
 		o.TLS = imapclient.TLSImplicit
@@ -38,20 +37,43 @@ func (c *common) openIMAP(ctx context.Context, scheme, addr string) (mailbox, er
 		o.TLS, o.AllowPlaintextAuth = imapclient.TLSOpportunistic, true
 		o.TLSConfig.InsecureSkipVerify = here
 	}
-	if b.c, err = imapclient.Dial(ctx, addr, o); err != nil {
-		return nil, err
-	}
 	name, password, _ := c.login()
-	if err = b.c.Login(ctx, name, password); err == nil {
-		_, err = b.c.Examine(ctx, "INBOX")
-	}
-	if err != nil {
-		return nil, errors.Join(err, b.c.Close())
+	b := &imapBox{dial: func(ctx context.Context) (*imapclient.Client, error) {
+		c, err := imapclient.Dial(ctx, addr, o)
+		if err == nil {
+			err = c.Login(ctx, name, password)
+		}
+		if err != nil && c != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		return c, err
+	}}
+	if err := b.open(ctx); err != nil {
+		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
 }
 
-func (b *imapBox) close() error { return b.c.Close() }
+// open connects, in the place of a connection that was lost if need be.
+func (b *imapBox) open(ctx context.Context) error {
+	_ = b.close()
+	c, err := b.dial(ctx)
+	if err != nil {
+		return err
+	}
+	b.c = c
+	_, err = c.Examine(ctx, "INBOX")
+	return err
+}
+
+func (b *imapBox) close() error {
+	if b.c == nil {
+		return nil
+	}
+	c := b.c
+	b.c = nil
+	return c.Close()
+}
 
 func (b *imapBox) list(ctx context.Context, words []string) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
@@ -126,109 +148,80 @@ func (b *imapBox) get(ctx context.Context, id string, w io.Writer) error {
 	return nil
 }
 
-func (b *imapBox) watch(ctx context.Context, ready func()) iter.Seq2[item, error] {
+// watch follows the mailbox over connections of its own, and looks at messages over the other one.
+func (b *imapBox) watch(ctx context.Context, note func(string)) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
-		w := &imapWatch{b: b, yield: yield}
-		if err := w.run(ctx, ready); err != nil && err != errStopped {
+		there, err := b.c.Search(ctx, &imap.SearchCriteria{})
+		if err != nil {
 			yield(item{}, err)
+			return
 		}
-	}
-}
-
-// An imapWatch follows a mailbox. It knows the UIDs by sequence number, because that is all EXPUNGE tells.
-type imapWatch struct {
-	b     *imapBox
-	yield func(item, error) bool
-	uids  []imap.UID
-}
-
-func (w *imapWatch) run(ctx context.Context, ready func()) error {
-	for m, err := range w.b.c.Fetch(ctx, imap.AllUIDs(), 0) {
-		if m == nil {
-			return err
-		}
-		w.uids = append(w.uids, m.UID)
-	}
-	ready() // what comes before IDLE is told when it begins
-	for ctx.Err() == nil {
-		if err := w.tell(ctx); err != nil {
-			return err
-		}
-		for ev, err := range w.b.c.Idle(ctx) {
+		s := b.c.Selected()
+		f := &imapclient.Follower{Dial: b.dial, Known: imapclient.Known{UIDValidity: s.UIDValidity, ModSeq: s.HighestModSeq, UIDs: there},
+			Trouble: func(err error, wait time.Duration) {
+				note(fmt.Sprintf("connection lost, again in %s: %v", wait.Round(time.Second/10), err))
+			}}
+		note("watching") // what comes from now on is told
+		for e, err := range f.Changes(ctx) {
+			var all []item
+			if err == nil {
+				all, err = b.items(ctx, e, &there)
+			}
 			if err != nil {
-				return err
+				yield(item{}, err)
+				return
 			}
-			w.b.events = append(w.b.events, ev)
-			break // IDLE has to end before anything can be asked
-		}
-	}
-	return nil
-}
-
-// tell yields what the events are about.
-func (w *imapWatch) tell(ctx context.Context) error {
-	for len(w.b.events) > 0 {
-		ev := w.b.events[0]
-		w.b.events = w.b.events[1:]
-		var err error
-		switch ev.Kind {
-		case imapclient.EventExists:
-			if int(ev.Number) > len(w.uids) {
-				err = w.created(ctx)
-			}
-		case imapclient.EventExpunge:
-			if n := int(ev.Number); n > 0 && n <= len(w.uids) {
-				err = w.destroyed(w.uids[n-1])
-			}
-		case imapclient.EventVanished:
-			for _, uid := range slices.Clone(w.uids) {
-				if ev.UIDs.Contains(uid) && err == nil {
-					err = w.destroyed(uid)
+			for _, it := range all {
+				if !yield(it, nil) {
+					return
 				}
 			}
-		case imapclient.EventFetch:
-			if n := int(ev.Message.Seq); n > 0 && n <= len(w.uids) {
-				err = w.show(ctx, "updated", imap.UIDs(w.uids[n-1]))
-			}
-		}
-		if err != nil {
-			return err
 		}
 	}
-	return nil
 }
 
-// created shows the messages behind the last one that is known.
-func (w *imapWatch) created(ctx context.Context) error {
-	var beyond imap.UIDSet
-	last := imap.UID(0)
-	if n := len(w.uids); n > 0 {
-		last = w.uids[n-1]
+// items returns what an event is about. there are the messages that have been told of.
+func (b *imapBox) items(ctx context.Context, e imapclient.Event, there *imap.UIDSet) (all []item, err error) {
+	gone := e.UIDs
+	if e.Kind == imapclient.EventReset {
+		gone = *there
 	}
-	beyond.Add(last+1, math.MaxUint32)
-	return w.show(ctx, "created", beyond)
+	for uid := range gone.All() {
+		all = append(all, item{Change: "destroyed", ID: strconv.FormatUint(uint64(uid), 10), Keywords: []string{}})
+	}
+	*there = there.Minus(gone)
+	if e.Kind != imapclient.EventFetch {
+		return all, nil
+	}
+	uid := e.Message.UID
+	change := "updated"
+	if !there.Contains(uid) {
+		change = "created"
+	}
+	it, err := b.item(ctx, uid)
+	if err != nil { // the connection has been lost with the other one
+		if err = b.open(ctx); err == nil {
+			it, err = b.item(ctx, uid)
+		}
+	}
+	if err != nil || it == nil { // it has gone again
+		return all, err
+	}
+	there.Add(uid, uid)
+	it.Change = change
+	return append(all, *it), nil
 }
 
-func (w *imapWatch) show(ctx context.Context, change string, uids imap.UIDSet) error {
-	for m, err := range w.b.c.Fetch(ctx, uids, wanted) {
+// item returns a message, nil if there is none.
+func (b *imapBox) item(ctx context.Context, uid imap.UID) (out *item, err error) {
+	if err := b.c.Noop(ctx); err != nil { // so that this connection hears of the message, too
+		return nil, err
+	}
+	for m, err := range b.c.Fetch(ctx, imap.UIDs(uid), wanted) {
 		if m == nil {
-			return err
+			return nil, err
 		}
-		if change == "created" {
-			w.uids = append(w.uids, m.UID)
-		}
-		it := imapItem(m)
-		if it.Change = change; !w.yield(it, nil) {
-			return errStopped
-		}
+		out = new(imapItem(m))
 	}
-	return nil
-}
-
-func (w *imapWatch) destroyed(uid imap.UID) error {
-	w.uids = slices.DeleteFunc(w.uids, func(u imap.UID) bool { return u == uid })
-	if !w.yield(item{Change: "destroyed", ID: strconv.FormatUint(uint64(uid), 10), Keywords: []string{}}, nil) {
-		return errStopped
-	}
-	return nil
+	return out, nil
 }

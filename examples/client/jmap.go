@@ -139,7 +139,7 @@ func (b *jmapBox) get(ctx context.Context, id string, w io.Writer) error {
 	return err
 }
 
-func (b *jmapBox) watch(ctx context.Context, ready func()) iter.Seq2[item, error] {
+func (b *jmapBox) watch(ctx context.Context, note func(string)) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
 		var state jmap.State
 		for change, err := range b.c.Events(ctx, "Email") {
@@ -154,7 +154,7 @@ func (b *jmapBox) watch(ctx context.Context, ready func()) iter.Seq2[item, error
 					return
 				}
 				state = res.State
-				ready()
+				note("watching")
 				continue
 			}
 			if state, err = b.changes(ctx, state, yield); err != nil {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/auth/sasl"
@@ -279,6 +280,86 @@ func TestWatch(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// A wire is a way to a server that can be cut.
+type wire struct {
+	mu    sync.Mutex
+	conns []net.Conn
+}
+
+func (w *wire) serve(ctx context.Context, ln net.Listener, addr string) error {
+	defer context.AfterFunc(ctx, func() { ln.Close(); w.cut() })()
+	for {
+		in, err := ln.Accept()
+		if err != nil {
+			return nil
+		}
+		out, err := net.Dial("tcp", addr)
+		if err != nil {
+			return err
+		}
+		w.mu.Lock()
+		w.conns = append(w.conns, in, out)
+		w.mu.Unlock()
+		go func() { _, _ = io.Copy(in, out); in.Close() }()
+		go func() { _, _ = io.Copy(out, in); out.Close() }()
+	}
+}
+
+func (w *wire) cut() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, c := range w.conns {
+		c.Close()
+	}
+	w.conns = nil
+}
+
+// TestWatchReconnects: what comes while there is no connection is told once there is one again.
+func TestWatchReconnects(t *testing.T) {
+	r := newRig(t)
+	w := new(wire)
+	real := strings.TrimPrefix(r.servers["IMAP"][1], "imap://")
+	addr := listen(t, func(ctx context.Context, ln net.Listener) error { return w.serve(ctx, ln, real) })
+	ctx, cancel := context.WithCancel(t.Context())
+	out, stdout := io.Pipe()
+	errs, stderr := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		err := run(ctx, []string{"watch", "-json", "-user", "bob:secret", "-server", "imap://" + addr}, stdout, stderr)
+		stderr.Close()
+		stdout.Close()
+		done <- err
+	}()
+	notes := bufio.NewScanner(errs)
+	if !notes.Scan() || notes.Text() != "watching" {
+		t.Fatalf("%q, %v", notes.Text(), <-done)
+	}
+	lost := make(chan bool)
+	go func() {
+		said := false
+		for notes.Scan() {
+			said = said || strings.HasPrefix(notes.Text(), "connection lost, again in ")
+		}
+		lost <- said
+	}()
+	lines := bufio.NewScanner(out)
+	for _, subject := range []string{"the second", "the third", "the fourth"} {
+		w.cut() // before the first it may have no connection yet
+		r.deliver(t, strings.Replace(text, "the first", subject, 1))
+		var it item
+		if !lines.Scan() || json.Unmarshal(lines.Bytes(), &it) != nil || it.Change != "created" || it.Subject != subject {
+			t.Errorf("%q", lines.Text())
+		}
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if !<-lost {
+		t.Error("not told that the connection was lost")
 	}
 }
 

@@ -37,7 +37,7 @@ type mailbox interface {
 	// get writes a message.
 	get(ctx context.Context, id string, w io.Writer) error
 	// watch yields what changes, until ctx ends. ready is called when it is subscribed.
-	watch(ctx context.Context, ready func()) iter.Seq2[item, error]
+	watch(ctx context.Context, note func(string)) iter.Seq2[item, error]
 	close() error
 }
 
@@ -107,7 +107,7 @@ func list(ctx context.Context, box mailbox, words []string, asJSON bool, stdout 
 }
 
 func watch(ctx context.Context, box mailbox, asJSON bool, stdout, stderr io.Writer) error {
-	for it, err := range box.watch(ctx, func() { fmt.Fprintln(stderr, "watching") }) {
+	for it, err := range box.watch(ctx, func(text string) { fmt.Fprintln(stderr, text) }) {
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -31,6 +31,8 @@ const (
 	EventOverflow
 	// EventProgress: a command has come as far as Progress tells (RFC 9585).
 	EventProgress
+	// EventReset: the mailbox is another one than before, and nothing that was known of it holds. A Follower tells it.
+	EventReset
 )
 
 // An Event is something that the server said unasked.

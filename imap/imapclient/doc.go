@@ -11,6 +11,9 @@
 //	S: * 9 EXPUNGE                              Options.Unilateral
 //	C: a5 IDLE                                  for event, err := range Idle(ctx)
 //
+// A Follower watches a mailbox over as many connections as it takes, and tells what has changed meanwhile too. Raw sends commands of
+// one's own.
+//
 // Messages are named by UID. Names of mailboxes are UTF-8, whatever the server writes. What a server may send is
 // bounded by Limits and by time: a server that sends one octet a minute, a line without end, or a literal of 2^63 octets
 // gets a typed error and is left.

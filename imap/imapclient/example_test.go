@@ -206,3 +206,79 @@ func ExampleClient_Notify() {
 	// Output:
 	// Lists/go 1 [UIDNEXT MESSAGES]
 }
+
+// Keep up with a mailbox for days: connections come and go, and what happened in between is told.
+func ExampleFollower() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	backend := &imaptest.Memory{}
+	c, err := loginTo(ctx, backend)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	s, err := c.Select(ctx, "INBOX")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	// What is known is kept from one run of the program to the next. Meanwhile a letter arrives.
+	known := imapclient.Known{UIDValidity: s.UIDValidity, ModSeq: s.HighestModSeq, UIDs: imap.UIDs(1)}
+	letter := "Subject: news\r\n\r\n"
+	if _, err := c.Append(ctx, "INBOX", imap.AppendMessage{Size: int64(len(letter)), Body: strings.NewReader(letter)}); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	f := &imapclient.Follower{Known: known, Dial: func(ctx context.Context) (*imapclient.Client, error) {
+		c, err := imapclient.New(ctx, server(ctx, backend), imapclient.Options{TLS: imapclient.TLSNone, AllowPlaintextAuth: true})
+		if err != nil {
+			return nil, err
+		}
+		return c, c.Authenticate(ctx, sasl.Credentials{Username: "alice", Password: "secret"})
+	}}
+	for e, err := range f.Changes(ctx) {
+		if err != nil {
+			fmt.Println(err) // the password has changed, say
+			return
+		}
+		switch e.Kind {
+		case imapclient.EventFetch:
+			fmt.Println("new or changed:", e.Message.UID, e.Message.Flags)
+		case imapclient.EventVanished:
+			fmt.Println("gone:", e.UIDs)
+		case imapclient.EventReset:
+			fmt.Println("begin again")
+		}
+		break // a program would go on
+	}
+	// Output:
+	// new or changed: 2 []
+}
+
+// Send a command that the package does not know, and read what comes of it.
+func ExampleClient_Raw() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	status, err := c.Raw(ctx, "NAMESPACE", nil, map[string]func(uint32, *imap.Decoder){
+		"NAMESPACE": func(_ uint32, d *imap.Decoder) {
+			d.SP()
+			fmt.Println(d.Line())
+		},
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(status.Type)
+	// Output:
+	// (("" "/")) (("Other Users/" "/")) NIL
+	// OK
+}
