@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -305,12 +306,7 @@ func TestSmarthost(t *testing.T) {
 // TestRestart: what is in the queue when a relay ends is sent when it starts again, and -connect leads to an MX host.
 func TestRestart(t *testing.T) {
 	w := newWorld(t)
-	dead, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead.Close()
-	a := w.relayA(t, "-connect", "mx.b.example:25="+dead.Addr().String())
+	a := w.relayA(t, "-connect", "mx.b.example:25="+deaf(t))
 	if res, err := w.submit(t, a.Addr("submission"), "alice", "alice@a.example", letter("alice@a.example", "bob@b.example"), "bob@b.example"); err != nil || res[0].Reply.Code != 250 {
 		t.Fatalf("%v, %v", res, err)
 	}
@@ -336,6 +332,24 @@ func TestRestart(t *testing.T) {
 	if got := <-w.got; !strings.HasSuffix(string(got.Body), letter("alice@a.example", "bob@b.example")) {
 		t.Errorf("%q", got.Body)
 	}
+}
+
+// deaf returns an address that refuses connections for as long as the test lasts: its port is taken, and nobody listens.
+func deaf(t *testing.T) string {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { syscall.Close(fd) })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*syscall.SockaddrInet4).Port)
 }
 
 // TestMTASTS: the policy of a domain is fetched and obeyed.
