@@ -76,12 +76,14 @@ func (f *Follower) Changes(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// final reports whether an error is there to stay.
+// final reports whether an error is there to stay: the login or the mailbox was refused, and not for now.
 func final(err error) bool {
-	for _, code := range []imap.Code{imap.CodeAuthFailed, imap.CodeAuthzFailed, imap.CodePrivacy, imap.CodeNonexistent, imap.CodeNoPerm} {
-		if errors.Is(err, &imap.Status{Code: code}) {
-			return true
+	if e, ok := errors.AsType[*Error](err); ok && (e.Command == "LOGIN" || e.Command == "AUTHENTICATE" || e.Command == "SELECT") {
+		switch e.Status.Code {
+		case imap.CodeUnavailable, imap.CodeInUse, imap.CodeLimit, imap.CodeServerBug:
+			return false
 		}
+		return e.Status.Type == imap.StatusNo || e.Status.Type == imap.StatusBad
 	}
 	return errors.Is(err, ErrNoTLS) || errors.Is(err, ErrArgument)
 }
@@ -164,6 +166,7 @@ func (f *Follower) begin(ctx context.Context, c *Client, name string) error {
 
 // restart forgets what was known, and gathers all messages.
 func (f *Follower) restart(ctx context.Context, c *Client, s *Selected) error {
+	f.listen(c) // Resync has listened for itself
 	next := Known{UIDValidity: s.UIDValidity, ModSeq: s.HighestModSeq}
 	f.flags = nil
 	if next.ModSeq == 0 {

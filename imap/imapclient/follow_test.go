@@ -299,16 +299,35 @@ func TestFollowRetry(t *testing.T) {
 			t.Errorf("%d waits in 20 minutes", len(waits))
 		}
 	})
-	for _, code := range []imap.Code{imap.CodeAuthFailed, imap.CodeNonexistent} {
-		refused := &Error{Command: "AUTHENTICATE", Status: &imap.Status{Type: imap.StatusNo, Code: code}}
+	for _, tt := range []struct {
+		command string
+		status  imap.Status
+		final   bool
+	}{
+		{"AUTHENTICATE", imap.Status{Type: imap.StatusNo, Code: imap.CodeAuthFailed}, true},
+		{"LOGIN", imap.Status{Type: imap.StatusNo}, true},
+		{"LOGIN", imap.Status{Type: imap.StatusBad}, true},
+		{"SELECT", imap.Status{Type: imap.StatusNo, Code: imap.CodeNonexistent}, true},
+		{"SELECT", imap.Status{Type: imap.StatusNo}, true},
+		{"LOGIN", imap.Status{Type: imap.StatusNo, Code: imap.CodeUnavailable}, false},
+		{"SELECT", imap.Status{Type: imap.StatusBye}, false},
+		{"FETCH", imap.Status{Type: imap.StatusNo, Code: imap.CodeExpungeIssued}, false},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
 		n := 0
-		f := &Follower{Dial: func(context.Context) (*Client, error) { n++; return nil, refused }}
+		f := &Follower{Retry: func(int) time.Duration { return 0 }, Dial: func(context.Context) (*Client, error) {
+			if n++; n == 3 {
+				cancel()
+			}
+			return nil, &Error{Command: tt.command, Status: &tt.status}
+		}}
 		var last error
-		for _, err := range f.Changes(t.Context()) {
+		for _, err := range f.Changes(ctx) {
 			last = err
 		}
-		if n != 1 || !errors.Is(last, &imap.Status{Code: code}) {
-			t.Errorf("%s: %d attempts, %v", code, n, last)
+		cancel()
+		if (n == 1) != tt.final || (last != nil) != tt.final {
+			t.Errorf("%s, %v: %d attempts, %v", tt.command, &tt.status, n, last)
 		}
 	}
 }
