@@ -76,7 +76,7 @@ func (f *Follower) Changes(ctx context.Context) iter.Seq2[Event, error] {
 	}
 }
 
-// final reports whether an error is there to stay: the login or the mailbox was refused, and not for now.
+// final reports whether an error is there to stay: the login or the mailbox was refused, and no code says that this may pass.
 func final(err error) bool {
 	if e, ok := errors.AsType[*Error](err); ok && (e.Command == "LOGIN" || e.Command == "AUTHENTICATE" || e.Command == "SELECT") {
 		switch e.Status.Code {
