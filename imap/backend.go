@@ -183,7 +183,9 @@ type Authorizer interface {
 // Searcher narrows a search through an index.
 type Searcher interface {
 	// Search returns messages that may match. With exact they do; else the set is a superset, which the server tests
-	// message by message. A criterion that the index knows nothing of: every message, not exact.
+	// message by message. A criterion that the index knows nothing of: every message, not exact. What matches is what
+	// SearchCriteria.Match says, texts compared by i;unicode-casemap: servers promise it (I18NLEVEL=1, RFC 5255 §4.3), and an index
+	// that compares in another way returns more.
 	Search(ctx context.Context, mailbox string, c *SearchCriteria) (uids UIDSet, exact bool, err error)
 }
 

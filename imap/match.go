@@ -60,10 +60,12 @@ func (c *SearchCriteria) Matcher() *Matcher {
 // A Matcher tests one message after another. It keeps its memory from one to the next: about as much as the largest
 // message tested, so that one belongs to one search. It is not safe for concurrent use.
 type Matcher struct {
-	c    criteria
-	m    *Message
-	text SearchText
-	read messageText
+	c       criteria
+	m       *Message
+	text    SearchText
+	read    messageText
+	raw     messageText // not in UTF-8, for keys that are not
+	collate collator
 }
 
 // criteria are SearchCriteria ready to be tested.
@@ -95,13 +97,17 @@ func compile(c *SearchCriteria) criteria {
 }
 
 // Match reports whether a message matches. m has the Fields of the criteria; text is asked for what the fields do not
-// tell, last. Text is compared as it reads: without content-transfer-encoding and encoded words, in Unicode, without
-// regard to case. What cannot be decoded does not match. The error is one of text.
+// tell, last. Text is compared as it reads: without content-transfer-encoding and encoded words, in Unicode, by the collation
+// i;unicode-casemap (RFC 5051): without regard to case, and an "é" has an "e" in it. Text and keys that are not of their
+// charset, or of an unknown one, are compared octet by octet (RFC 5255 §4.6). What cannot be decoded does not match. The error
+// is one of text.
 func (t *Matcher) Match(m *Message, text SearchText) (bool, error) {
 	t.m, t.text = m, text
 	ok, err := t.match(&t.c)
 	t.m, t.text = nil, nil
 	t.read.reset()
+	t.raw.reset()
+	t.collate.reset()
 	return ok, err
 }
 
@@ -133,27 +139,35 @@ func (t *Matcher) match(c *criteria) (bool, error) {
 			return false, err
 		}
 	}
-	if len(c.body)+len(c.text) == 0 {
-		return true, nil
-	}
-	if !t.read.done {
-		m, err := t.text.Message()
-		if err != nil {
-			return false, err
-		}
-		t.read.decode(m)
-	}
 	for i := range c.body {
-		if !t.read.body.contains(&c.body[i]) {
-			return false, nil
+		read, err := t.whole(&c.body[i])
+		if err != nil || !read.body.contains(&c.body[i], &t.collate) {
+			return false, err
 		}
 	}
 	for i := range c.text {
-		if !t.read.header.contains(&c.text[i]) && !t.read.body.contains(&c.text[i]) {
-			return false, nil
+		read, err := t.whole(&c.text[i])
+		if err != nil || !read.header.contains(&c.text[i], &t.collate) && !read.body.contains(&c.text[i], &t.collate) {
+			return false, err
 		}
 	}
 	return true, nil
+}
+
+// whole returns the texts of the message in which n is looked for.
+func (t *Matcher) whole(n *needle) (*messageText, error) {
+	read, raw := &t.read, n.prepared == nil
+	if raw {
+		read = &t.raw
+	}
+	if !read.done {
+		m, err := t.text.Message()
+		if err != nil {
+			return nil, err
+		}
+		read.decode(m, raw)
+	}
+	return read, nil
 }
 
 // matchFields tests what needs no text.
@@ -221,11 +235,12 @@ func (h *HeaderCriterion) inEnvelope() bool {
 }
 
 func (t *Matcher) matchHeader(h *HeaderCriterion, want *needle) (bool, error) {
+	raw := want.prepared == nil
 	if e := t.m.Envelope; e != nil && h.inEnvelope() {
 		var text []byte
 		switch strings.ToLower(h.Name) {
 		case "subject":
-			text = []byte(decodeWords(e.Subject))
+			text = []byte(e.Subject)
 		case "from":
 			text = addressText(e.From)
 		case "to":
@@ -235,21 +250,23 @@ func (t *Matcher) matchHeader(h *HeaderCriterion, want *needle) (bool, error) {
 		case "bcc":
 			text = addressText(e.Bcc)
 		}
-		return want.in(text), nil
+		s := decodedField(text, raw)
+		return t.collate.contains(&s, want), nil
 	}
 	m, err := t.text.Header()
 	if err != nil {
 		return false, err
 	}
 	for v := range m.Root().Values(h.Name) {
-		if h.Value == "" || want.in([]byte(decodeWords(string(message.AppendUnfolded(nil, v))))) {
+		s := decodedField(message.AppendUnfolded(nil, v), raw)
+		if t.collate.contains(&s, want) {
 			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// addressText writes addresses as a header field does.
+// addressText writes addresses as a header field does, encoded words and all.
 func addressText(list []Address) []byte {
 	var b []byte
 	for i, a := range list {
@@ -257,7 +274,7 @@ func addressText(list []Address) []byte {
 			b = append(b, ", "...)
 		}
 		if a.Name != "" {
-			b = append(append(b, decodeWords(a.Name)...), ' ')
+			b = append(append(b, a.Name...), ' ')
 		}
 		b = append(append(append(append(append(b, '<'), a.Mailbox...), '@'), a.Host...), '>')
 	}

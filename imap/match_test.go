@@ -90,6 +90,46 @@ func TestMatch(t *testing.T) {
 	}
 }
 
+// TestMatchCollation has texts and keys in several charsets, and such as are in none (RFC 5255 §4.6 (c)).
+func TestMatchCollation(t *testing.T) {
+	raw := "From: =?utf-8?q?Rene=CC=81e?= <r@example.com>, =?x-unknown?q?Caf=E9?= <c@example.com>\r\nSubject: =?utf-8?q?Caf=C3=A9_=EF=AC=81n?=\r\n" +
+		"X-Latin: Gr\xfc\xdfe There\r\nX-Unknown: =?x-unknown?q?Gr=FC=DFe?= There\r\nX-Language: =?iso-8859-1*de?q?Gr=FC=DFe?=\r\n" +
+		"Content-Type: multipart/mixed; boundary=b\r\n\r\n" +
+		"--b\r\nContent-Type: text/plain; charset=iso-8859-2\r\n\r\nD\xeckuji\r\n" + // Děkuji
+		"--b\r\nContent-Type: text/plain; charset=utf-8\r\n\r\nBroken \xff Here\r\n" +
+		"--b\r\nContent-Type: text/plain; charset=x-unknown\r\n\r\nStrange\r\n" +
+		"--b\r\nContent-Type: text/plain; charset=euc-jp\r\n\r\nTrouble \xff\r\n--b--\r\n"
+	m := message.Parse([]byte(raw))
+	msg := &Message{Envelope: ParseEnvelope(m.Root())}
+	for _, c := range []struct {
+		field, key string // no field: the body
+		want       bool
+	}{
+		{"From", "renée", false}, {"From", "rene", false}, // with a name in an unknown charset all is octets
+		{"From", "Rene\u0301", true}, {"From", "Caf\xe9", true},
+		{"Subject", "cafe", true}, {"Subject", "CAFE\u0301", true}, {"Subject", "café", true}, {"Subject", "ﬁ", true}, {"Subject", "fi", false},
+		{"Subject", "Caf\xe9", false},
+		{"X-Latin", "There", true}, {"X-Latin", "there", false}, {"X-Latin", "grüße", false}, {"X-Latin", "Gr\xfc", true},
+		{"X-Unknown", "Gr\xfc\xdfe There", true}, {"X-Unknown", "there", false}, {"X-Language", "GRU\u0308ßE", true},
+		{"X-Language", "Gr\xfc", true}, // a key that is not UTF-8 is looked for in what was there before the conversion
+		{"", "DĚKUJI", true}, {"", "dekuji", false}, {"", "de\u030ckuji", true}, {"", "D\xeckuji", true}, {"", "d\xeckuji", false},
+		{"", "Here", true}, {"", "here", false}, {"", "Strange", true}, {"", "strange", false}, {"", "Trouble", true}, {"", "trouble", false},
+	} {
+		s := SearchCriteria{Body: []string{c.key}}
+		if c.field != "" {
+			s = SearchCriteria{Header: []HeaderCriterion{{c.field, c.key}}}
+		}
+		if got, err := s.Match(msg, &asked{m: m}); got != c.want || err != nil {
+			t.Errorf("%s %q: %v, %v", c.field, c.key, got, err)
+		}
+		if c.want && c.field != "" {
+			if got, err := (&SearchCriteria{Text: []string{c.key}}).Match(msg, &asked{m: m}); !got || err != nil {
+				t.Errorf("TEXT %q: %v, %v", c.key, got, err)
+			}
+		}
+	}
+}
+
 func TestDecodeWords(t *testing.T) {
 	for in, want := range map[string]string{
 		"plain":                                         "plain",
@@ -102,7 +142,7 @@ func TestDecodeWords(t *testing.T) {
 		"=?koi8-r?b?z9TQ1dPL?=":                         "отпуск",
 		"=?utf-8?q?" + strings.Repeat("a", 2000) + "?=": "=?utf-8?q?" + strings.Repeat("a", 2000) + "?=",
 	} {
-		if got := decodeWords(in); got != want {
+		if got, ok := decodeWords(in); got != want || !ok {
 			t.Errorf("%.60q: %q, want %q", in, got, want)
 		}
 	}

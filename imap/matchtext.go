@@ -2,10 +2,9 @@ package imap
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/binary"
-	"io"
 	"math/bits"
-	"mime"
 	"strings"
 	"unicode/utf8"
 
@@ -29,9 +28,9 @@ func (t *messageText) reset() {
 	t.body.reset()
 }
 
-// decode reads header and body: the fields of every part and message within, and the text of every text part. What
-// needs no decoding is not copied.
-func (t *messageText) decode(m *message.Message) {
+// decode reads header and body: the fields of every part and message within, and the text of every text part, in UTF-8
+// or, with raw, in the charsets they are in. What needs no decoding is not copied.
+func (t *messageText) decode(m *message.Message, raw bool) {
 	t.done = true
 	for i := range m.Parts {
 		p := &m.Parts[i]
@@ -40,7 +39,7 @@ func (t *messageText) decode(m *message.Message) {
 			dst = &t.header
 		}
 		for _, f := range p.Fields() {
-			dst.add(t.field(f.Bytes(m.Raw)))
+			*dst = append(*dst, t.field(f.Bytes(m.Raw), raw))
 		}
 		if p.Kind != message.Leaf {
 			continue
@@ -56,78 +55,94 @@ func (t *messageText) decode(m *message.Message) {
 			continue
 		}
 		charset, _ := typ.Params.Lookup("charset")
-		t.body.add(toUTF8(charset.Value, text))
+		t.body = append(t.body, partText(charset.Value, text, raw))
 	}
 }
 
+func partText(charset string, text []byte, raw bool) searched {
+	if !raw {
+		if converted, ok := toUTF8(charset, text); ok {
+			return searched{text: converted}
+		}
+	}
+	return searched{text: text, kind: textOctets}
+}
+
 // field returns a field unfolded and decoded.
-func (t *messageText) field(f []byte) []byte {
+func (t *messageText) field(f []byte, raw bool) searched {
 	f = bytes.TrimSpace(f)
 	if bytes.IndexByte(f, '\n') >= 0 {
 		start := len(t.buf)
 		t.buf = message.AppendUnfolded(t.buf, f)
 		f = t.buf[start:len(t.buf):len(t.buf)]
 	}
-	if bytes.Contains(f, []byte("=?")) {
-		return []byte(decodeWords(string(f)))
+	return decodedField(f, raw)
+}
+
+// decodedField decodes the encoded words of a field.
+func decodedField(f []byte, raw bool) searched {
+	words := bytes.Contains(f, []byte("=?"))
+	switch {
+	case raw && words:
+		return searched{text: []byte(rawWords(string(f))), kind: textOctets}
+	case raw:
+		return searched{text: f, kind: textOctets}
+	case words:
+		text, ok := decodeWords(string(f))
+		if !ok {
+			return searched{text: []byte(text), kind: textOctets}
+		}
+		f = []byte(text)
 	}
-	return f
+	return searched{text: f}
 }
 
-// texts are texts in which one looks for words. lower is made when it is wanted first.
-type texts struct {
-	list, lower [][]byte
-}
-
-func (t *texts) add(text []byte) { t.list = append(t.list, text) }
+// texts are texts in which one looks for words.
+type texts []searched
 
 func (t *texts) reset() {
-	clear(t.list)
-	clear(t.lower)
-	t.list, t.lower = t.list[:0], t.lower[:0]
+	clear(*t)
+	*t = (*t)[:0]
 }
 
 // contains reports whether n is in one of the texts.
-func (t *texts) contains(n *needle) bool {
-	if len(n.lower) == 0 {
+func (t texts) contains(n *needle, c *collator) bool {
+	if len(n.key) == 0 {
 		return true
 	}
-	for i, text := range t.list {
-		found, sure := n.find(text)
-		if !sure {
-			for len(t.lower) < len(t.list) {
-				t.lower = append(t.lower, nil)
-			}
-			if t.lower[i] == nil {
-				t.lower[i] = bytes.ToLower(text)
-			}
-			found = bytes.Contains(t.lower[i], n.lower)
-		}
-		if found {
+	for i := range t {
+		if c.contains(&t[i], n) {
 			return true
 		}
 	}
 	return false
 }
 
-// A needle is text to be found in any case.
+// A needle is text to be found.
 type needle struct {
-	lower []byte
-	ascii bool
-	// ki: it has a letter that is the lower case of one beyond ASCII too: U+212A and U+0130.
-	ki bool
+	key      []byte // as it was given
+	prepared []byte // by appendCasemap; nil: it is not UTF-8, and found as it is (RFC 5255 §4.6)
+	folded   []byte // prepared, in lower case, if ASCII text can have it
 	// at is the place of the octet that text has least of all, next that of the one after it.
 	at, next int
 }
 
 func newNeedle(want string) needle {
-	n := needle{lower: []byte(strings.ToLower(want)), ascii: true}
-	for i, c := range n.lower {
-		n.ascii = n.ascii && c < utf8.RuneSelf
-		n.ki = n.ki || c == 'k' || c == 'i'
-		if rarity(c) > rarity(n.lower[n.at]) {
+	n := needle{key: []byte(want)}
+	if !utf8.ValidString(want) {
+		return n
+	}
+	n.prepared = appendCasemap(nil, n.key)
+	for _, c := range n.prepared { // a small letter is of a character that has no title case
+		if c >= utf8.RuneSelf || 'a' <= c && c <= 'z' {
+			return n
+		}
+	}
+	n.folded = bytes.ToLower(n.prepared)
+	for i, c := range n.folded {
+		if rarity(c) > rarity(n.folded[n.at]) {
 			n.at, n.next = i, n.at
-		} else if n.next == n.at || rarity(c) > rarity(n.lower[n.next]) {
+		} else if n.next == n.at || rarity(c) > rarity(n.folded[n.next]) {
 			n.next = i
 		}
 	}
@@ -139,48 +154,45 @@ func rarity(c byte) int {
 	return len(" etaonisrhldcumfpgwybvkxjqz") - strings.IndexByte(" etaonisrhldcumfpgwybvkxjqz", c)
 }
 
-// in reports whether n is in text.
-func (n *needle) in(text []byte) bool {
-	found, sure := n.find(text)
-	if !sure {
-		found = bytes.Contains(bytes.ToLower(text), n.lower)
-	}
-	return found
-}
-
-// find looks for n without a copy of text. It is not sure where that needs Unicode, or takes too long.
-func (n *needle) find(text []byte) (found, sure bool) {
-	if !n.ascii || n.ki && (bytes.Contains(text, []byte("\u212a")) || bytes.Contains(text, []byte("\u0130"))) {
-		return false, false
-	}
-	if len(text) < len(n.lower) || len(n.lower) == 0 {
-		return len(n.lower) == 0, true
+// find looks for n, which has folded, in the ASCII of text without a copy of it, and reports whether all of text is ASCII where n
+// is not found. It is not sure where that takes too long.
+func (n *needle) find(text []byte) (found, ascii, sure bool) {
+	if len(text) < len(n.folded) {
+		return false, asciiPrefix(text) == len(text), true
 	}
 	// Eight places at once: where both rare octets fit, but for bit 5 of letters, all is compared.
-	places, work := len(text)-len(n.lower)+1, 16*len(text)
-	rare, fold := octets*uint64(n.lower[n.at]), octets*foldBit(n.lower[n.at])
-	rare2, fold2 := octets*uint64(n.lower[n.next]), octets*foldBit(n.lower[n.next])
+	places, work := len(text)-len(n.folded)+1, 16*len(text)
+	rare, fold := octets*uint64(n.folded[n.at]), octets*foldBit(n.folded[n.at])
+	rare2, fold2 := octets*uint64(n.folded[n.next]), octets*foldBit(n.folded[n.next])
 	first, second := text[n.at:], text[n.next:]
-	i := 0
+	i, seen := 0, uint64(0)
 	for ; i+8 <= places; i += 8 {
-		differ := (binary.LittleEndian.Uint64(first[i:]) | fold) ^ rare
+		x := binary.LittleEndian.Uint64(first[i:])
+		seen |= x
+		differ := (x | fold) ^ rare
 		differ |= (binary.LittleEndian.Uint64(second[i:]) | fold2) ^ rare2
 		for zero := zeroOctets(differ); zero != 0; zero &= zero - 1 {
-			same := prefixFold(text[i+bits.TrailingZeros64(zero)/8:], n.lower)
-			if same == len(n.lower) {
-				return true, true
+			same := prefixFold(text[i+bits.TrailingZeros64(zero)/8:], n.folded)
+			if same == len(n.folded) {
+				return true, false, true
 			}
 			if work -= 8 + same; work < 0 {
-				return false, false
+				return false, false, false
 			}
 		}
 	}
-	for ; i < places; i++ {
-		if prefixFold(text[i:], n.lower) == len(n.lower) {
-			return true, true
+	for j := i; j < places; j++ {
+		if prefixFold(text[j:], n.folded) == len(n.folded) {
+			return true, false, true
 		}
 	}
-	return false, true
+	for _, c := range text[:n.at] {
+		seen |= uint64(c)
+	}
+	for _, c := range first[i:] {
+		seen |= uint64(c)
+	}
+	return false, seen&(octets<<7) == 0, true
 }
 
 // octets has 1 in every octet.
@@ -217,15 +229,31 @@ func lowerOctet(c byte) byte {
 // maxEncodedWord is how long an encoded word is at most. RFC 2047 §2 has 75; many writers go beyond.
 const maxEncodedWord = 1000
 
-// decodeWords decodes encoded words (RFC 2047) of known charsets and leaves everything else as it is, in linear time.
-func decodeWords(s string) string {
+// decodeWords decodes encoded words (RFC 2047) and leaves everything else as it is, in linear time. It is false if the result
+// is not UTF-8, or a word is in an unknown charset or has something that is not of its charset. Nothing is converted then.
+func decodeWords(s string) (string, bool) {
 	if !strings.Contains(s, "=?") {
-		return s
+		return s, utf8.ValidString(s)
 	}
-	d := mime.WordDecoder{CharsetReader: func(charset string, r io.Reader) (io.Reader, error) {
-		b, err := io.ReadAll(r)
-		return bytes.NewReader(toUTF8(charset, b)), err
-	}}
+	ok := true
+	text := mapWords(s, func(charset string, b []byte) []byte {
+		out, known := toUTF8(charset, b)
+		ok = ok && known
+		return out
+	})
+	if ok && utf8.ValidString(text) {
+		return text, true
+	}
+	return rawWords(s), false
+}
+
+// rawWords decodes encoded words into what they have in their charsets.
+func rawWords(s string) string {
+	return mapWords(s, func(_ string, b []byte) []byte { return b })
+}
+
+// mapWords replaces each encoded word with what f returns for its charset and octets.
+func mapWords(s string, f func(charset string, b []byte) []byte) string {
 	var out strings.Builder
 	after := false // an encoded word: white space between two of them goes
 	for s != "" {
@@ -233,12 +261,8 @@ func decodeWords(s string) string {
 		if i < 0 {
 			break
 		}
-		n := encodedWord(s[i:])
-		word, err := "", error(nil)
-		if n > 0 {
-			word, err = d.Decode(s[i : i+n])
-		}
-		if n == 0 || err != nil {
+		charset, text, n := encodedWord(s[i:])
+		if n == 0 {
 			out.WriteString(s[:i+2])
 			s, after = s[i+2:], false
 			continue
@@ -246,50 +270,91 @@ func decodeWords(s string) string {
 		if !after || strings.Trim(s[:i], " \t\r\n") != "" {
 			out.WriteString(s[:i])
 		}
-		out.WriteString(word)
+		out.Write(f(charset, text))
 		s, after = s[i+n:], true
 	}
 	out.WriteString(s)
 	return out.String()
 }
 
-// encodedWord returns the length of what looks like an encoded word at the beginning of s, 0 if nothing does.
-func encodedWord(s string) int {
+// encodedWord decodes the encoded word of length n at the beginning of s; 0: there is none.
+func encodedWord(s string) (charset string, text []byte, n int) {
 	s = s[:min(len(s), maxEncodedWord)]
+	var part [2]string // charset and encoding
 	at := 2
-	for range 2 { // behind the charset and the encoding
+	for i := range part {
 		start := at
 		for at < len(s) && s[at] != '?' && s[at] != ' ' {
 			at++
 		}
 		if at == start || at == len(s) || s[at] == ' ' {
-			return 0
+			return "", nil, 0
 		}
+		part[i] = s[start:at]
 		at++
 	}
-	end := strings.Index(s[at:], "?=")
-	if end < 0 {
-		return 0
+	length := strings.Index(s[at:], "?=")
+	if length < 0 {
+		return "", nil, 0
 	}
-	return at + end + 2
+	ok := false
+	switch encoded := s[at:][:length]; part[1] {
+	case "B", "b":
+		b, err := base64.StdEncoding.DecodeString(encoded)
+		text, ok = b, err == nil
+	case "Q", "q":
+		text, ok = decodeQ(encoded)
+	}
+	if !ok {
+		return "", nil, 0
+	}
+	charset, _, _ = strings.Cut(part[0], "*") // and the language behind it (RFC 2231 §5)
+	return charset, text, at + length + 2
 }
 
-// toUTF8 returns b as UTF-8, or as it is where the charset is unknown.
-func toUTF8(charset string, b []byte) []byte {
+// decodeQ decodes the Q encoding (RFC 2047 §4.2). It is false for what cannot be in it.
+func decodeQ(s string) ([]byte, bool) {
+	out := make([]byte, 0, len(s))
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '_':
+			out = append(out, ' ')
+		case c == '=':
+			if i+2 >= len(s) {
+				return nil, false
+			}
+			b, ok := hexOctet(s[i+1], s[i+2])
+			if !ok {
+				return nil, false
+			}
+			out = append(out, b)
+			i += 2
+		case ' ' <= c && c <= '~' || c == '\t' || c == '\r' || c == '\n':
+			out = append(out, c)
+		default:
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// toUTF8 returns b as UTF-8, or as it is where the charset is unknown. It is false then, and where b has something that is not of
+// the charset, for which it writes U+FFFD. What is said to be ASCII, or nothing, may be UTF-8: that is not looked at.
+func toUTF8(charset string, b []byte) ([]byte, bool) {
 	switch strings.ToLower(charset) {
 	case "", "utf-8", "us-ascii":
-		return b
+		return b, true
 	}
 	enc, err := htmlindex.Get(charset)
 	if err != nil {
 		enc, err = ianaindex.MIME.Encoding(charset)
 	}
 	if err != nil || enc == nil {
-		return b
+		return b, false
 	}
 	out, err := enc.NewDecoder().Bytes(b)
 	if err != nil {
-		return b
+		return b, false
 	}
-	return out
+	return out, !bytes.Contains(out, []byte("\ufffd"))
 }

@@ -35,7 +35,7 @@ func Preview(m *message.Message) string {
 			continue
 		}
 		charset, _ := t.Params.Lookup("charset")
-		text = toUTF8(charset.Value, text[:min(len(text), maxPreviewText)])
+		text, _ = toUTF8(charset.Value, text[:min(len(text), maxPreviewText)])
 		if t.Subtype == "html" {
 			fallback = oneLine(htmlText(text), false)
 			continue

@@ -18,7 +18,7 @@ type SearchCriteria struct {
 	Smaller       int64  // octets, exclusive; 0: no bound
 	ModSeq        ModSeq // at least; 0: any
 	Header        []HeaderCriterion
-	Body          []string // substring of the decoded body, ASCII case ignored
+	Body          []string // substring of the decoded body, by i;unicode-casemap (RFC 5051)
 	Text          []string // substring of header or body
 	Not           []SearchCriteria
 	Or            [][2]SearchCriteria

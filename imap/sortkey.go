@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"net/mail"
 	"strings"
+	"unicode/utf8"
 )
 
 // A SortKey is one criterion of SORT (RFC 5256 §3).
@@ -118,7 +119,7 @@ func SortValues(keys []SortKey, m *Message) []SortValue {
 		if len(list) == 0 {
 			return SortValue{}
 		}
-		return SortValue{text: strings.ToUpper(list[0].Mailbox)}
+		return sortText(list[0].Mailbox, utf8.ValidString(list[0].Mailbox))
 	}
 	out := make([]SortValue, len(keys))
 	for i, k := range keys {
@@ -135,7 +136,8 @@ func SortValues(keys []SortKey, m *Message) []SortValue {
 			}
 			v.n = sent.Unix()
 		case SortSubject:
-			v.text = strings.ToUpper(BaseSubject(e.Subject))
+			base, _, ok := baseSubject(e.Subject)
+			*v = sortText(base, ok)
 		case SortFrom:
 			*v = first(e.From)
 		case SortTo:
@@ -143,32 +145,42 @@ func SortValues(keys []SortKey, m *Message) []SortValue {
 		case SortCc:
 			*v = first(e.Cc)
 		case SortDisplayFrom:
-			v.text = displayText(e.From)
+			*v = displayText(e.From)
 		case SortDisplayTo:
-			v.text = displayText(e.To)
+			*v = displayText(e.To)
 		}
 	}
 	return out
 }
 
-// displayText is what DISPLAYFROM and DISPLAYTO compare (RFC 5957 §3). A group has its name as its mailbox.
-func displayText(list []Address) string {
-	if len(list) == 0 {
-		return ""
+// sortText returns the value of a text, which is unicode or in no known charset: those come last, in the order of their octets
+// (RFC 5255 §4.6 (c)).
+func sortText(s string, unicode bool) SortValue {
+	if !unicode {
+		return SortValue{text: s, n: 1}
 	}
-	a := &list[0]
-	s := strings.TrimSpace(decodeWords(a.Name))
-	switch {
-	case s != "":
-	case a.Mailbox != "" && a.Host != "":
-		s = a.Mailbox + "@" + a.Host
-	default:
-		s = a.Mailbox
-	}
-	return strings.ToUpper(s)
+	return SortValue{text: casemapString(s)}
 }
 
-// CompareSort compares what two messages have, in the order of keys. Equal ones are in the order of their numbers.
+// displayText is what DISPLAYFROM and DISPLAYTO compare (RFC 5957 §3). A group has its name as its mailbox.
+func displayText(list []Address) SortValue {
+	if len(list) == 0 {
+		return SortValue{}
+	}
+	a := &list[0]
+	s, ok := decodeWords(a.Name)
+	if s = strings.TrimSpace(s); s != "" {
+		return sortText(s, ok)
+	}
+	s = a.Mailbox
+	if s != "" && a.Host != "" {
+		s += "@" + a.Host
+	}
+	return sortText(s, utf8.ValidString(s))
+}
+
+// CompareSort compares what two messages have, in the order of keys; text by the collation i;unicode-casemap (RFC 5051). Equal
+// ones are in the order of their numbers.
 func CompareSort(keys []SortKey, a, b []SortValue) int {
 	for i, k := range keys {
 		c := cmp.Or(cmp.Compare(a[i].n, b[i].n), strings.Compare(a[i].text, b[i].text))
@@ -186,9 +198,9 @@ func CompareSort(keys []SortKey, a, b []SortValue) int {
 const maxBaseSubject = 1000
 
 // BaseSubject returns a subject without what replies and forwards add to it: "Re: [list] Fwd: x (fwd)" is "x" (RFC 5256
-// §2.1). Encoded words are decoded; of a very long subject the beginning counts.
+// §2.1). Encoded words are decoded, and converted to UTF-8 if all can be; of a very long subject the beginning counts.
 func BaseSubject(subject string) string {
-	base, _ := baseSubject(subject)
+	base, _, _ := baseSubject(subject)
 	return base
 }
 

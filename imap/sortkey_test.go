@@ -71,7 +71,7 @@ func TestCompareSort(t *testing.T) {
 		{"(DATE)", []UID{2, 3, 1}},
 		{"(FROM)", []UID{3, 2, 1}},
 		{"(REVERSE TO CC)", []UID{3, 1, 2}},
-		{"(DISPLAYFROM)", []UID{3, 1, 2}}, // "", "ZOE", "ÜWE"
+		{"(DISPLAYFROM)", []UID{3, 2, 1}}, // "", "U\u0308WE", "ZOE"
 		{"(REVERSE DISPLAYTO)", []UID{3, 1, 2}},
 	} {
 		keys := decode(c.keys+"\r\n", DecoderOptions{}).SortKeys()
@@ -102,4 +102,23 @@ func FuzzBaseSubject(f *testing.F) {
 			t.Errorf("a reply to %q: %q, want %q", s, reply, base)
 		}
 	})
+}
+
+// TestSortOctets is the example of RFC 5255 §4.6: what is not of its charset comes last, by octets.
+func TestSortOctets(t *testing.T) {
+	keys := []SortKey{{Key: SortSubject}}
+	var values [][]SortValue
+	for _, subject := range []string{"=?utf-8?q?=D0=C0=D0=BD=D0=B4=D1=80=D0=B5=D0=B9?=", "=?utf-8?q?=D1=81=D0=95=D0=A0=D0=93=D0=95=D0=99?=",
+		"=?utf-8?q?=D0=92=D0=B0=D1=81=D0=B8=D0=BB=D0=B8=FF=B9?=", "=?koi8-r?q?=E1=CC=C5=CB=D3=C5=CA?=", "=?x-unknown?q?a?="} {
+		values = append(values, SortValues(keys, &Message{Envelope: &Envelope{Subject: subject}}))
+	}
+	order := []int{0, 1, 2, 3, 4}
+	slices.SortFunc(order, func(a, b int) int { return CompareSort(keys, values[a], values[b]) })
+	if want := []int{3, 1, 4, 2, 0}; !slices.Equal(order, want) {
+		t.Errorf("order %v, want %v", order, want)
+	}
+	long := SortValues(keys, &Message{Envelope: &Envelope{Subject: strings.Repeat("a", maxBaseSubject-1) + "\u00e9"}})
+	if CompareSort(keys, long, values[0]) >= 0 {
+		t.Error("a subject that was cut within a character is taken for one that is not UTF-8")
+	}
 }

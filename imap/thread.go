@@ -109,7 +109,7 @@ func (d *Decoder) thread(depth int) Thread {
 type ThreadMessage struct {
 	Number     UID
 	Sent       time.Time // the Date field, or the internal date where there is none
-	Subject    string    // BaseSubject, in upper case
+	Subject    string    // BaseSubject as i;unicode-casemap compares it (RFC 5051)
 	Reply      bool      // the subject has more than that, as of an answer or a forwarded message
 	ID         string    // normalised Message-ID, "" without a valid one
 	References []string  // normalised
@@ -126,8 +126,11 @@ func NewThreadMessage(number UID, m *Message, references string) ThreadMessage {
 	if sent, err := mail.ParseDate(e.Date); err == nil {
 		t.Sent = sent
 	}
-	base, reply := baseSubject(e.Subject)
-	t.Subject, t.Reply = strings.ToUpper(base), reply
+	base, reply, unicode := baseSubject(e.Subject)
+	if unicode {
+		base = casemapString(base)
+	}
+	t.Subject, t.Reply = base, reply
 	if ids := messageIDs(e.MessageID, 1, false); len(ids) > 0 {
 		t.ID = ids[0]
 	}

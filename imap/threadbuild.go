@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 )
 
 // Threads arranges messages, in the order of their numbers, in threads. The result holds each of them once.
@@ -213,9 +214,17 @@ func threadsOf(nodes []*threadNode) []Thread {
 	return out
 }
 
-// baseSubject is BaseSubject, and reports whether what was removed tells of an answer or a forwarded message.
-func baseSubject(subject string) (base string, reply bool) {
-	s := strings.Join(strings.Fields(decodeWords(subject[:min(len(subject), maxBaseSubject)])), " ")
+// baseSubject is BaseSubject. It reports whether what was removed tells of an answer or a forwarded message, and whether the
+// base is in UTF-8.
+func baseSubject(subject string) (base string, reply, unicode bool) {
+	if n := maxBaseSubject; len(subject) > n {
+		for n > maxBaseSubject-utf8.UTFMax && !utf8.RuneStart(subject[n]) {
+			n--
+		}
+		subject = subject[:n]
+	}
+	s, unicode := decodeWords(subject)
+	s = strings.Join(strings.Fields(s), " ")
 	for {
 		t := trimTrailers(s)
 		reply = reply || len(t) < len(strings.TrimRight(s, " "))
@@ -235,7 +244,7 @@ func baseSubject(subject string) (base string, reply bool) {
 			s = rest
 		}
 		if len(s) < 6 || !strings.EqualFold(s[:5], "[fwd:") || s[len(s)-1] != ']' {
-			return s, reply
+			return s, reply, unicode
 		}
 		s, reply = s[5:len(s)-1], true
 	}

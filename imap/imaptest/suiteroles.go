@@ -306,6 +306,40 @@ func (s *suite) search() {
 	s.is(err, imap.ErrNonexistent, "search in an unknown mailbox")
 }
 
+// collation: an index finds at least what i;unicode-casemap does (RFC 5051), and with exact nothing more.
+func (s *suite) collation() {
+	s.need(s.a.Searcher != nil, "Searcher")
+	u := s.add("INBOX", "Subject: =?utf-8?q?Caf=C3=A9_Stra=C3=9Fe?=\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\nZu=CC=88rich =C4=B0zmir =EF=AC=81n\r\n")
+	v := s.add("INBOX", "Subject: cafe STRASSE\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=iso-8859-1\r\n"+
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\nZ=FCRICH fin \r\n")
+	w := s.add("INBOX", "Subject: Broken\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n"+
+		"Content-Transfer-Encoding: quoted-printable\r\n\r\nZurich =FF\r\n")
+	all := imap.UIDs(u, v, w)
+	for _, c := range []struct {
+		subject, body string
+		want          imap.UIDSet
+	}{
+		{subject: "café", want: imap.UIDs(u)}, {subject: "CAFE\u0301", want: imap.UIDs(u)}, {subject: "cafe", want: imap.UIDs(u, v)},
+		{subject: "straße", want: imap.UIDs(u)}, {subject: "strasse", want: imap.UIDs(v)},
+		{body: "zürich", want: imap.UIDs(u, v)}, {body: "zu\u0308RICH", want: imap.UIDs(u, v)}, {body: "\u0130ZMIR", want: imap.UIDs(u)},
+		{body: "ﬁ", want: imap.UIDs(u)}, {body: "fi", want: imap.UIDs(v)},
+		{body: "Zurich", want: imap.UIDs(w)}, {body: "zurich"}, {body: "\xff", want: imap.UIDs(w)}, // octet by octet (RFC 5255 §4.6 (c))
+	} {
+		var k imap.SearchCriteria
+		if c.subject != "" {
+			k.Header = []imap.HeaderCriterion{{Name: "Subject", Value: c.subject}}
+		} else {
+			k.Body = []string{c.body}
+		}
+		got, exact, err := s.a.Searcher.Search(s.Context(), "INBOX", &k)
+		s.must(err)
+		if len(c.want.Minus(got)) > 0 || exact && got.Intersect(all).String() != c.want.String() {
+			s.Errorf("subject %q, body %q: %s (exact %v), want %s", c.subject, c.body, got, exact, c.want)
+		}
+	}
+}
+
 func (s *suite) accountChanges() {
 	s.need(s.a.Changer != nil && s.a.Editor != nil, "Changer and Editor")
 	start, err := s.a.Changer.HighestModSeq(s.Context())
