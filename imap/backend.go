@@ -39,6 +39,8 @@ type Account struct {
 	Changer  Changer  // changes of the whole account (JMAP, NOTIFY)
 	Quoter   Quoter   // GETQUOTA
 
+	Fuzzy FuzzySearcher // the key FUZZY of SEARCH
+
 	QuotaSetter QuotaSetter // SETQUOTA, beside a Quoter
 	Annotator   Annotator   // GETMETADATA, SETMETADATA
 	Replacer    Replacer    // REPLACE
@@ -216,6 +218,7 @@ type Message struct {
 	ThreadID     string // RFC 8474, "" where the backend has none
 	Envelope     *Envelope
 	Structure    *BodyStructure
+	Relevancy    int // of a FuzzyMatch, set by who sorts by it; else 0
 }
 
 // MailboxInfo is a mailbox as listed.

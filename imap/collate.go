@@ -198,12 +198,24 @@ func (c *collator) contains(s *searched, n *needle) bool {
 		return bytes.Contains(s.text, n.key)
 	case s.kind == textASCII && n.folded == nil:
 		return false
-	case s.prepared == nil:
+	}
+	return bytes.Contains(c.prepare(s), n.prepared)
+}
+
+// prepare returns s as it is compared, as it is if that is not known.
+func (c *collator) prepare(s *searched) []byte {
+	if s.kind == textUnknown {
+		s.kind = kindOf(s.text)
+	}
+	if s.kind == textOctets {
+		return s.text
+	}
+	if s.prepared == nil {
 		start := len(c.buf)
 		c.buf = c.memory().append(c.buf, s.text)
 		s.prepared = c.buf[start:len(c.buf):len(c.buf)]
 	}
-	return bytes.Contains(s.prepared, n.prepared)
+	return s.prepared
 }
 
 func (c *collator) memory() *casemapper {

@@ -46,6 +46,9 @@ func Enforce(a *Account) *Account {
 	if a.Searcher != nil {
 		out.Searcher = e
 	}
+	if a.Fuzzy != nil {
+		out.Fuzzy = e
+	}
 	if a.Annotator != nil {
 		out.Annotator = e
 	}
@@ -322,4 +325,12 @@ func (e *enforced) Search(ctx context.Context, mailbox string, c *SearchCriteria
 		return nil, false, err
 	}
 	return e.in.Searcher.Search(ctx, mailbox, c)
+}
+
+// SearchFuzzy implements FuzzySearcher.
+func (e *enforced) SearchFuzzy(ctx context.Context, mailbox string, c *SearchCriteria) ([]FuzzyMatch, error) {
+	if _, err := e.need(ctx, mailbox, RightRead); err != nil {
+		return nil, err
+	}
+	return e.in.Fuzzy.SearchFuzzy(ctx, mailbox, c)
 }

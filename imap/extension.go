@@ -45,10 +45,15 @@ func (c *SearchCriteria) Indexable() (*SearchCriteria, bool) {
 		return c, true
 	}
 	out := *c
-	out.Other, out.Not, out.Or = nil, nil, nil
+	out.Other, out.Not, out.Or, out.Fuzzy = nil, nil, nil, nil
 	for i := range c.Not { // less asked within is more left out
 		if !c.Not[i].hasOther() {
 			out.Not = append(out.Not, c.Not[i])
+		}
+	}
+	for i := range c.Fuzzy {
+		if !c.Fuzzy[i].hasOther() {
+			out.Fuzzy = append(out.Fuzzy, c.Fuzzy[i])
 		}
 	}
 	for i := range c.Or {
@@ -65,6 +70,11 @@ func (c *SearchCriteria) hasOther() bool {
 	}
 	for i := range c.Not {
 		if c.Not[i].hasOther() {
+			return true
+		}
+	}
+	for i := range c.Fuzzy {
+		if c.Fuzzy[i].hasOther() {
 			return true
 		}
 	}
@@ -103,7 +113,7 @@ func nothing() *Decoder {
 // KnownSearchKey reports whether SearchKeys reads the key of itself. name is in upper case.
 func KnownSearchKey(name string) bool {
 	var c SearchCriteria
-	p := searchParser{d: nothing()}
+	p := searchParser{d: nothing(), n: SearchNumbers{Fuzzy: true}}
 	return c.flagKey(name) || p.textKey(&c, name) || p.otherKey(&c, name, 0)
 }
 

@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"iter"
 	"net/mail"
 	"slices"
 	"strings"
@@ -41,6 +42,9 @@ func (c *SearchCriteria) Fields() Fields {
 	for i := range c.Not {
 		f |= c.Not[i].Fields()
 	}
+	for i := range c.Fuzzy {
+		f |= c.Fuzzy[i].Fields()
+	}
 	for i := range c.Or {
 		f |= c.Or[i][0].Fields() | c.Or[i][1].Fields()
 	}
@@ -72,7 +76,7 @@ type Matcher struct {
 type criteria struct {
 	*SearchCriteria
 	header, body, text []needle
-	not                []criteria
+	not, fuzzy         []criteria
 	or                 [][2]criteria
 }
 
@@ -90,6 +94,9 @@ func compile(c *SearchCriteria) criteria {
 	for i := range c.Not {
 		out.not = append(out.not, compile(&c.Not[i]))
 	}
+	for i := range c.Fuzzy {
+		out.fuzzy = append(out.fuzzy, compile(&c.Fuzzy[i]))
+	}
 	for i := range c.Or {
 		out.or = append(out.or, [2]criteria{compile(&c.Or[i][0]), compile(&c.Or[i][1])})
 	}
@@ -104,11 +111,16 @@ func compile(c *SearchCriteria) criteria {
 func (t *Matcher) Match(m *Message, text SearchText) (bool, error) {
 	t.m, t.text = m, text
 	ok, err := t.match(&t.c)
+	t.reset()
+	return ok, err
+}
+
+// reset forgets the message and keeps the memory.
+func (t *Matcher) reset() {
 	t.m, t.text = nil, nil
 	t.read.reset()
 	t.raw.reset()
 	t.collate.reset()
-	return ok, err
 }
 
 func (t *Matcher) match(c *criteria) (bool, error) {
@@ -117,6 +129,11 @@ func (t *Matcher) match(c *criteria) (bool, error) {
 	}
 	for i := range c.not {
 		if ok, err := t.match(&c.not[i]); ok || err != nil {
+			return false, err
+		}
+	}
+	for i := range c.fuzzy { // who knows better has been asked before
+		if ok, err := t.match(&c.fuzzy[i]); !ok || err != nil {
 			return false, err
 		}
 	}
@@ -235,35 +252,45 @@ func (h *HeaderCriterion) inEnvelope() bool {
 }
 
 func (t *Matcher) matchHeader(h *HeaderCriterion, want *needle) (bool, error) {
-	raw := want.prepared == nil
-	if e := t.m.Envelope; e != nil && h.inEnvelope() {
-		var text []byte
-		switch strings.ToLower(h.Name) {
-		case "subject":
-			text = []byte(e.Subject)
-		case "from":
-			text = addressText(e.From)
-		case "to":
-			text = addressText(e.To)
-		case "cc":
-			text = addressText(e.Cc)
-		case "bcc":
-			text = addressText(e.Bcc)
-		}
-		s := decodedField(text, raw)
-		return t.collate.contains(&s, want), nil
-	}
-	m, err := t.text.Header()
-	if err != nil {
-		return false, err
-	}
-	for v := range m.Root().Values(h.Name) {
-		s := decodedField(message.AppendUnfolded(nil, v), raw)
-		if t.collate.contains(&s, want) {
-			return true, nil
+	for s, err := range t.fields(h, want.prepared == nil) {
+		if err != nil || t.collate.contains(&s, want) {
+			return err == nil, err
 		}
 	}
 	return false, nil
+}
+
+// fields yields the fields of a criterion, from the Envelope where that has them.
+func (t *Matcher) fields(h *HeaderCriterion, raw bool) iter.Seq2[searched, error] {
+	return func(yield func(searched, error) bool) {
+		if e := t.m.Envelope; e != nil && h.inEnvelope() {
+			var text []byte
+			switch strings.ToLower(h.Name) {
+			case "subject":
+				text = []byte(e.Subject)
+			case "from":
+				text = addressText(e.From)
+			case "to":
+				text = addressText(e.To)
+			case "cc":
+				text = addressText(e.Cc)
+			case "bcc":
+				text = addressText(e.Bcc)
+			}
+			yield(decodedField(text, raw), nil)
+			return
+		}
+		m, err := t.text.Header()
+		if err != nil {
+			yield(searched{}, err)
+			return
+		}
+		for v := range m.Root().Values(h.Name) {
+			if !yield(decodedField(message.AppendUnfolded(nil, v), raw), nil) {
+				return
+			}
+		}
+	}
 }
 
 // addressText writes addresses as a header field does, encoded words and all.

@@ -150,6 +150,8 @@ type SearchData struct {
 	// Partial is the window that PARTIAL tells of, PartialSet what is in it; nil: ESEARCH has none.
 	Partial    *PartialRange
 	PartialSet UIDSet
+	// Relevancy has one number, 1 to 100, for each message, in the order of the response (RFC 6203).
+	Relevancy []int
 }
 
 // SearchData reads a SEARCH response behind its keyword: numbers, and perhaps (MODSEQ n).
@@ -225,6 +227,15 @@ func (d *Decoder) ESearchData() *SearchData {
 				s.PartialSet = d.SequenceSet().Resolve(0)
 			}
 			d.Expect(')')
+		case "RELEVANCY": // RFC 6203 §7
+			d.SP()
+			d.List(func() {
+				n := d.NzNumber()
+				if n > 100 {
+					d.Want("a relevancy")
+				}
+				s.Relevancy = append(s.Relevancy, int(n))
+			})
 		case "MIN":
 			d.SP()
 			s.Min = d.Number()

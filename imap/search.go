@@ -22,6 +22,7 @@ type SearchCriteria struct {
 	Text          []string // substring of header or body
 	Not           []SearchCriteria
 	Or            [][2]SearchCriteria
+	Fuzzy         []SearchCriteria // these are matched as a FuzzySearcher does (RFC 6203); Match matches them exactly
 	EmailID       string
 	ThreadID      string
 	Other         []OtherKey // keys that this package does not know

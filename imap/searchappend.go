@@ -95,6 +95,10 @@ func (a *searchAppender) criteria(c *SearchCriteria, depth int) {
 		a.key("NOT ")
 		a.group(&c.Not[i], depth+1)
 	}
+	for i := range c.Fuzzy {
+		a.key("FUZZY ")
+		a.group(&c.Fuzzy[i], depth+1)
+	}
 	for i := range c.Or {
 		a.key("OR ")
 		a.group(&c.Or[i][0], depth+1)

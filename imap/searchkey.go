@@ -11,6 +11,8 @@ type SearchNumbers struct {
 	Sequence func(SequenceSet) (UIDSet, error)
 	UID      func(SequenceSet) UIDSet
 	Saved    func() UIDSet // $ (RFC 9051 §6.4.4.1)
+	// Fuzzy is whether FUZZY is a key (RFC 6203).
+	Fuzzy bool
 	// Other reads the arguments of a key that this package does not know, the space before them included. It is false for one that
 	// is not known there either.
 	Other func(d *Decoder, name string) (OtherKey, bool)
@@ -32,10 +34,17 @@ func (d *Decoder) SearchKeys(n SearchNumbers) SearchCriteria {
 // MaxSearchKeys is how many keys one SEARCH has at most.
 const MaxSearchKeys = 1000
 
+// MaxFuzzyKeys is how many of them are FUZZY, each of which may have all messages read; those within another do not count.
+const MaxFuzzyKeys = 10
+
 type searchParser struct {
 	d    *Decoder
 	n    SearchNumbers
 	keys int
+	// fuzzies counts FUZZY.
+	fuzzies int
+	// fuzzy: the key is part of one that FUZZY is before.
+	fuzzy bool
 }
 
 // key reads one search-key and adds it to c.
@@ -224,6 +233,23 @@ func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool 
 		var not SearchCriteria
 		p.key(&not, depth+1)
 		c.Not = append(c.Not, not)
+	case "FUZZY":
+		if !p.n.Fuzzy {
+			return false
+		}
+		d.SP()
+		if p.fuzzy {
+			p.key(c, depth+1)
+			break
+		}
+		if p.fuzzies++; p.fuzzies > MaxFuzzyKeys {
+			d.Fail(&LimitError{What: "FUZZY keys", Limit: MaxFuzzyKeys})
+		}
+		var fuzzy SearchCriteria
+		p.fuzzy = true
+		p.key(&fuzzy, depth+1)
+		p.fuzzy = false
+		c.Fuzzy = append(c.Fuzzy, fuzzy)
 	case "OR":
 		var or [2]SearchCriteria
 		for i := range or {

@@ -26,6 +26,9 @@ const (
 	SortSubject SortField = "SUBJECT" // BaseSubject
 	SortTo      SortField = "TO"
 
+	// SortRelevancy is the relevancy of a fuzzy search, the highest first (RFC 6203 §6): Message.Relevancy.
+	SortRelevancy SortField = "RELEVANCY"
+
 	// Of RFC 5957: the name of the first address, or the address where it has none.
 	SortDisplayFrom SortField = "DISPLAYFROM"
 	SortDisplayTo   SortField = "DISPLAYTO"
@@ -34,14 +37,14 @@ const (
 // Valid reports whether f is one of them.
 func (f SortField) Valid() bool {
 	switch f {
-	case SortArrival, SortCc, SortDate, SortFrom, SortSize, SortSubject, SortTo, SortDisplayFrom, SortDisplayTo:
+	case SortArrival, SortCc, SortDate, SortFrom, SortSize, SortSubject, SortTo, SortRelevancy, SortDisplayFrom, SortDisplayTo:
 		return true
 	}
 	return false
 }
 
 // maxSortKeys is how many criteria SORT has: every one twice.
-const maxSortKeys = 18
+const maxSortKeys = 20
 
 // SortKeys reads the criteria of SORT in parentheses.
 func (d *Decoder) SortKeys() []SortKey {
@@ -94,6 +97,7 @@ func SortFields(keys []SortKey) Fields {
 			f |= FieldInternalDate
 		case SortSize:
 			f |= FieldSize
+		case SortRelevancy:
 		case SortDate:
 			f |= FieldEnvelope | FieldInternalDate
 		default:
@@ -129,6 +133,8 @@ func SortValues(keys []SortKey, m *Message) []SortValue {
 			v.n = m.InternalDate.UnixNano()
 		case SortSize:
 			v.n = m.Size
+		case SortRelevancy:
+			v.n = -int64(m.Relevancy)
 		case SortDate:
 			sent, err := mail.ParseDate(e.Date)
 			if err != nil {

@@ -46,7 +46,7 @@ func TestSortKeys(t *testing.T) {
 		"(REVERSE REVERSE DATE)":    "! 16",
 		"(COLOUR)":                  "! 7",
 		"DATE":                      "! 0",
-		"(" + strings.Repeat("DATE ", 18) + "TO)": "limit: sort criteria",
+		"(" + strings.Repeat("DATE ", 20) + "TO)": "limit: sort criteria",
 	} {
 		if got := parseLine(line, read); got != want {
 			t.Errorf("%s: %s, want %s", line, got, want)

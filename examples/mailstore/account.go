@@ -30,7 +30,7 @@ type account struct {
 // imap returns the account with all its roles.
 func (a *account) imap() *imap.Account {
 	out := &imap.Account{ID: accountID(a.id), Store: a, Watcher: &a.feed, Editor: a, Appender: a,
-		Flagger: a, Expunger: a, Copier: a, Mover: a, Changer: a, Annotator: a, Replacer: a, Authorizer: a, OtherUsers: a.s.o.OtherUsers + "/"}
+		Flagger: a, Expunger: a, Copier: a, Mover: a, Fuzzy: a, Changer: a, Annotator: a, Replacer: a, Authorizer: a, OtherUsers: a.s.o.OtherUsers + "/"}
 	if a.s.o.Quota != (Quota{}) {
 		out.Quoter = a
 	}
@@ -103,6 +103,15 @@ func (a *account) OpenMailbox(ctx context.Context, name string) (imap.Mailbox, e
 		return nil, err
 	}
 	return m, nil
+}
+
+// SearchFuzzy implements imap.FuzzySearcher: there is no index of text, so that every message is tested.
+func (a *account) SearchFuzzy(ctx context.Context, mailbox string, c *imap.SearchCriteria) ([]imap.FuzzyMatch, error) {
+	m, err := a.OpenMailbox(ctx, mailbox)
+	if err != nil {
+		return nil, err
+	}
+	return imap.SearchFuzzy(ctx, m, c)
 }
 
 func noBox(err error, name string) error {

@@ -115,6 +115,32 @@ func TestCommands(t *testing.T) {
 				none, err2 := c.SearchPartial(t.Context(), imap.PartialRange{First: 5, Last: 9}, &imap.SearchCriteria{})
 				return []string{some.String(), none.String()}, errors.Join(err, err2)
 			}, "[4:7,9 ]"},
+		{"search, fuzzy", "SEARCH=FUZZY ESEARCH SORT", "C: a2 UID SEARCH RETURN (ALL RELEVANCY) FUZZY (TEXT Helo)\nS: * ESEARCH (TAG \"a2\") UID ALL 1,5,10 RELEVANCY (4 99 42)\nS: a2 OK\n" +
+			"C: a3 UID SEARCH RETURN (ALL RELEVANCY) FUZZY (TEXT Helo)\nS: * ESEARCH (TAG \"a3\") UID ALL 1\nS: a3 OK\nC: a4 UID SORT (RELEVANCY) UTF-8 FUZZY (TEXT Helo)\nS: * SORT 5 10 1\nS: a4 OK",
+			func(c *Client) (any, error) {
+				helo := &imap.SearchCriteria{Fuzzy: []imap.SearchCriteria{{Text: []string{"Helo"}}}}
+				found, err := c.SearchFuzzy(t.Context(), helo)
+				untold, err2 := c.SearchFuzzy(t.Context(), helo)
+				sorted, err3 := c.Sort(t.Context(), []imap.SortKey{{Key: imap.SortRelevancy}}, helo)
+				return fmt.Sprint(found, untold, sorted), errors.Join(err, err2, err3)
+			}, "[{1 4} {5 99} {10 42}] [{1 0}] [5 10 1]"},
+		{"search, fuzzy, with a relevancy missing", "SEARCH=FUZZY ESEARCH", "C: a2 UID SEARCH RETURN (ALL RELEVANCY) FUZZY (TEXT Helo)\nS: * ESEARCH (TAG \"a2\") UID ALL 1,5 RELEVANCY (4)\nS: a2 OK",
+			func(c *Client) (any, error) {
+				return c.SearchFuzzy(t.Context(), &imap.SearchCriteria{Fuzzy: []imap.SearchCriteria{{Text: []string{"Helo"}}}})
+			}, "! imapclient: UID SEARCH: imap: at octet 0: want 2 relevancies"},
+		{"search, fuzzy, without FUZZY", "SEARCH=FUZZY ESEARCH SORT", "", func(c *Client) (any, error) {
+			_, err := c.SearchFuzzy(t.Context(), &imap.SearchCriteria{Text: []string{"Helo"}})
+			_, err2 := c.Sort(t.Context(), []imap.SortKey{{Key: imap.SortRelevancy}}, &imap.SearchCriteria{})
+			return []bool{errors.Is(err, ErrArgument), errors.Is(err2, ErrArgument)}, nil
+		}, "[true true]"},
+		{"search, fuzzy, not offered", "ESEARCH SORT", "", func(c *Client) (any, error) {
+			helo := &imap.SearchCriteria{Not: []imap.SearchCriteria{{Fuzzy: []imap.SearchCriteria{{Text: []string{"Helo"}}}}}}
+			_, err := c.SearchFuzzy(t.Context(), helo)
+			_, err2 := c.Search(t.Context(), helo)
+			_, err3 := c.Sort(t.Context(), []imap.SortKey{{Key: imap.SortRelevancy}}, helo)
+			_, err4 := c.Sort(t.Context(), []imap.SortKey{{Key: imap.SortDate}}, helo)
+			return []bool{errors.Is(err, ErrUnsupported), errors.Is(err2, ErrUnsupported), errors.Is(err3, ErrUnsupported), errors.Is(err4, ErrUnsupported)}, nil
+		}, "[true true true true]"},
 		{"fetch, partial, with previews", "PARTIAL PREVIEW", "C: a2 UID FETCH 1:9 (UID PREVIEW (LAZY)) (PARTIAL -1:-3)\nS: * 3 FETCH (UID 3 PREVIEW NIL)\nS: * 4 FETCH (PREVIEW {2}\nS: hi UID 4)\nS: * 5 FETCH (UID 5 PREVIEW \"\")\nS: a2 OK",
 			func(c *Client) (any, error) {
 				var out []string

@@ -68,6 +68,30 @@ func ExampleClient_Fetch() {
 	// 1 bob@example.com "lunch", 51 octets, flags []
 }
 
+// Find what somebody may have meant, the best first.
+func ExampleClient_SearchFuzzy() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if _, err := c.Examine(ctx, "INBOX"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	launch := &imap.SearchCriteria{Fuzzy: []imap.SearchCriteria{{Text: []string{"launch at noon"}}}}
+	found, err := c.SearchFuzzy(ctx, launch)
+	fmt.Println(found, err)
+	order, err := c.Sort(ctx, []imap.SortKey{{Key: imap.SortRelevancy}, {Key: imap.SortDate}}, launch)
+	fmt.Println(order, err)
+	// Output:
+	// [{1 26}] <nil>
+	// [1] <nil>
+}
+
 // Read whole messages as they come from the connection, however long they are.
 func ExampleMessage_Body() {
 	ctx, cancel := context.WithCancel(context.Background())

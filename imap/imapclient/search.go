@@ -7,7 +7,10 @@ import (
 	"github.com/mailbricks/mailbricks/imap"
 )
 
-func searchKeys(criteria *imap.SearchCriteria) ([]byte, error) {
+func (c *Client) searchKeys(criteria *imap.SearchCriteria) ([]byte, error) {
+	if criteria.UsesFuzzy() && !c.caps.Has("SEARCH=FUZZY") {
+		return nil, ErrUnsupported
+	}
 	keys, err := imap.AppendSearchKeys(nil, criteria)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrArgument, err)
@@ -15,14 +18,43 @@ func searchKeys(criteria *imap.SearchCriteria) ([]byte, error) {
 	return keys, nil
 }
 
-// Search returns the UIDs of the messages that match. An answer against the grammar is a *imap.SyntaxError or
+// Search returns the UIDs of the messages that match. ErrUnsupported: the criteria have Fuzzy, the server has not. An answer against the grammar is a *imap.SyntaxError or
 // *imap.LimitError, after which the connection is as good as before.
 func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
 	returns := ""
 	if c.caps.Has("ESEARCH") || c.rev2() {
 		returns = " RETURN (ALL)"
 	}
-	return c.search(ctx, returns, criteria)
+	return c.search(ctx, returns, criteria, nil)
+}
+
+// SearchFuzzy is Search, of criteria with Fuzzy, that tells how relevant each message is (RFC 6203). The order is that of the UIDs; Sort
+// with imap.SortRelevancy has the most relevant first. ErrUnsupported: the server has no SEARCH=FUZZY, or no ESEARCH. A server
+// need not tell: Relevancy is 0 then.
+func (c *Client) SearchFuzzy(ctx context.Context, criteria *imap.SearchCriteria) ([]imap.FuzzyMatch, error) {
+	switch {
+	case !c.caps.Has("SEARCH=FUZZY") || !c.caps.Has("ESEARCH") && !c.rev2():
+		return nil, ErrUnsupported
+	case !criteria.UsesFuzzy():
+		return nil, ErrArgument
+	}
+	var scores []int
+	found, err := c.search(ctx, " RETURN (ALL RELEVANCY)", criteria, &scores)
+	if err != nil {
+		return nil, err
+	}
+	if n := found.Len(); len(scores) > 0 && n != int64(len(scores)) {
+		return nil, fmt.Errorf("imapclient: UID SEARCH: %w", &imap.SyntaxError{Want: fmt.Sprintf("%d relevancies", n)})
+	}
+	var out []imap.FuzzyMatch
+	for u := range found.All() {
+		m := imap.FuzzyMatch{UID: u}
+		if len(scores) > 0 {
+			m.Relevancy = scores[len(out)]
+		}
+		out = append(out, m)
+	}
+	return out, nil
 }
 
 // SearchPartial is Search for a window on the messages that match, the last 50 for example (RFC 9394). ErrUnsupported: the
@@ -34,11 +66,12 @@ func (c *Client) SearchPartial(ctx context.Context, window imap.PartialRange, cr
 	case !c.caps.Has("PARTIAL"):
 		return nil, ErrUnsupported
 	}
-	return c.search(ctx, string(imap.AppendPartialRange([]byte(" RETURN (PARTIAL "), window))+")", criteria)
+	return c.search(ctx, string(imap.AppendPartialRange([]byte(" RETURN (PARTIAL "), window))+")", criteria, nil)
 }
 
-func (c *Client) search(ctx context.Context, returns string, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
-	keys, err := searchKeys(criteria)
+// search also adds to scores, if that is not nil, the relevancies of what it returns.
+func (c *Client) search(ctx context.Context, returns string, criteria *imap.SearchCriteria, scores *[]int) (imap.UIDSet, error) {
+	keys, err := c.searchKeys(criteria)
 	if err != nil {
 		return nil, err
 	}
@@ -72,6 +105,9 @@ func (c *Client) search(ctx context.Context, returns string, criteria *imap.Sear
 			unread = fmt.Errorf("imapclient: UID SEARCH: %w", err)
 		} else if s.Tag == "" || s.Tag == cmd.tag {
 			found = found.Union(s.All).Union(s.PartialSet)
+			if scores != nil {
+				*scores = append(*scores, s.Relevancy...)
+			}
 		}
 		return true
 	})
@@ -85,7 +121,7 @@ func (c *Client) search(ctx context.Context, returns string, criteria *imap.Sear
 }
 
 // Sort returns the UIDs of the messages that match, in the order of keys (RFC 5256, and RFC 5957 for SortDisplayFrom and
-// SortDisplayTo). ErrUnsupported: the server has no SORT, or not with these keys. An answer against the grammar is an error
+// SortDisplayTo; SortRelevancy, of criteria with Fuzzy, is that of RFC 6203). ErrUnsupported: the server has no SORT, or not with these keys. An answer against the grammar is an error
 // as for Search.
 func (c *Client) Sort(ctx context.Context, keys []imap.SortKey, criteria *imap.SearchCriteria) ([]imap.UID, error) {
 	if len(keys) == 0 {
@@ -93,8 +129,12 @@ func (c *Client) Sort(ctx context.Context, keys []imap.SortKey, criteria *imap.S
 	}
 	for _, k := range keys {
 		display := k.Key == imap.SortDisplayFrom || k.Key == imap.SortDisplayTo
-		if !c.caps.Has("SORT") || display && !c.caps.Has("SORT=DISPLAY") {
+		relevancy := k.Key == imap.SortRelevancy
+		if !c.caps.Has("SORT") || display && !c.caps.Has("SORT=DISPLAY") || relevancy && !c.caps.Has("SEARCH=FUZZY") {
 			return nil, ErrUnsupported
+		}
+		if relevancy && !criteria.UsesFuzzy() { // RFC 6203 §6
+			return nil, ErrArgument
 		}
 		if !k.Key.Valid() {
 			return nil, ErrArgument
@@ -122,7 +162,7 @@ func (c *Client) Thread(ctx context.Context, algorithm imap.ThreadAlgorithm, cri
 
 // ordered runs SORT or THREAD. read reads its response behind the keyword.
 func (c *Client) ordered(ctx context.Context, name, how string, criteria *imap.SearchCriteria, read func()) error {
-	keys, err := searchKeys(criteria)
+	keys, err := c.searchKeys(criteria)
 	if err != nil {
 		return err
 	}

@@ -21,13 +21,18 @@ func TestReadOnlyBackend(t *testing.T) {
 	p := dial(t, start(t, s))
 	p.want("* OK ...")
 	got := p.do("a", "LOGIN alice secret")[0]
-	for _, c := range []string{"UIDPLUS", "MOVE", "CREATE-SPECIAL-USE", "APPENDLIMIT"} {
+	for _, c := range []string{"UIDPLUS", "MOVE", "CREATE-SPECIAL-USE", "APPENDLIMIT", "SEARCH=FUZZY"} {
 		if strings.Contains(got, c) {
 			t.Errorf("%s is offered: %s", c, got)
 		}
 	}
 	if got := p.do("a", "SELECT INBOX"); got[len(got)-1] != "a OK [READ-ONLY] selected" {
 		t.Error(got)
+	}
+	for _, command := range []string{"SEARCH FUZZY TEXT x", "SEARCH RETURN (RELEVANCY) ALL", "SORT (RELEVANCY) UTF-8 ALL"} { // RFC 6203
+		if got := p.do("a", command); !strings.HasPrefix(got[0], "a BAD ") {
+			t.Errorf("%s: %s", command, got)
+		}
 	}
 	for _, command := range []string{"STORE 1 FLAGS (\\Seen)", "EXPUNGE", "COPY 1 INBOX", "MOVE 1 INBOX", "CREATE x", "DELETE x", "RENAME INBOX y",
 		"SUBSCRIBE INBOX", "APPEND INBOX {1+}\r\nx"} {

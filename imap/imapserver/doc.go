@@ -21,14 +21,15 @@
 // FETCH side of BINARY (RFC 3516), APPENDLIMIT (RFC 7889), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474), SAVEDATE
 // (RFC 8514), PREVIEW (RFC 8970), PARTIAL (RFC 9394), UIDONLY (RFC 9586), JMAPACCESS (RFC 9698), UTF8=ACCEPT (RFC 9755),
 // QUOTA (RFC 9208), METADATA (RFC 5464), ACL (RFC 4314), LIST-MYRIGHTS (RFC 8440), UIDBATCHES (RFC 10022), NOTIFY (RFC 5465), INPROGRESS (RFC 9585, of SEARCH, SORT and THREAD), LANGUAGE
-// (RFC 5255 §3, of a server that speaks English), I18NLEVEL=1 (RFC 5255 §4: SEARCH, SORT and THREAD compare by i;unicode-casemap).
+// (RFC 5255 §3, of a server that speaks English), I18NLEVEL=1 (RFC 5255 §4: SEARCH, SORT and THREAD compare by i;unicode-casemap),
+// SEARCH=FUZZY (RFC 6203, where the account has a FuzzySearcher; the relevancy of several keys FUZZY is the mean of theirs).
 //
 // Server.Extensions are commands, items of FETCH and STATUS and keys of SEARCH that this package does not know: see Extension.
 //
 // NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata, though
 // RFC 5465 §5.6 wants them where there is METADATA, and none about annotations of messages; METADATA tells no changes unasked.
 //
-// Not done: CONTEXT (RFC 5267), MULTISEARCH (RFC 7377), SEARCH=FUZZY (RFC 6203), MESSAGELIMIT (RFC 9738) and I18NLEVEL=2
+// Not done: CONTEXT (RFC 5267), MULTISEARCH (RFC 7377), MESSAGELIMIT (RFC 9738) and I18NLEVEL=2
 // (RFC 5255 §4.4). Rights are enforced by the Backend (imap.Enforce), not here. Subscriptions are to mailboxes that
 // exist, as the backend has them: \NonExistent is never told. There is no \Recent: RFC 9051
 // has dropped it, and IMAP4rev1 clients are told that there are 0. UNAUTHENTICATE under COMPRESS ends the connection.

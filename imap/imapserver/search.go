@@ -16,6 +16,8 @@ type searching struct {
 	min, max, all, count bool
 	save                 bool
 	partial              *imap.PartialRange // RFC 9394
+	relevancy            bool               // RETURN asks for it (RFC 6203)
+	scores               map[imap.UID]score // of what FUZZY found
 	c                    imap.SearchCriteria
 	matcher              *imap.Matcher // of c
 	found                imap.UIDSet
@@ -71,16 +73,20 @@ func (c *session) charset() error {
 
 // find reads the keys, tests the messages, and tells what was found.
 func (c *session) find(s *searching) error {
-	if !s.min && !s.max && !s.count && !s.save && s.partial == nil {
+	if !s.min && !s.max && !s.count && !s.save && !s.relevancy && s.partial == nil {
 		s.all = true
 	}
 	s.c = c.d.SearchKeys(imap.SearchNumbers{
 		Sequence: func(set imap.SequenceSet) (imap.UIDSet, error) { return c.sequence(set) },
 		UID:      c.known,
 		Saved:    func() imap.UIDSet { return c.saved },
+		Fuzzy:    c.account.Fuzzy != nil,
 		Other:    c.otherKey,
 	})
 	err := c.d.Err()
+	if err == nil {
+		err = c.askFuzzy(s)
+	}
 	if err == nil {
 		err = c.runSearch(s)
 	}
@@ -106,6 +112,7 @@ func (c *session) find(s *searching) error {
 type sorted struct {
 	number imap.UID // UID or sequence number, as the command has it
 	values []imap.SortValue
+	uid    imap.UID
 }
 
 // sequence is numbers for the keys of SEARCH, where numbers are sequence numbers with UID SEARCH too. Those beyond the
@@ -153,6 +160,8 @@ func (c *session) searchReturn(s *searching) {
 			s.count = true
 		case "SAVE":
 			s.save = true
+		case "RELEVANCY":
+			s.relevancy = true
 		case "PARTIAL":
 			c.d.SP()
 			r := c.d.PartialRange()
@@ -268,7 +277,8 @@ func (c *session) test(s *searching, m *imap.Message, seq int, exact bool) error
 		s.threaded = append(s.threaded, imap.NewThreadMessage(number, m, references))
 	}
 	if s.sort != nil {
-		s.sorted = append(s.sorted, sorted{number, imap.SortValues(s.sort, m)})
+		m.Relevancy = s.scoreOf(m.UID)
+		s.sorted = append(s.sorted, sorted{number, imap.SortValues(s.sort, m), m.UID})
 	}
 	s.found.Add(m.UID, m.UID)
 	s.modseq = max(s.modseq, m.ModSeq)
@@ -367,7 +377,7 @@ func (c *session) tellSearch(s *searching) {
 
 // tellESearch sends ESEARCH. Without MIN, MAX, ALL and COUNT it says nothing, and with SAVE alone it is left out.
 func (c *session) tellESearch(s *searching) {
-	if s.save && !s.min && !s.max && !s.all && !s.count && s.partial == nil {
+	if s.save && !s.min && !s.max && !s.all && !s.count && !s.relevancy && s.partial == nil {
 		return
 	}
 	var b strings.Builder
@@ -410,6 +420,9 @@ func (c *session) tellESearch(s *searching) {
 		} else {
 			b.WriteString(" NIL)")
 		}
+	}
+	if s.relevancy && len(set) > 0 {
+		b.Write(s.appendRelevancy(nil))
 	}
 	if s.count {
 		b.WriteString(" COUNT " + strconv.FormatInt(set.Len(), 10))

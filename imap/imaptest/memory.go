@@ -54,7 +54,7 @@ func (b *Memory) OpenAccount(_ context.Context, user string) (*imap.Account, err
 		return nil, fmt.Errorf("imaptest: user %q: %w", user, imap.ErrNonexistent)
 	}
 	return imap.Enforce(&imap.Account{ID: "A-" + user, Store: a, Watcher: &a.feed, Editor: a, Appender: a, Flagger: a, Expunger: a,
-		Copier: a, Mover: a, Searcher: a, Changer: a, Quoter: a, QuotaSetter: a, Annotator: a, Replacer: a, Authorizer: a,
+		Copier: a, Mover: a, Searcher: a, Fuzzy: a, Changer: a, Quoter: a, QuotaSetter: a, Annotator: a, Replacer: a, Authorizer: a,
 		OtherUsers: OtherUsers}), nil
 }
 

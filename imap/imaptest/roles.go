@@ -306,6 +306,15 @@ func (a *account) Search(_ context.Context, mailbox string, c *imap.SearchCriter
 	return found, true, nil
 }
 
+// SearchFuzzy implements imap.FuzzySearcher.
+func (a *account) SearchFuzzy(ctx context.Context, mailbox string, c *imap.SearchCriteria) ([]imap.FuzzyMatch, error) {
+	m, err := a.OpenMailbox(ctx, mailbox)
+	if err != nil {
+		return nil, err
+	}
+	return imap.SearchFuzzy(ctx, m, c)
+}
+
 // unlimited is the limit of a resource without one: the largest number that clients take.
 const unlimited = 1<<53 - 1
 

@@ -25,7 +25,7 @@ func TestBackend(t *testing.T, open func(t *testing.T) (b imap.Backend, user, ot
 		{"Account", (*suite).account}, {"Append", (*suite).append}, {"Body", (*suite).body}, {"Messages", (*suite).messages},
 		{"Flags", (*suite).flags}, {"UnchangedSince", (*suite).unchangedSince}, {"Expunge", (*suite).expunge}, {"Copy", (*suite).copy},
 		{"Move", (*suite).move}, {"Changes", (*suite).changes}, {"Watch", (*suite).watch}, {"Editor", (*suite).editor}, {"Rename", (*suite).rename},
-		{"Deleted", (*suite).deleted}, {"Search", (*suite).search}, {"Collation", (*suite).collation}, {"AccountChanges", (*suite).accountChanges}, {"Interleaved", (*suite).interleaved},
+		{"Deleted", (*suite).deleted}, {"Search", (*suite).search}, {"Collation", (*suite).collation}, {"Fuzzy", (*suite).fuzzy}, {"AccountChanges", (*suite).accountChanges}, {"Interleaved", (*suite).interleaved},
 		{"Quota", (*suite).quota}, {"SetQuota", (*suite).setQuota}, {"Annotations", (*suite).annotations}, {"Replace", (*suite).replace},
 		{"KeptFlags", (*suite).keptFlags}, {"Share", (*suite).share}, {"SharedMail", (*suite).sharedMail}, {"SharedChanges", (*suite).sharedChanges},
 		{"SharedTree", (*suite).sharedTree}, {"Lists", (*suite).lists}, {"Rights", (*suite).rights},

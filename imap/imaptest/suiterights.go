@@ -45,6 +45,10 @@ func operations() []operation {
 			_, _, err := g.a.Searcher.Search(g.Context(), mailbox, &imap.SearchCriteria{})
 			return err
 		}, func(a *imap.Account) bool { return a.Searcher != nil }},
+		{"SearchFuzzy", imap.RightRead, func(g *suite, mailbox string, _ imap.UID) error {
+			_, err := g.a.Fuzzy.SearchFuzzy(g.Context(), mailbox, &imap.SearchCriteria{})
+			return err
+		}, func(a *imap.Account) bool { return a.Fuzzy != nil }},
 		{"Append", imap.RightInsert, func(g *suite, mailbox string, _ imap.UID) error {
 			_, err := g.a.Appender.Append(g.Context(), mailbox, []imap.AppendMessage{one("x\r\n\r\n", imap.FlagSeen)})
 			return err

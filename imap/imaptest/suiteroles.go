@@ -340,6 +340,45 @@ func (s *suite) collation() {
 	}
 }
 
+// fuzzy: what matches exactly is found, in the order of UIDs, and every relevancy is one (RFC 6203).
+func (s *suite) fuzzy() {
+	s.need(s.a.Fuzzy != nil, "FuzzySearcher")
+	u, v := s.add("INBOX", letter("needle", "of hay and straw\r\n"), imap.FlagSeen), s.add("INBOX", letter("straw", "x\r\n"))
+	w := s.add("INBOX", letter("Caf\u00e9", "nothing of it\r\n"))
+	for i, c := range []struct {
+		c    imap.SearchCriteria
+		want imap.UIDSet // among those found
+		not  imap.UIDSet // not among them
+	}{
+		{imap.SearchCriteria{}, imap.UIDs(u, v, w), nil},
+		{imap.SearchCriteria{Header: []imap.HeaderCriterion{{Name: "Subject", Value: "NEEDLE"}}}, imap.UIDs(u), nil},
+		{imap.SearchCriteria{Header: []imap.HeaderCriterion{{Name: "Subject", Value: "cafe\u0301"}}}, imap.UIDs(w), nil},
+		{imap.SearchCriteria{Text: []string{"traw"}}, imap.UIDs(u, v), nil},
+		{imap.SearchCriteria{UIDs: imap.UIDs(u, w), Text: []string{"straw"}}, imap.UIDs(u), imap.UIDs(v)},
+		{imap.SearchCriteria{UIDs: imap.UIDSet{}}, nil, imap.UIDs(u, v, w)},
+		{imap.SearchCriteria{Flags: []imap.Flag{imap.FlagSeen}}, imap.UIDs(u), nil},
+		{imap.SearchCriteria{Not: []imap.SearchCriteria{{Text: []string{"straw"}}}}, imap.UIDs(w), imap.UIDs(u, v)},
+		{imap.SearchCriteria{Or: [][2]imap.SearchCriteria{{{Body: []string{"hay"}}, {Header: []imap.HeaderCriterion{{Name: "Subject", Value: "straw"}}}}}}, imap.UIDs(u, v), nil},
+	} {
+		list, err := s.a.Fuzzy.SearchFuzzy(s.Context(), "INBOX", &c.c)
+		s.must(err)
+		var found imap.UIDSet
+		last := imap.UID(0)
+		for _, m := range list {
+			if m.UID <= last || m.Relevancy < 1 || m.Relevancy > 100 {
+				s.Errorf("search %d: %+v after UID %d", i, m, last)
+			}
+			last = m.UID
+			found.Add(m.UID, m.UID)
+		}
+		if len(c.want.Minus(found)) > 0 || len(c.not.Intersect(found)) > 0 {
+			s.Errorf("search %d: %s, with %s and without %s", i, found, c.want, c.not)
+		}
+	}
+	_, err := s.a.Fuzzy.SearchFuzzy(s.Context(), "nosuch", &imap.SearchCriteria{})
+	s.is(err, imap.ErrNonexistent, "search in an unknown mailbox")
+}
+
 func (s *suite) accountChanges() {
 	s.need(s.a.Changer != nil && s.a.Editor != nil, "Changer and Editor")
 	start, err := s.a.Changer.HighestModSeq(s.Context())
