@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"path/filepath"
 
+	"github.com/mailbricks/mailbricks/jmap"
 	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
@@ -293,6 +294,25 @@ func (d *db) snapshot(ctx context.Context, f func(*conn) error) error {
 		}
 		return errors.Join(f(c), c.exec("COMMIT"))
 	})
+}
+
+// numbers returns the one column of a query.
+func (c *conn) numbers(query string, args ...any) (out []int64, err error) {
+	err = c.rows(func(r *sql.Rows) error {
+		out = append(out, 0)
+		return r.Scan(&out[len(out)-1])
+	}, query, args...)
+	return out, err
+}
+
+// ids returns the one column of a query as ids of JMAP.
+func (c *conn) ids(id func(int64) string, query string, args ...any) ([]jmap.ID, error) {
+	rows, err := c.numbers(query, args...)
+	out := make([]jmap.ID, len(rows))
+	for i, row := range rows {
+		out[i] = jmap.ID(id(row))
+	}
+	return out, err
 }
 
 // noRows returns nil for sql.ErrNoRows.

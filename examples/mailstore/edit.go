@@ -214,12 +214,7 @@ func (t *tx) create(a *accountRow, m modSeq, name, special string, now time.Time
 
 // below returns the ids of the mailboxes below b.
 func (t *tx) below(b *boxRow) ([]int64, error) {
-	var ids []int64
-	err := t.rows(func(r *sql.Rows) error {
-		ids = append(ids, 0)
-		return r.Scan(&ids[len(ids)-1])
-	}, `SELECT id FROM mailbox WHERE account = ? AND name > ? AND name < ?`, b.account, b.name+"/", b.name+"0") // 0 follows /
-	return ids, err
+	return t.numbers(`SELECT id FROM mailbox WHERE account = ? AND name > ? AND name < ?`, b.account, b.name+"/", b.name+"0") // 0 follows /
 }
 
 // rename gives b and those below it new names.

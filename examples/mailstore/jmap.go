@@ -35,6 +35,7 @@ func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, err
 		return nil, err
 	}
 	boxes, emails, threads := jmapMailboxes{a}, jmapEmails{a}, jmapThreads{a}
+	identities, submissions := a.identities(), a.submissions()
 	shares, err := s.shares(ctx, a)
 	if err != nil {
 		return nil, err
@@ -45,8 +46,8 @@ func (s *Store) Accounts(ctx context.Context, user string) ([]*mail.Account, err
 		Threads:   mail.ThreadRoles{Getter: threads, Changer: threads},
 		Emails:    mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails, Querier: emails},
 		Blobs:     jmapBlobs{a}, Uploads: jmapBlobs{a}, Watcher: jmapWatcher{a},
-		Identities:  mail.IdentityRoles{Getter: jmapIdentities{a}, Changer: jmapIdentities{a}, Setter: jmapIdentities{a}},
-		Submissions: mail.SubmissionRoles{Getter: jmapSubmissions{a}, Changer: jmapSubmissions{a}, Setter: jmapSubmissions{a}},
+		Identities:  mail.IdentityRoles{Getter: identities, Changer: identities, Setter: identities},
+		Submissions: mail.SubmissionRoles{Getter: submissions, Changer: submissions, Setter: submissions},
 	}
 	if s.answers != nil {
 		out.Vacation = jmapVacation{a}
@@ -136,21 +137,29 @@ func page(list []changed, since, now place, most *uint, id func(int64) string) *
 	return out
 }
 
-// changesSince reads the changes of one data type by read, which gets the ModSeq from which on something may matter.
+// changesSince reads the changes of one data type of the account.
 func (a *account) changesSince(ctx context.Context, r *jmap.ChangesRequest, id func(int64) string,
 	read func(c *conn, since place) ([]changed, error)) (*jmap.ChangesResponse, error) {
+	return a.s.changes(ctx, r, func(c *conn) (now place, horizon modSeq, err error) {
+		if now, err = a.state(c); err == nil {
+			err = c.row([]any{&horizon}, `SELECT horizon FROM account WHERE id = ?`, a.id)
+		}
+		return now, horizon, err
+	}, id, read)
+}
+
+// changes reads changes by read, which gets where it begins. history says what the state is, and up to which ModSeq what has
+// gone is forgotten.
+func (s *Store) changes(ctx context.Context, r *jmap.ChangesRequest, history func(*conn) (now place, horizon modSeq, err error),
+	id func(int64) string, read func(c *conn, since place) ([]changed, error)) (*jmap.ChangesResponse, error) {
 	since, err := parseState(r.SinceState)
 	if err != nil {
 		return nil, err
 	}
 	var out *jmap.ChangesResponse
-	err = a.s.db.snapshot(ctx, func(c *conn) error {
-		now, err := a.state(c)
+	err = s.db.snapshot(ctx, func(c *conn) error {
+		now, horizon, err := history(c)
 		if err != nil {
-			return err
-		}
-		var horizon modSeq
-		if err := c.row([]any{&horizon}, `SELECT horizon FROM account WHERE id = ?`, a.id); err != nil {
 			return err
 		}
 		if since.modseq < horizon || since.modseq > now.modseq {
@@ -219,11 +228,7 @@ func (a jmapBlobs) Upload(ctx context.Context, r io.Reader) (jmap.ID, int64, err
 
 // dropUploads forgets the uploads of an account that have expired.
 func (t *tx) dropUploads(account int64, now time.Time) error {
-	var old []int64
-	err := t.rows(func(r *sql.Rows) error {
-		old = append(old, 0)
-		return r.Scan(&old[len(old)-1])
-	}, `SELECT blob FROM upload WHERE account = ? AND expires < ?`, account, now.Unix())
+	old, err := t.numbers(`SELECT blob FROM upload WHERE account = ? AND expires < ?`, account, now.Unix())
 	for _, b := range old {
 		if err == nil {
 			err = t.exec(`DELETE FROM upload WHERE account = ? AND blob = ?`, account, b)
@@ -253,13 +258,13 @@ func (a jmapWatcher) States(ctx context.Context) (map[string]jmap.State, error) 
 			}
 			a.newest.CompareAndSwap(0, newest)
 		}
-		if identities, err = jmapIdentities(a).state(c); err != nil {
+		if identities, err = a.identities().state(c); err != nil {
 			return err
 		}
 		if vacation, err = jmapVacation(a).state(c); err != nil {
 			return err
 		}
-		if submissions, err = jmapSubmissions(a).state(c); err != nil {
+		if submissions, err = a.submissions().state(c); err != nil {
 			return err
 		}
 		s, err = a.state(c)
@@ -281,12 +286,6 @@ func (t *tx) inState(a *account, want *jmap.State) (*accountRow, error) {
 		return nil, jmap.Errorf(jmap.StateMismatch, "the state is %s", at(row.modseq).state())
 	}
 	return row, nil
-}
-
-// newSet returns an empty response.
-func newSet[T any](old place) *jmap.SetResponse[T] {
-	return &jmap.SetResponse[T]{OldState: old.state(), Created: map[jmap.ID]T{}, Updated: map[jmap.ID]*T{}, Destroyed: []jmap.ID{},
-		NotCreated: map[jmap.ID]*jmap.SetError{}, NotUpdated: map[jmap.ID]*jmap.SetError{}, NotDestroyed: map[jmap.ID]*jmap.SetError{}}
 }
 
 // refusal sorts an error: a *jmap.SetError is one record's, anything else ends the call.

@@ -4,8 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"maps"
-	"slices"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/imap"
@@ -172,44 +170,18 @@ func (a jmapMailboxes) Set(ctx context.Context, r *jmap.SetRequest[mail.Mailbox,
 		if err != nil {
 			return err
 		}
-		out = newSet[mail.Mailbox](at(row.modseq))
-		for _, id := range slices.Sorted(maps.Keys(r.Create)) {
-			b, err := a.create(t, row, r.Create[id])
-			refused, err := refusal(err)
-			switch {
-			case err != nil:
-				return err
-			case refused != nil:
-				out.NotCreated[id] = refused
-			default:
-				m := b.jmap(nil)
-				out.Created[id] = mail.Mailbox{ID: m.ID, SortOrder: m.SortOrder, MyRights: m.MyRights}
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(r.Update)) {
-			refused, err := refusal(a.update(t, row, id, r.Update[id]))
+		out = newSet[mail.Mailbox](at(row.modseq).state())
+		err = set(out, r, setter[mail.Mailbox, mail.MailboxUpdate, mail.Mailbox]{func(_ jmap.ID, m mail.Mailbox) (mail.Mailbox, error) {
+			b, err := a.create(t, row, m)
 			if err != nil {
-				return err
+				return m, err
 			}
-			if refused != nil {
-				out.NotUpdated[id] = refused
-			} else {
-				out.Updated[id] = nil
-			}
-		}
-		for _, id := range r.Destroy {
-			refused, err := refusal(a.destroy(t, row, id, r.Args.OnDestroyRemoveEmails))
-			if err != nil {
-				return err
-			}
-			if refused != nil {
-				out.NotDestroyed[id] = refused
-			} else {
-				out.Destroyed = append(out.Destroyed, id)
-			}
-		}
+			made := b.jmap(nil)
+			return mail.Mailbox{ID: made.ID, SortOrder: made.SortOrder, MyRights: made.MyRights}, nil
+		}, func(id jmap.ID, u mail.MailboxUpdate) error { return a.update(t, row, id, u) },
+			func(id jmap.ID) error { return a.destroy(t, row, id, r.Args.OnDestroyRemoveEmails) }})
 		out.NewState = at(row.modseq).state()
-		return nil
+		return err
 	})
 	return out, err
 }

@@ -81,7 +81,7 @@ func address(original, final dsn.Address) string {
 // report takes in a report that has come to an account as an email. Where it is about nothing that the account has sent, it is
 // an email and nothing else.
 func (t *tx) report(a *account, row *accountRow, email int64, back *cameBack) error {
-	s := submissionSet{jmapSubmissions{a}, t, row}
+	s := submissionSet{ledgerTx{a.submissions().ledger, t, row}}
 	names := []string{back.submission}
 	if back.submission == "" {
 		names = nil

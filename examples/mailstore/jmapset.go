@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -41,47 +40,15 @@ func (a jmapEmails) Set(ctx context.Context, r *jmap.SetRequest[mail.EmailCreate
 			return err
 		}
 		s := &emailSet{a: a, t: t, row: row}
-		out = newSet[mail.Record](at(row.modseq))
-		for _, id := range slices.Sorted(maps.Keys(r.Create)) {
-			if large[id] {
-				out.NotCreated[id] = &jmap.SetError{Type: jmap.SetTooLarge, Description: fmt.Sprintf("a message has at most %d octets", a.s.o.MaxMessage)}
-				continue
+		out = newSet[mail.Record](at(row.modseq).state())
+		err = set(out, r, setter[mail.EmailCreate, mail.EmailUpdate, mail.Record]{func(creation jmap.ID, c mail.EmailCreate) (mail.Record, error) {
+			if large[creation] {
+				return mail.Record{}, &jmap.SetError{Type: jmap.SetTooLarge, Description: fmt.Sprintf("a message has at most %d octets", a.s.o.MaxMessage)}
 			}
-			rec, err := s.create(r.Create[id], drafts[id])
-			refused, err := refusal(err)
-			switch {
-			case err != nil:
-				return err
-			case refused != nil:
-				out.NotCreated[id] = refused
-			default:
-				out.Created[id] = rec
-			}
-		}
-		for _, id := range slices.Sorted(maps.Keys(r.Update)) {
-			refused, err := refusal(s.update(id, r.Update[id]))
-			if err != nil {
-				return err
-			}
-			if refused != nil {
-				out.NotUpdated[id] = refused
-			} else {
-				out.Updated[id] = nil
-			}
-		}
-		for _, id := range r.Destroy {
-			refused, err := refusal(s.destroy(id))
-			if err != nil {
-				return err
-			}
-			if refused != nil {
-				out.NotDestroyed[id] = refused
-			} else {
-				out.Destroyed = append(out.Destroyed, id)
-			}
-		}
+			return s.create(c, drafts[creation])
+		}, s.update, s.destroy})
 		out.NewState = at(row.modseq).state()
-		return nil
+		return err
 	})
 	return out, err
 }

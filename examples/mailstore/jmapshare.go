@@ -277,12 +277,7 @@ func (x shareEmails) Get(ctx context.Context, r *jmap.GetRequest[mail.EmailWant]
 		}
 		ids := r.IDs
 		if ids == nil {
-			if err := c.rows(func(r *sql.Rows) error {
-				var id int64
-				err := r.Scan(&id)
-				ids = append(ids, jmap.ID(emailID(id)))
-				return err
-			}, `SELECT DISTINCT email FROM message WHERE mailbox IN (SELECT value FROM json_each(?)) AND NOT flags & 8 ORDER BY 1`, v.readable()); err != nil {
+			if ids, err = c.ids(emailID, `SELECT DISTINCT email FROM message WHERE mailbox IN (SELECT value FROM json_each(?)) AND NOT flags & 8 ORDER BY 1`, v.readable()); err != nil {
 				return err
 			}
 		}

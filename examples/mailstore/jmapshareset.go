@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"maps"
 	"slices"
 
 	"github.com/mailbricks/mailbricks/imap"
@@ -50,44 +49,12 @@ func forbidden(what string) error {
 	return &jmap.SetError{Type: jmap.SetForbidden, Description: what}
 }
 
-// set runs the parts of a set one by one: what went before stays where a later one fails.
-func set[C, U, T any](r map[jmap.ID]C, out *jmap.SetResponse[T], updates map[jmap.ID]U, destroy []jmap.ID,
-	create func(C) (T, error), update func(jmap.ID, U) error, remove func(jmap.ID) error) error {
-	for _, id := range slices.Sorted(maps.Keys(r)) {
-		made, err := create(r[id])
-		refused, err := refusal(refusedOver(err))
-		switch {
-		case err != nil:
-			return err
-		case refused != nil:
-			out.NotCreated[id] = refused
-		default:
-			out.Created[id] = made
-		}
-	}
-	for _, id := range slices.Sorted(maps.Keys(updates)) {
-		refused, err := refusal(refusedOver(update(id, updates[id])))
-		switch {
-		case err != nil:
-			return err
-		case refused != nil:
-			out.NotUpdated[id] = refused
-		default:
-			out.Updated[id] = nil
-		}
-	}
-	for _, id := range destroy {
-		refused, err := refusal(refusedOver(remove(id)))
-		switch {
-		case err != nil:
-			return err
-		case refused != nil:
-			out.NotDestroyed[id] = refused
-		default:
-			out.Destroyed = append(out.Destroyed, id)
-		}
-	}
-	return nil
+// overIMAP is a setter whose refusals are those of IMAP.
+func overIMAP[C, U, T any](create func(C) (T, error), update func(jmap.ID, U) error, destroy func(jmap.ID) error) setter[C, U, T] {
+	return setter[C, U, T]{func(_ jmap.ID, c C) (T, error) {
+		made, err := create(c)
+		return made, refusedOver(err)
+	}, func(id jmap.ID, u U) error { return refusedOver(update(id, u)) }, func(id jmap.ID) error { return refusedOver(destroy(id)) }}
 }
 
 // Set is jmap.Setter's. Each change is a step of its own.
@@ -96,12 +63,11 @@ func (x shareMailboxes) Set(ctx context.Context, r *jmap.SetRequest[mail.Mailbox
 	if err != nil {
 		return nil, err
 	}
-	out := newSet[mail.Mailbox](place{})
-	out.OldState = state
-	err = set(r.Create, out, r.Update, r.Destroy,
+	out := newSet[mail.Mailbox](state)
+	err = set(out, r, overIMAP(
 		func(m mail.Mailbox) (mail.Mailbox, error) { return x.create(ctx, m) },
 		func(id jmap.ID, u mail.MailboxUpdate) error { return x.update(ctx, id, u) },
-		func(id jmap.ID) error { return x.destroy(ctx, id, r.Args.OnDestroyRemoveEmails) })
+		func(id jmap.ID) error { return x.destroy(ctx, id, r.Args.OnDestroyRemoveEmails) }))
 	if err == nil {
 		out.NewState, err = x.state(ctx)
 	}
@@ -215,12 +181,11 @@ func (x shareEmails) Set(ctx context.Context, r *jmap.SetRequest[mail.EmailCreat
 	if err != nil {
 		return nil, err
 	}
-	out := newSet[mail.Record](place{})
-	out.OldState = state
-	err = set(r.Create, out, r.Update, r.Destroy,
+	out := newSet[mail.Record](state)
+	err = set(out, r, overIMAP(
 		func(c mail.EmailCreate) (mail.Record, error) { return x.create(ctx, v, c) },
 		func(id jmap.ID, u mail.EmailUpdate) error { return x.update(ctx, v, id, u) },
-		func(id jmap.ID) error { return x.move(ctx, v, id, nil) })
+		func(id jmap.ID) error { return x.move(ctx, v, id, nil) }))
 	if err == nil {
 		out.NewState, err = x.state(ctx)
 	}

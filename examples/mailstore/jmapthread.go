@@ -24,12 +24,7 @@ func (a jmapThreads) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]) (
 		out.State = now.state()
 		ids := r.IDs
 		if ids == nil {
-			if err := c.rows(func(r *sql.Rows) error {
-				var id int64
-				err := r.Scan(&id)
-				ids = append(ids, jmap.ID(threadID(id)))
-				return err
-			}, `SELECT DISTINCT m.thread FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id WHERE b.account = ? AND NOT m.flags & 8 ORDER BY 1`, a.id); err != nil {
+			if ids, err = c.ids(threadID, `SELECT DISTINCT m.thread FROM mailbox b CROSS JOIN message m ON m.mailbox = b.id WHERE b.account = ? AND NOT m.flags & 8 ORDER BY 1`, a.id); err != nil {
 				return err
 			}
 		}

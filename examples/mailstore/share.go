@@ -73,10 +73,8 @@ func (b *boxNow) readOthers(c *conn) (err error) {
 	if b.acl, err = c.acl(b.id); err != nil || len(b.acl) == 0 {
 		return err
 	}
-	return c.rows(func(r *sql.Rows) error {
-		b.subscribers = append(b.subscribers, 0)
-		return r.Scan(&b.subscribers[len(b.subscribers)-1])
-	}, `SELECT account FROM subscription WHERE mailbox = ?`, b.id)
+	b.subscribers, err = c.numbers(`SELECT account FROM subscription WHERE mailbox = ?`, b.id)
+	return err
 }
 
 // others returns others' mailboxes to which the user has some right.
