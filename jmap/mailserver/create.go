@@ -131,10 +131,7 @@ type importResponse struct {
 
 // emailImport is Email/import (RFC 8621 §4.8).
 func (s *Service) emailImport(ctx context.Context, c *jmapserver.Call, r *importRequest) (*importResponse, error) {
-	if err := checkSet(c, len(r.Emails)); err != nil {
-		return nil, err
-	}
-	a, err := s.writable(ctx, c, r.AccountID)
+	a, err := s.setting(ctx, c, r.AccountID, len(r.Emails))
 	if err != nil {
 		return nil, err
 	}

@@ -27,7 +27,7 @@ func (a identities) state(s jmap.State) jmap.State {
 
 // Get is jmap.Getter's.
 func (a identities) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jmap.GetResponse[mail.Identity], error) {
-	out := &jmap.GetResponse[mail.Identity]{State: a.state(constantState), List: []mail.Identity{}}
+	out := &jmap.GetResponse[mail.Identity]{State: a.state(constantState)}
 	all := make([]mail.Identity, len(a.Addresses))
 	for i, address := range a.Addresses {
 		all[i] = mail.Identity{ID: addressID(i), Email: address}
@@ -48,16 +48,7 @@ func (a identities) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*
 			}
 		}
 	}
-	if r.IDs == nil {
-		out.List = all
-	}
-	for _, id := range r.IDs {
-		if i := slices.IndexFunc(all, func(x mail.Identity) bool { return x.ID == id }); i >= 0 {
-			out.List = append(out.List, all[i])
-		} else {
-			out.NotFound = append(out.NotFound, id)
-		}
-	}
+	out.List, out.NotFound = pick(r.IDs, all, func(x *mail.Identity) jmap.ID { return x.ID })
 	return out, nil
 }
 
@@ -110,10 +101,7 @@ func maySend(a *mail.Account, email string) bool {
 
 // identitySet is Identity/set (RFC 8621 §6.3).
 func (s *Service) identitySet(ctx context.Context, c *jmapserver.Call, r *jmap.SetRequest[jmap.Patch, jmap.Patch, jmap.NoArgs]) (*jmap.SetResponse[mail.Identity], error) {
-	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
-		return nil, err
-	}
-	account, err := s.writable(ctx, c, r.AccountID)
+	account, err := s.setting(ctx, c, r.AccountID, len(r.Create)+len(r.Update)+len(r.Destroy))
 	if err != nil {
 		return nil, err
 	}
@@ -156,9 +144,7 @@ func (s *Service) identitySet(ctx context.Context, c *jmapserver.Call, r *jmap.S
 		return false
 	}
 	for id, patch := range r.Update {
-		if real, ok := c.Resolve(id); ok {
-			id = real
-		}
+		id = resolve(c, id)
 		u, err := identityUpdate(patch)
 		u.Make = ofAddress(id)
 		if err == nil && !u.Make && strings.HasPrefix(string(id), "I") {
@@ -170,10 +156,7 @@ func (s *Service) identitySet(ctx context.Context, c *jmapserver.Call, r *jmap.S
 		}
 		in.Update[id] = u
 	}
-	for _, id := range r.Destroy {
-		if real, ok := c.Resolve(id); ok {
-			id = real
-		}
+	for _, id := range resolveAll(c, r.Destroy) {
 		switch {
 		case ofAddress(id):
 			notDestroyed[id] = &jmap.SetError{Type: jmap.SetForbidden, Description: "the identity of an address of the account"}
@@ -183,7 +166,6 @@ func (s *Service) identitySet(ctx context.Context, c *jmapserver.Call, r *jmap.S
 			in.Destroy = append(in.Destroy, id)
 		}
 	}
-	in.Destroy = compact(in.Destroy)
 	out, err := a.Identities.Setter.Set(ctx, in)
 	if err != nil {
 		return nil, err
@@ -196,13 +178,7 @@ func (s *Service) identitySet(ctx context.Context, c *jmapserver.Call, r *jmap.S
 		c.Created(creation, made.ID)
 		x := in.Create[creation]
 		x.ID, x.MayDelete = made.ID, true
-		var properties []string // what the client did not send
-		for _, p := range jmap.Properties[mail.Identity]() {
-			if _, ok := r.Create[creation][p]; !ok {
-				properties = append(properties, p)
-			}
-		}
-		sel, err := jmap.Select[mail.Identity](properties, nil)
+		sel, err := unsent[mail.Identity](r.Create[creation])
 		if err != nil {
 			return nil, err
 		}

@@ -61,13 +61,8 @@ type mailboxQuery = jmap.QueryRequest[mail.MailboxCondition, mail.Comparator, ma
 
 // mailboxQuery is Mailbox/query (RFC 8621 §2.3).
 func (s *Service) mailboxQuery(ctx context.Context, c *jmapserver.Call, r *mailboxQuery) (*jmap.QueryResponse, error) {
-	for _, k := range r.Sort {
-		if k.Property != "sortOrder" && k.Property != "name" {
-			return nil, jmap.Errorf(jmap.UnsupportedSort, "no sort by %.80q", k.Property)
-		}
-		if err := checkCollation(k.Collation); err != nil {
-			return nil, err
-		}
+	if err := checkSort(r.Sort, func(property string) bool { return property == "name" || property == "sortOrder" }); err != nil {
+		return nil, err
 	}
 	a, err := s.account(ctx, c, r.AccountID)
 	if err != nil {

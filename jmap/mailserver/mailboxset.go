@@ -22,10 +22,7 @@ type (
 
 // mailboxSet is Mailbox/set (RFC 8621 §2.5).
 func (s *Service) mailboxSet(ctx context.Context, c *jmapserver.Call, r *mailboxSetRequest) (*jmap.SetResponse[mail.Mailbox], error) {
-	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
-		return nil, err
-	}
-	a, err := s.writable(ctx, c, r.AccountID)
+	a, err := s.setting(ctx, c, r.AccountID, len(r.Create)+len(r.Update)+len(r.Destroy))
 	if err != nil {
 		return nil, err
 	}
@@ -136,9 +133,7 @@ func setMailboxes(ctx context.Context, c *jmapserver.Call, a *mail.Account, r *m
 		in.Create[creation] = m
 	}
 	for id, patch := range r.Update {
-		if real, ok := c.Resolve(id); ok {
-			id = real
-		}
+		id = resolve(c, id)
 		u, err := mailboxUpdate(c, patch)
 		if err != nil {
 			notUpdated[id] = err
@@ -146,13 +141,7 @@ func setMailboxes(ctx context.Context, c *jmapserver.Call, a *mail.Account, r *m
 		}
 		in.Update[id] = u
 	}
-	for _, id := range r.Destroy {
-		if real, ok := c.Resolve(id); ok {
-			id = real
-		}
-		in.Destroy = append(in.Destroy, id)
-	}
-	in.Destroy = compact(in.Destroy)
+	in.Destroy = resolveAll(c, r.Destroy)
 	out, err := a.Mailboxes.Setter.Set(ctx, in)
 	if err != nil {
 		return nil, err
@@ -182,13 +171,7 @@ func fillCreated(m *mail.Mailbox, made mail.Mailbox, sent jmap.Patch) error {
 	if made.MyRights == nil {
 		made.MyRights = mail.AllRights()
 	}
-	var properties []string
-	for _, p := range jmap.Properties[mail.Mailbox]() {
-		if _, ok := sent[p]; !ok {
-			properties = append(properties, p)
-		}
-	}
-	sel, err := jmap.Select[mail.Mailbox](properties, nil)
+	sel, err := unsent[mail.Mailbox](sent)
 	made.SetSelection(sel)
 	*m = made
 	return err

@@ -37,10 +37,7 @@ func (s *Service) mdnSend(ctx context.Context, c *jmapserver.Call, r *mail.MDNSe
 	if !slices.Contains(c.Using, jmap.CapabilityMail) {
 		return nil, jmap.Errorf(jmap.UnknownMethod, "MDN/send needs %s, too", jmap.CapabilityMail)
 	}
-	if err := checkSet(c, len(r.Send)); err != nil {
-		return nil, err
-	}
-	a, err := s.writable(ctx, c, r.AccountID)
+	a, err := s.setting(ctx, c, r.AccountID, len(r.Send))
 	if err != nil {
 		return nil, orInvalid(err)
 	}

@@ -14,7 +14,7 @@ type emailQuery = jmap.QueryRequest[mail.EmailCondition, mail.Comparator, mail.E
 
 // emailQuery is Email/query (RFC 8621 §4.4).
 func (s *Service) emailQuery(ctx context.Context, c *jmapserver.Call, r *emailQuery) (*jmap.QueryResponse, error) {
-	if err := checkSort(r.Sort); err != nil {
+	if err := checkEmailSort(r.Sort); err != nil {
 		return nil, err
 	}
 	for k := range r.Filter.All {

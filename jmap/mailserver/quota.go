@@ -113,17 +113,8 @@ func (q quotas) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jmap
 	if err != nil {
 		return nil, err
 	}
-	out := &jmap.GetResponse[mail.Quota]{State: state, List: []mail.Quota{}}
-	if r.IDs == nil {
-		out.List = all
-	}
-	for _, id := range r.IDs {
-		if i := slices.IndexFunc(all, func(x mail.Quota) bool { return x.ID == id }); i >= 0 {
-			out.List = append(out.List, all[i])
-		} else {
-			out.NotFound = append(out.NotFound, id)
-		}
-	}
+	out := &jmap.GetResponse[mail.Quota]{State: state}
+	out.List, out.NotFound = pick(r.IDs, all, func(x *mail.Quota) jmap.ID { return x.ID })
 	return out, nil
 }
 
@@ -246,13 +237,8 @@ func (s *Service) quotaQuery(ctx context.Context, c *jmapserver.Call, r *quotaQu
 
 // find returns the ids of the quotas that match, sorted.
 func (q quotas) find(ctx context.Context, f *jmap.Filter[mail.QuotaCondition], sort []mail.Comparator) ([]jmap.ID, jmap.State, error) {
-	for _, k := range sort {
-		if k.Property != "name" && k.Property != "used" {
-			return nil, "", jmap.Errorf(jmap.UnsupportedSort, "no sort by %.80q", k.Property)
-		}
-		if err := checkCollation(k.Collation); err != nil {
-			return nil, "", err
-		}
+	if err := checkSort(sort, func(property string) bool { return property == "name" || property == "used" }); err != nil {
+		return nil, "", err
 	}
 	list, state, err := q.list(ctx)
 	if err != nil {

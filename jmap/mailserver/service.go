@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/mailbricks/mailbricks/jmap"
@@ -121,6 +122,22 @@ func (s *Service) account(ctx context.Context, c *jmapserver.Call, id jmap.ID) (
 		return nil, err
 	}
 	return find(list, id)
+}
+
+// pick returns those of all records that a /get asks for.
+func pick[T any](ids []jmap.ID, all []T, id func(*T) jmap.ID) (list []T, notFound []jmap.ID) {
+	if ids == nil {
+		return all, nil
+	}
+	list = []T{}
+	for _, want := range ids {
+		if i := slices.IndexFunc(all, func(x T) bool { return id(&x) == want }); i >= 0 {
+			list = append(list, all[i])
+		} else {
+			notFound = append(notFound, want)
+		}
+	}
+	return list, notFound
 }
 
 // writable is account for a method that changes something.

@@ -20,6 +20,36 @@ func checkSet(c *jmapserver.Call, objects int) error {
 	return nil
 }
 
+// setting returns the account of a /set of so many objects.
+func (s *Service) setting(ctx context.Context, c *jmapserver.Call, account jmap.ID, objects int) (*mail.Account, error) {
+	if err := checkSet(c, objects); err != nil {
+		return nil, err
+	}
+	return s.writable(ctx, c, account)
+}
+
+// resolve returns the id that a "#" and a creation id stand for, and any other as it is.
+func resolve(c *jmapserver.Call, id jmap.ID) jmap.ID {
+	if real, ok := c.Resolve(id); ok {
+		return real
+	}
+	return id
+}
+
+// resolveAll returns the distinct ids, each resolved.
+func resolveAll(c *jmapserver.Call, ids []jmap.ID) []jmap.ID {
+	out := slices.Clone(ids)
+	for i, id := range out {
+		out[i] = resolve(c, id)
+	}
+	return compact(out)
+}
+
+// unsent selects what a client does not know of a record that it created: all that it did not send.
+func unsent[T any](sent jmap.Patch) (jmap.Selection, error) {
+	return jmap.Select[T](slices.DeleteFunc(jmap.Properties[T](), func(p string) bool { _, ok := sent[p]; return ok }), nil)
+}
+
 func invalid(description string, properties ...string) *jmap.SetError {
 	return &jmap.SetError{Type: jmap.SetInvalidProperties, Properties: properties, Description: description}
 }
@@ -31,10 +61,7 @@ type (
 
 // emailSet is Email/set (RFC 8621 §4.6).
 func (s *Service) emailSet(ctx context.Context, c *jmapserver.Call, r *emailSetRequest) (*jmap.SetResponse[mail.Email], error) {
-	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
-		return nil, err
-	}
-	a, err := s.writable(ctx, c, r.AccountID)
+	a, err := s.setting(ctx, c, r.AccountID, len(r.Create)+len(r.Update)+len(r.Destroy))
 	if err != nil {
 		return nil, err
 	}
@@ -48,9 +75,7 @@ func (s *Service) emailSet(ctx context.Context, c *jmapserver.Call, r *emailSetR
 	}
 	notUpdated := make(map[jmap.ID]*jmap.SetError)
 	for id, patch := range r.Update {
-		if real, ok := c.Resolve(id); ok {
-			id = real
-		}
+		id = resolve(c, id)
 		u, err := emailUpdate(c, patch)
 		if err != nil {
 			notUpdated[id] = err
@@ -58,17 +83,13 @@ func (s *Service) emailSet(ctx context.Context, c *jmapserver.Call, r *emailSetR
 		}
 		in.Update[id] = u
 	}
-	for _, id := range r.Destroy {
-		if real, ok := c.Resolve(id); ok {
-			id = real
-		}
-		in.Destroy = append(in.Destroy, id)
+	in.Destroy = resolveAll(c, r.Destroy)
+	for _, id := range in.Destroy {
 		if _, ok := in.Update[id]; ok {
 			delete(in.Update, id)
 			notUpdated[id] = &jmap.SetError{Type: jmap.SetWillDestroy}
 		}
 	}
-	in.Destroy = compact(in.Destroy)
 	res, err := a.Emails.Setter.Set(ctx, in)
 	if err != nil {
 		return nil, err

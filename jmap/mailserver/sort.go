@@ -14,25 +14,32 @@ func sortOptions() []string {
 	return []string{"receivedAt", "size", "from", "to", "subject", "sentAt", "hasKeyword", "allInThreadHaveKeyword", "someInThreadHaveKeyword"}
 }
 
-func checkSort(sort []mail.Comparator) error {
+func checkEmailSort(sort []mail.Comparator) error {
 	for _, k := range sort {
-		if !slices.Contains(sortOptions(), k.Property) {
-			return jmap.Errorf(jmap.UnsupportedSort, "no sort by %.80q", k.Property)
-		}
-		if strings.HasSuffix(k.Property, "Keyword") && !mail.ValidKeyword(k.Keyword) {
+		if slices.Contains(sortOptions(), k.Property) && strings.HasSuffix(k.Property, "Keyword") && !mail.ValidKeyword(k.Keyword) {
 			return jmap.Errorf(jmap.InvalidArguments, "sort by %q needs a keyword", k.Property)
 		}
-		if err := checkCollation(k.Collation); err != nil {
-			return err
-		}
 	}
-	return nil
+	return checkSort(sort, func(property string) bool { return slices.Contains(sortOptions(), property) })
 }
 
 // checkCollation refuses collations that are not announced; all that are compare without regard to case, but i;octet.
 func checkCollation(name string) error {
 	if name != "" && !slices.Contains(jmap.DefaultLimits().CollationAlgorithms, name) {
 		return jmap.Errorf(jmap.UnsupportedSort, "no collation %.80q", name)
+	}
+	return nil
+}
+
+// checkSort refuses to sort by what a type does not know.
+func checkSort(sort []mail.Comparator, known func(property string) bool) error {
+	for _, k := range sort {
+		if !known(k.Property) {
+			return jmap.Errorf(jmap.UnsupportedSort, "no sort by %.80q", k.Property)
+		}
+		if err := checkCollation(k.Collation); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -46,10 +46,7 @@ type submitting struct {
 
 // submissionSet is EmailSubmission/set (RFC 8621 §7.5).
 func (s *Service) submissionSet(ctx context.Context, c *jmapserver.Call, r *submissionSet) (*submissionResponse, error) {
-	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
-		return nil, err
-	}
-	a, err := s.writable(ctx, c, r.AccountID)
+	a, err := s.setting(ctx, c, r.AccountID, len(r.Create)+len(r.Update)+len(r.Destroy))
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +136,7 @@ func (x *submitting) send(ctx context.Context, r *submissionSet, made map[jmap.I
 // keep keeps submissions, cancels and destroys others in one transaction, and then hands over those that are due.
 func (x *submitting) keep(ctx context.Context, r *submissionSet, made map[jmap.ID]mail.KeptSubmission) error {
 	in := &submissionStoreSet{AccountID: r.AccountID, IfInState: r.IfInState, Create: made, Update: make(map[jmap.ID]mail.SubmissionUpdate)}
-	for _, id := range r.Destroy {
-		id, _ = x.c.Resolve(id)
-		in.Destroy = append(in.Destroy, id)
-	}
-	in.Destroy = compact(in.Destroy)
+	in.Destroy = resolveAll(x.c, r.Destroy)
 	old, release, err := x.cancel(ctx, r, in)
 	defer release()
 	if err != nil {

@@ -69,13 +69,8 @@ type (
 
 // submissionQuery is EmailSubmission/query (RFC 8621 §7.3). An account has few submissions: all are looked at.
 func (s *Service) submissionQuery(ctx context.Context, c *jmapserver.Call, r *submissionQuery) (*jmap.QueryResponse, error) {
-	for _, k := range r.Sort {
-		if submissionOrder(k.Property) == nil {
-			return nil, jmap.Errorf(jmap.UnsupportedSort, "no sort by %.80q", k.Property)
-		}
-		if err := checkCollation(k.Collation); err != nil {
-			return nil, err
-		}
+	if err := checkSort(r.Sort, func(property string) bool { return submissionOrder(property) != nil }); err != nil {
+		return nil, err
 	}
 	a, err := s.account(ctx, c, r.AccountID)
 	if err != nil {

@@ -22,17 +22,8 @@ func (v vacation) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]) (*jm
 		return nil, err
 	}
 	x.ID = mail.VacationID
-	out := &jmap.GetResponse[mail.VacationResponse]{State: state, List: []mail.VacationResponse{}}
-	if r.IDs == nil {
-		out.List = append(out.List, x)
-	}
-	for _, id := range r.IDs {
-		if id == mail.VacationID {
-			out.List = append(out.List, x)
-		} else {
-			out.NotFound = append(out.NotFound, id)
-		}
-	}
+	out := &jmap.GetResponse[mail.VacationResponse]{State: state}
+	out.List, out.NotFound = pick(r.IDs, []mail.VacationResponse{x}, func(x *mail.VacationResponse) jmap.ID { return x.ID })
 	return out, nil
 }
 
@@ -59,10 +50,7 @@ func vacationer(a *mail.Account) (mail.Vacationer, error) {
 
 // vacationSet is VacationResponse/set (RFC 8621 §8.2). There is one response, always: it is neither made nor destroyed.
 func (s *Service) vacationSet(ctx context.Context, c *jmapserver.Call, r *jmap.SetRequest[jmap.Patch, jmap.Patch, jmap.NoArgs]) (*jmap.SetResponse[mail.VacationResponse], error) {
-	if err := checkSet(c, len(r.Create)+len(r.Update)+len(r.Destroy)); err != nil {
-		return nil, err
-	}
-	a, err := s.writable(ctx, c, r.AccountID)
+	a, err := s.setting(ctx, c, r.AccountID, len(r.Create)+len(r.Update)+len(r.Destroy))
 	if err != nil {
 		return nil, err
 	}
