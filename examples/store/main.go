@@ -43,6 +43,7 @@ type options struct {
 	maxMessage, quota                                                    int64
 	maxConnections                                                       int
 	pushAllow                                                            cli.Networks
+	credentialKey                                                        []byte // by which push subscriptions know passwords
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -178,7 +179,7 @@ func (o *options) server(ctx context.Context, store *mailstore.Store, known cont
 			o.hostname = "localhost"
 		}
 	}
-	c := serve.Config{Store: store, Contacts: known, Push: pushes, Hostname: o.hostname, Users: passwords.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
+	c := serve.Config{Store: store, Contacts: known, Push: pushes, CredentialKey: o.credentialKey, Hostname: o.hostname, Users: passwords.Check, Tokens: serve.TokenSet(tokens), TLS: tls,
 		JMAPURL: o.jmapURL, AllowPlaintextAuth: o.plaintext, MaxConnections: o.maxConnections, MaxMessage: o.maxMessage, Logger: log}
 	if next != nil {
 		c.Submit = next

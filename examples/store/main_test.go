@@ -63,7 +63,12 @@ func startStore(t *testing.T, args ...string) *store {
 // deliver sends a message by LMTP.
 func (s *store) deliver(t *testing.T, text string, to ...string) smtp.Results {
 	t.Helper()
-	c, err := smtpclient.Dial(t.Context(), s.Addr("lmtp"), smtpclient.Config{LMTP: true})
+	return deliver(t, s.Addr("lmtp"), text, to...)
+}
+
+func deliver(t *testing.T, addr, text string, to ...string) smtp.Results {
+	t.Helper()
+	c, err := smtpclient.Dial(t.Context(), addr, smtpclient.Config{LMTP: true})
 	if err != nil {
 		t.Fatal(err)
 	}

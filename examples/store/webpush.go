@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"crypto/ecdsa"
+	"crypto/hkdf"
+	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/mailbricks/mailbricks/examples/mailstore"
@@ -24,6 +27,13 @@ const vapidFile = "vapid.key"
 // openPush begins to send changes to the addresses that clients subscribed.
 func (o *options) openPush(ctx context.Context, store *mailstore.Store, log *slog.Logger) (*push.WebPush, error) {
 	key, err := o.vapidKey()
+	if err != nil {
+		return nil, err
+	}
+	secret, err := key.Bytes()
+	if err == nil {
+		o.credentialKey, err = hkdf.Key(sha256.New, secret, nil, "mailbricks password credential", sha256.Size)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -76,9 +86,12 @@ func writeNew(name, text string) error {
 
 // mayStill reports whether a user has still what a subscription was made with.
 func (o *options) mayStill(_ context.Context, user, credential string) (bool, error) {
-	if _, ok := o.users.Password(user); ok && credential == jmapserver.PasswordCredential {
-		return true, nil
+	var now []string
+	if password, ok := o.users.Password(user); ok {
+		now = append(now, jmapserver.PasswordCredential(o.credentialKey, password))
 	}
-	token, ok := o.tokens.Password(user)
-	return ok && subtle.ConstantTimeCompare([]byte(jmapserver.TokenCredential(token)), []byte(credential)) == 1, nil
+	if token, ok := o.tokens.Password(user); ok {
+		now = append(now, jmapserver.TokenCredential(token))
+	}
+	return slices.ContainsFunc(now, func(c string) bool { return subtle.ConstantTimeCompare([]byte(c), []byte(credential)) == 1 }), nil
 }

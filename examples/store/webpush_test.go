@@ -35,17 +35,19 @@ func TestVAPIDKey(t *testing.T) {
 
 // TestMayStill: a subscription lasts as long as the password or the token that it was made with.
 func TestMayStill(t *testing.T) {
-	o := &options{users: users(t, "alice:secret"), tokens: users(t, "bob:t0ken")}
+	o := &options{users: users(t, "alice:secret"), tokens: users(t, "bob:t0ken"), credentialKey: []byte("key")}
 	for _, tt := range []struct {
 		user, credential string
 		want             bool
 	}{
-		{"alice", jmapserver.PasswordCredential, true},
+		{"alice", jmapserver.PasswordCredential([]byte("key"), "secret"), true},
+		{"alice", jmapserver.PasswordCredential([]byte("key"), "old"), false},
+		{"alice", jmapserver.PasswordCredential(nil, "secret"), false},
 		{"alice", jmapserver.TokenCredential("t0ken"), false},
 		{"bob", jmapserver.TokenCredential("t0ken"), true},
 		{"bob", jmapserver.TokenCredential("old"), false},
-		{"bob", jmapserver.PasswordCredential, false},
-		{"carol", jmapserver.PasswordCredential, false},
+		{"bob", jmapserver.PasswordCredential([]byte("key"), "t0ken"), false},
+		{"carol", jmapserver.PasswordCredential([]byte("key"), "secret"), false},
 	} {
 		if got, err := o.mayStill(t.Context(), tt.user, tt.credential); got != tt.want || err != nil {
 			t.Errorf("%+v: %v, %v", tt, got, err)

@@ -20,6 +20,8 @@ type Auth struct {
 	Token func(ctx context.Context, token string) (user string, err error)
 	// AllowPlaintext lets secrets pass without TLS, which RFC 7617 §4 and RFC 6750 §5.3 forbid off loopback.
 	AllowPlaintext bool
+	// CredentialKey is the secret, 32 octets that last, by which Credential tells passwords apart; nil: it does not.
+	CredentialKey []byte
 	// Realm is shown by browsers; "" is "mail".
 	Realm string
 }

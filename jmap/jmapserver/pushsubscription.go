@@ -2,6 +2,7 @@ package jmapserver
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/http"
@@ -78,18 +79,28 @@ func known(c *Call, id jmap.ID) jmap.ID {
 	return id
 }
 
-// Credential names what a request logged in with, without showing it, for Server.Credential: "password" for Basic, as
-// the password of a user may be any, and TokenCredential for Bearer.
+// Credential names what a request logged in with, without showing it, for Server.Credential: PasswordCredential for Basic,
+// and TokenCredential for Bearer.
 func (a *Auth) Credential(r *http.Request) string {
 	scheme, value, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if strings.EqualFold(scheme, "Bearer") {
 		return TokenCredential(strings.TrimSpace(value))
 	}
-	return PasswordCredential
+	_, password, _ := r.BasicAuth()
+	return PasswordCredential(a.CredentialKey, password)
 }
 
-// PasswordCredential is the credential of who logs in with a password.
-const PasswordCredential = "password"
+// PasswordCredential returns the credential of who logs in with a password: a digest under a secret key, without which it says
+// nothing about a password that can be guessed. A user who has another password now has another credential, and what was made
+// with the old one ends (RFC 8620 §7.2). Without a key it is the same for all passwords.
+func PasswordCredential(key []byte, password string) string {
+	if key == nil {
+		return "password"
+	}
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(password))
+	return "password-" + hex.EncodeToString(mac.Sum(nil)[:16])
+}
 
 // TokenCredential returns the credential of who logs in with a token: a digest, so that a token must not be guessable.
 func TokenCredential(token string) string {

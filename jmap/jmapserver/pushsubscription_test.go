@@ -89,14 +89,18 @@ func TestPushSubscription(t *testing.T) {
 }
 
 func TestCredential(t *testing.T) {
-	auth := &jmapserver.Auth{}
+	key := []byte("a secret key of thirty-two octets")
+	auth := &jmapserver.Auth{CredentialKey: key}
 	seen := make(map[string]bool)
-	for _, field := range []string{"Bearer one", "Bearer two", "Basic YTpi"} {
+	for _, field := range []string{"Bearer one", "Bearer two", "Basic YTpi", "Basic YTpj", "Basic YTpi"} { // a:b and a:c
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("Authorization", field)
 		seen[auth.Credential(r)] = true
 	}
-	if len(seen) != 3 || !seen[jmapserver.PasswordCredential] || !seen[jmapserver.TokenCredential("two")] {
+	if len(seen) != 4 || !seen[jmapserver.PasswordCredential(key, "b")] || !seen[jmapserver.PasswordCredential(key, "c")] || !seen[jmapserver.TokenCredential("two")] {
 		t.Errorf("%v", seen)
+	}
+	if jmapserver.PasswordCredential(key, "b") == jmapserver.PasswordCredential([]byte("another"), "b") || jmapserver.PasswordCredential(nil, "b") != jmapserver.PasswordCredential(nil, "c") {
+		t.Error("the key makes no difference")
 	}
 }

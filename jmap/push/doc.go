@@ -36,7 +36,7 @@
 //
 // With keys all is encrypted (RFC 8291), with a Signer it says who sends (RFC 8292, RFC 9749); see package webpush. Nothing
 // but one verification goes to a URL that is not verified, once a minute at most; private addresses are refused when they
-// are dialed, and redirections are not followed. A subscription is its credential's: others do not see it, and it ends
+// are named or dialed, and redirections are not followed. A subscription is its credential's: others do not see it, and it ends
 // with it. What a push service has taken is kept, so that a restart loses no change. One process at a time sends for a
 // store.
 //

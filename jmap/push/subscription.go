@@ -182,8 +182,12 @@ func (p *WebPush) parse(raw jmap.Raw) (*creation, error) {
 	case c.DeviceClientID == "" || len(c.DeviceClientID) > maxDeviceID:
 		return nil, invalid("deviceClientId", fmt.Sprintf("1 to %d octets", maxDeviceID))
 	}
-	if _, err := webpush.ParseURL(c.URL); err != nil {
+	u, err := webpush.ParseURL(c.URL)
+	if err != nil {
 		return nil, invalid("url", err.Error())
+	}
+	if p.refuses(u.Hostname()) {
+		return nil, invalid("url", "a private or special address")
 	}
 	if c.Keys != nil {
 		if _, err := webpush.ParseKeys(c.Keys.P256DH, c.Keys.Auth); err != nil {

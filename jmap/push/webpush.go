@@ -23,14 +23,15 @@ type WebPushConfig struct {
 	Store SubscriptionStore
 	// Watchers returns the change feeds of a user's accounts; required.
 	Watchers func(ctx context.Context, user string) (map[jmap.ID]jmap.Watcher, error)
-	// Transport makes the requests; nil is one that refuses private and special addresses when it dials, but for Allow.
+	// Transport makes the requests; nil is one that refuses private and special addresses when it dials, but for Allow. A URL
+	// that names such an address itself is then refused at once.
 	Transport http.RoundTripper
 	Allow     []netip.Prefix
 	// Signer tells push services who sends; nil tells nobody. Subscriptions that were made under another key are
 	// destroyed (RFC 9749 §5).
 	Signer *webpush.Signer
 	// Valid reports whether a user may still log in with a credential: subscriptions of one that may not are destroyed,
-	// at the latest before something would be sent. Nil: all may.
+	// by OpenWebPush, and later at the latest before something would be sent (RFC 8620 §7.2). Nil: all may.
 	Valid func(ctx context.Context, user, credential string) (bool, error)
 	// PerUser is how many subscriptions a user has at most; 0 is DefaultSubscriptions.
 	PerUser int
@@ -46,6 +47,7 @@ const maxPosts = 64
 // A WebPush keeps PushSubscriptions and sends changes to their URLs (RFC 8620 §7.2), one goroutine for each.
 type WebPush struct {
 	c      WebPushConfig
+	guard  *netguard.Guard // of the transport; nil where that is the caller's
 	sender webpush.Sender
 	vapid  string
 	posts  chan struct{}
@@ -58,7 +60,8 @@ type WebPush struct {
 	rate  rate
 }
 
-// OpenWebPush reads the subscriptions and begins to send what changed since the last time, until Close.
+// OpenWebPush reads the subscriptions, destroys those whose time or credential has ended, and begins to send what changed since
+// the last time, until Close.
 func OpenWebPush(ctx context.Context, c WebPushConfig) (*WebPush, error) {
 	if c.PerUser == 0 {
 		c.PerUser = DefaultSubscriptions
@@ -69,10 +72,12 @@ func OpenWebPush(ctx context.Context, c WebPushConfig) (*WebPush, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	var guard *netguard.Guard
 	if c.Transport == nil {
-		c.Transport = guarded(c.Allow)
+		guard = &netguard.Guard{Allow: c.Allow}
+		c.Transport = guarded(guard)
 	}
-	p := &WebPush{c: c, sender: webpush.Sender{Transport: c.Transport, Signer: c.Signer}, posts: make(chan struct{}, maxPosts), users: make(map[string]map[jmap.ID]*worker)}
+	p := &WebPush{c: c, guard: guard, sender: webpush.Sender{Transport: c.Transport, Signer: c.Signer}, posts: make(chan struct{}, maxPosts), users: make(map[string]map[jmap.ID]*worker)}
 	if c.Signer != nil {
 		var err error
 		if p.vapid, err = c.Signer.PublicKey(); err != nil {
@@ -83,18 +88,36 @@ func OpenWebPush(ctx context.Context, c WebPushConfig) (*WebPush, error) {
 	if err != nil {
 		return nil, fmt.Errorf("push: subscriptions: %w", err)
 	}
+	var lasting []*Subscription
+	for _, sub := range all {
+		why, err := p.ended(ctx, sub)
+		if err != nil || why == "" { // an error of Valid is met again by its worker
+			lasting = append(lasting, sub)
+			continue
+		}
+		c.Logger.LogAttrs(ctx, slog.LevelInfo, "push subscription destroyed", slog.String("user", sub.User), slog.String("subscription", string(sub.ID)), slog.String("reason", why))
+		if err := c.Store.DeleteSubscription(ctx, sub.User, sub.ID); err != nil {
+			return nil, fmt.Errorf("push: subscriptions: %w", err)
+		}
+	}
 	p.ctx, p.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range all {
-		p.start(s, false)
+	for _, sub := range lasting {
+		p.start(sub, false)
 	}
 	return p, nil
 }
 
+// refuses reports whether a host is an address that the transport does not dial.
+func (p *WebPush) refuses(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return err == nil && p.guard != nil && p.guard.Check(a) != nil
+}
+
 // guarded returns a transport for addresses that strangers name.
-func guarded(allow []netip.Prefix) *http.Transport {
-	d := &net.Dialer{Timeout: 10 * time.Second, Control: netguard.Guard{Allow: allow}.Control}
+func guarded(guard *netguard.Guard) *http.Transport {
+	d := &net.Dialer{Timeout: 10 * time.Second, Control: guard.Control}
 	return &http.Transport{DialContext: d.DialContext, ForceAttemptHTTP2: true, TLSHandshakeTimeout: 10 * time.Second,
 		ResponseHeaderTimeout: postTimeout, MaxResponseHeaderBytes: 16 << 10, MaxIdleConnsPerHost: 2, MaxIdleConns: maxPosts, IdleConnTimeout: time.Minute}
 }

@@ -488,7 +488,7 @@ func TestPushGuard(t *testing.T) {
 	}))
 	defer inner.Close()
 	send := func(allow ...netip.Prefix) error {
-		tr := guarded(allow)
+		tr := guarded(&netguard.Guard{Allow: allow})
 		tr.TLSClientConfig = inner.Client().Transport.(*http.Transport).TLSClientConfig
 		defer tr.CloseIdleConnections()
 		return (&webpush.Sender{Transport: tr}).Send(t.Context(), inner.URL, &webpush.Message{})

@@ -158,24 +158,34 @@ func (w *worker) session(ctx context.Context) error {
 // review destroys a subscription whose time or credential has ended.
 func (w *worker) review(ctx context.Context) (*Subscription, error) {
 	s, ok := w.current()
-	switch {
-	case !ok:
+	if !ok {
 		return nil, errDone
-	case !time.Now().Before(s.Expires):
-		return nil, w.end(ctx, "expired")
-	case s.VAPID != w.p.vapid:
-		return nil, w.end(ctx, "made under another key")
 	}
-	if w.p.c.Valid != nil {
-		valid, err := w.p.c.Valid(ctx, s.User, s.Credential)
-		if err != nil {
-			return nil, err
-		}
-		if !valid {
-			return nil, w.end(ctx, "credential revoked")
-		}
+	why, err := w.p.ended(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if why != "" {
+		return nil, w.end(ctx, why)
 	}
 	return s, nil
+}
+
+// ended says why a subscription must be destroyed, "" where it must not.
+func (p *WebPush) ended(ctx context.Context, s *Subscription) (why string, err error) {
+	switch {
+	case !time.Now().Before(s.Expires):
+		return "expired", nil
+	case s.VAPID != p.vapid:
+		return "made under another key", nil
+	case p.c.Valid == nil:
+		return "", nil
+	}
+	valid, err := p.c.Valid(ctx, s.User, s.Credential)
+	if err == nil && !valid {
+		why = "credential revoked"
+	}
+	return why, err
 }
 
 // deliver sends what has changed since the last time until the push service has taken it. While it waits, more changes

@@ -25,7 +25,7 @@ func (s *Server) JMAPHandler(done <-chan struct{}) http.Handler {
 
 // jmap returns JMAP and its WebSockets.
 func (s *Server) jmap(done <-chan struct{}) (*jmapserver.Server, *push.WebSocket) {
-	auth := &jmapserver.Auth{AllowPlaintext: s.c.AllowPlaintextAuth, Realm: s.c.Hostname}
+	auth := &jmapserver.Auth{AllowPlaintext: s.c.AllowPlaintextAuth, Realm: s.c.Hostname, CredentialKey: s.c.CredentialKey}
 	if s.c.Users != nil {
 		auth.SASL = s.auth
 	}

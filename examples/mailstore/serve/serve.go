@@ -47,6 +47,8 @@ type Config struct {
 	Contacts contact.Backend
 	// Push keeps the push subscriptions of clients (RFC 8620 §7.2); nil: there are none. The caller closes it.
 	Push *push.WebPush
+	// CredentialKey is jmapserver.Auth's: with it, push subscriptions end with the password that they were made with.
+	CredentialKey []byte
 	// TLS offers STARTTLS and STLS, and serves IMAPS, POP3S and JMAP; nil: none, and JMAP is HTTP.
 	TLS *tls.Config
 	// JMAPURL is the URL under which clients reach the JMAP session resource, which IMAP tells them (RFC 9698); "": it

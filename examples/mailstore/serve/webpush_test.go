@@ -20,6 +20,18 @@ import (
 	"github.com/mailbricks/mailbricks/jmap/push/webpush"
 )
 
+// erasing tells which subscriptions have been erased.
+type erasing struct {
+	push.SubscriptionStore
+	gone chan jmap.ID
+}
+
+func (e erasing) DeleteSubscription(ctx context.Context, user string, id jmap.ID) error {
+	err := e.SubscriptionStore.DeleteSubscription(ctx, user, id)
+	e.gone <- id
+	return err
+}
+
 // TestWebPush: a client subscribes over HTTPS, tells the code that came to its push service, and is told of mail there,
 // encrypted, by who has the key of the Session. Once its token is revoked nothing more comes.
 func TestWebPush(t *testing.T) {
@@ -42,11 +54,12 @@ func TestWebPush(t *testing.T) {
 	}))
 	defer service.Close()
 	var revoked atomic.Bool
+	gone := make(chan jmap.ID, 1)
 	var p *push.WebPush
 	r := newRig(t, func(c *serve.Config) {
 		store := c.Store.(*mailstore.Store)
 		var err error
-		p, err = push.OpenWebPush(t.Context(), push.WebPushConfig{Store: store, Watchers: mailserver.New(store).Watchers,
+		p, err = push.OpenWebPush(t.Context(), push.WebPushConfig{Store: erasing{store, gone}, Watchers: mailserver.New(store).Watchers,
 			Transport: service.Client().Transport, Signer: &webpush.Signer{Key: key}, Logger: c.Logger,
 			Valid: func(_ context.Context, user, credential string) (bool, error) {
 				return user == "alice@example.com" && credential == jmapserver.TokenCredential("t0ken") && !revoked.Load(), nil
@@ -115,15 +128,13 @@ func TestWebPush(t *testing.T) {
 	}
 	revoked.Store(true)
 	r.deliver(t, "alice@example.com", "two")
-	for {
-		all, err := r.store.Subscriptions(ctx)
-		if err != nil {
-			t.Fatal(err)
+	select {
+	case id := <-gone:
+		if all, err := r.store.Subscriptions(ctx); err != nil || len(all) > 0 || id != made.ID {
+			t.Errorf("%s is erased, %+v left, %v", id, all, err)
 		}
-		if len(all) == 0 {
-			break
-		}
-		time.Sleep(time.Millisecond) // until the change has come there
+	case <-ctx.Done():
+		t.Fatal("the subscription outlives its token")
 	}
 	if len(came) != 0 {
 		t.Errorf("pushed with a revoked token: %+v", read())
