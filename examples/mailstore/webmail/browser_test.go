@@ -60,6 +60,7 @@ func startWith(t *testing.T, ln net.Listener, o mailstore.Options) (*mailstore.S
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(s.Close)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- s.JMAP(ctx, ln) }()
