@@ -26,7 +26,8 @@
 // ModSeqs; subscriptions and private annotations are each user's own. Messages count for the account that has the mailbox. A list
 // has 100 entries at most besides the owner's, who has every right always. POP3 does not show others' mailboxes. Over JMAP Ann's account
 // is one more account of Bob's, with the mailboxes that he may look up, myRights, and the emails in those that he may read; each
-// change of a set is a step of its own, the state is one for all, and it has no /changes.
+// change of a set is a step of its own, the state is one for all, and /changes can be calculated while he sees the same mailboxes, with
+// the same names and rights.
 //
 // The database belongs to one process at a time. Here is no full-text index.
 package mailstore

@@ -124,6 +124,11 @@ func attributeOf(r mail.Role) (string, bool) {
 	return "", r == ""
 }
 
+// countProperties are the properties of a mailbox that change with its emails.
+func countProperties() []string {
+	return []string{"totalEmails", "unreadEmails", "totalThreads", "unreadThreads"}
+}
+
 // Changes returns what changed in the set of mailboxes.
 func (a jmapMailboxes) Changes(ctx context.Context, r *jmap.ChangesRequest) (*mail.MailboxChangesResponse, error) {
 	countsOnly := true
@@ -157,7 +162,7 @@ func (a jmapMailboxes) Changes(ctx context.Context, r *jmap.ChangesRequest) (*ma
 	}
 	full := &mail.MailboxChangesResponse{ChangesResponse: *out}
 	if countsOnly && len(out.Updated) > 0 {
-		full.UpdatedProperties = []string{"totalEmails", "unreadEmails", "totalThreads", "unreadThreads"}
+		full.UpdatedProperties = countProperties()
 	}
 	return full, nil
 }

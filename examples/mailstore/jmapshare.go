@@ -16,8 +16,7 @@ import (
 )
 
 // A jmapShare is what one user sees of another's account over JMAP: the mailboxes that the enforced account of IMAP shows, and the
-// emails in those of them that can be read. What it does goes through that account, which checks the rights. Its state is a digest
-// of what is seen, which tells nothing of the rest; changes are not kept by it, so that clients read anew.
+// emails in those of them that can be read. What it does goes through that account, which checks the rights.
 type jmapShare struct {
 	owner *account
 	by    *account
@@ -64,7 +63,7 @@ func (s *Store) shares(ctx context.Context, by *account) ([]*mail.Account, error
 		boxes, emails, blobs := shareMailboxes{x}, shareEmails{x}, shareBlobs{x}
 		out = append(out, &mail.Account{ID: jmap.ID(accountID(o.id)), Name: o.name, Shared: true,
 			ReadOnly:  all&^(imap.RightLookup|imap.RightRead|imap.RightPost|imap.RightAdminister) == 0,
-			Mailboxes: mail.MailboxRoles{Getter: boxes, Setter: boxes}, Emails: mail.EmailRoles{Getter: emails, Setter: emails},
+			Mailboxes: mail.MailboxRoles{Getter: boxes, Changer: boxes, Setter: boxes}, Emails: mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails},
 			Blobs: blobs, Uploads: jmapBlobs{by}, Watcher: shareWatcher{x}})
 	}
 	return out, nil
@@ -111,10 +110,10 @@ func (v *shareView) readable() string {
 }
 
 // rows reads the mailboxes that can be read, and the state.
-func (v *shareView) rows(c *conn) (map[int64]*boxRow, jmap.State, error) {
-	rows, h := map[int64]*boxRow{}, sha256.New()
+func (v *shareView) rows(c *conn) (map[int64]*boxRow, shareState, error) {
+	rows, h, st := map[int64]*boxRow{}, sha256.New(), shareState{now: at(0)}
 	for _, m := range v.boxes {
-		fmt.Fprintf(h, "%q %s %s %v", m.Name, m.ID, m.Rights, m.Subscribed)
+		fmt.Fprintf(h, "%q %s %s %v %s", m.Name, m.ID, m.Rights, m.Subscribed, m.SpecialUse)
 		if m.NoSelect {
 			continue
 		}
@@ -123,12 +122,14 @@ func (v *shareView) rows(c *conn) (map[int64]*boxRow, jmap.State, error) {
 		if errors.Is(err, sql.ErrNoRows) { // it has just gone
 			continue
 		} else if err != nil {
-			return nil, "", err
+			return nil, st, err
 		}
 		rows[b.id] = b
-		fmt.Fprintf(h, " %d", b.modseq)
+		fmt.Fprintf(h, " %d", b.sortorder)
+		st.now.modseq, st.horizon = max(st.now.modseq, b.modseq), max(st.horizon, b.horizon)
 	}
-	return rows, jmap.State(base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:15])), nil
+	st.seen = base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:15])
+	return rows, st, nil
 }
 
 // state reads the state.
@@ -138,7 +139,8 @@ func (x jmapShare) state(ctx context.Context) (state jmap.State, err error) {
 		return "", err
 	}
 	err = x.by.s.db.snapshot(ctx, func(c *conn) error {
-		_, state, err = v.rows(c)
+		_, st, err := v.rows(c)
+		state = st.state(st.now)
 		return err
 	})
 	return state, err
@@ -219,7 +221,7 @@ func (x shareMailboxes) Get(ctx context.Context, r *jmap.GetRequest[jmap.NoArgs]
 		if err != nil {
 			return err
 		}
-		out.State = state
+		out.State = state.state(state.now)
 		ids := r.IDs
 		if ids == nil {
 			for i := range v.boxes {
@@ -272,9 +274,11 @@ func (x shareEmails) Get(ctx context.Context, r *jmap.GetRequest[mail.EmailWant]
 	out := &jmap.GetResponse[mail.Record]{AccountID: r.AccountID}
 	err = x.by.s.db.snapshot(ctx, func(c *conn) error {
 		out.List, out.NotFound = nil, nil
-		if _, out.State, err = v.rows(c); err != nil {
+		_, state, err := v.rows(c)
+		if err != nil {
 			return err
 		}
+		out.State = state.state(state.now)
 		ids := r.IDs
 		if ids == nil {
 			if ids, err = c.ids(emailID, `SELECT DISTINCT email FROM message WHERE mailbox IN (SELECT value FROM json_each(?)) AND NOT flags & 8 ORDER BY 1`, v.readable()); err != nil {

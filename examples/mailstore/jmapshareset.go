@@ -19,7 +19,8 @@ func (x jmapShare) begin(ctx context.Context, want *jmap.State) (*shareView, jma
 	}
 	var state jmap.State
 	err = x.by.s.db.snapshot(ctx, func(c *conn) error {
-		_, state, err = v.rows(c)
+		_, st, err := v.rows(c)
+		state = st.state(st.now)
 		return err
 	})
 	if err == nil && want != nil && *want != state {

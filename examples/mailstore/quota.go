@@ -17,9 +17,11 @@ type Quota struct {
 	Messages int64
 }
 
-// usage returns the octets and messages of an account.
-func (c *conn) usage(account int64) (octets, messages int64, err error) {
-	err = c.row([]any{&octets, &messages}, `SELECT coalesce(sum(size), 0), coalesce(sum(messages), 0) FROM mailbox WHERE account = ?`, account)
+// usage returns the octets and messages of the account.
+func (a *account) usage(ctx context.Context) (octets, messages int64, err error) {
+	err = a.s.db.read(ctx, func(c *conn) error {
+		return c.row([]any{&octets, &messages}, `SELECT coalesce(sum(size), 0), coalesce(sum(messages), 0) FROM mailbox WHERE account = ?`, a.id)
+	})
 	return octets, messages, err
 }
 
@@ -58,13 +60,11 @@ func (a *account) fits(ctx context.Context, messages, octets int64) error {
 	if a.s.o.Quota == (Quota{}) {
 		return nil
 	}
-	return a.s.db.read(ctx, func(c *conn) error {
-		o, m, err := c.usage(a.id)
-		if err != nil {
-			return err
-		}
-		return a.s.o.Quota.allows(o+octets, m+messages)
-	})
+	o, m, err := a.usage(ctx)
+	if err != nil {
+		return err
+	}
+	return a.s.o.Quota.allows(o+octets, m+messages)
 }
 
 // fits refuses copies of an email that do not fit.
@@ -78,11 +78,7 @@ func (s *emailSet) fits(copies int, size int64) error {
 
 // QuotaRoots implements imap.Quoter: one root for all mailboxes of the user's own.
 func (a *account) QuotaRoots(ctx context.Context) ([]imap.QuotaRoot, error) {
-	var octets, messages int64
-	err := a.s.db.read(ctx, func(c *conn) (err error) {
-		octets, messages, err = c.usage(a.id)
-		return err
-	})
+	octets, messages, err := a.usage(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -101,11 +97,7 @@ type jmapQuotas struct{ *account }
 
 // Quotas is mail.Quoter's.
 func (a jmapQuotas) Quotas(ctx context.Context) ([]mail.Quota, error) {
-	var octets, messages int64
-	err := a.s.db.read(ctx, func(c *conn) (err error) {
-		octets, messages, err = c.usage(a.id)
-		return err
-	})
+	octets, messages, err := a.usage(ctx)
 	if err != nil {
 		return nil, err
 	}
