@@ -315,21 +315,5 @@ func ParseUIDs(b []byte, limit int) ([]UID, error) {
 	if err != nil {
 		return nil, err
 	}
-	var out []UID
-	for _, r := range s {
-		first, last := min(r.First, r.Last), max(r.First, r.Last)
-		if first == 0 {
-			return nil, fmt.Errorf("imap: uid-set %.40q: %w", b, &SyntaxError{Want: "numbers, not *"})
-		}
-		if int64(last)-int64(first) >= int64(limit-len(out)) {
-			return nil, &LimitError{What: "members of a uid-set", Limit: int64(limit)}
-		}
-		for u := first; ; u++ {
-			out = append(out, UID(u))
-			if u == last {
-				break
-			}
-		}
-	}
-	return out, nil
+	return s.Numbers(limit)
 }

@@ -152,6 +152,12 @@ type SearchData struct {
 	PartialSet UIDSet
 	// Relevancy has one number, 1 to 100, for each message, in the order of the response (RFC 6203).
 	Relevancy []int
+	// Ordered is ALL, or what PARTIAL has, as written: the order is that of SORT (RFC 5267 §3.1).
+	Ordered SequenceSet
+	Updates []SearchUpdate // ADDTO and REMOVEFROM
+	// Mailbox and UIDValidity say where the messages are, "" and 0 where that is not told (RFC 7377 §2.1).
+	Mailbox     string
+	UIDValidity uint32
 }
 
 // SearchData reads a SEARCH response behind its keyword: numbers, and perhaps (MODSEQ n).
@@ -198,17 +204,12 @@ func (d *Decoder) SortData() []UID {
 	return numbers
 }
 
-// ESearchData reads an ESEARCH response behind its keyword.
-func (d *Decoder) ESearchData() *SearchData {
+// ESearchData reads an ESEARCH response behind its keyword. utf8 says that names of mailboxes are in UTF-8.
+func (d *Decoder) ESearchData(utf8 bool) *SearchData {
 	s := &SearchData{}
 	for d.err == nil && d.Accept(' ') {
 		if d.Accept('(') {
-			if d.Keyword() != "TAG" {
-				d.Want("TAG")
-			}
-			d.SP()
-			s.Tag = d.IString()
-			d.Expect(')')
+			d.correlators(s, utf8)
 			continue
 		}
 		switch d.Keyword() {
@@ -216,7 +217,8 @@ func (d *Decoder) ESearchData() *SearchData {
 			s.UID = true
 		case "ALL":
 			d.SP()
-			s.All = d.SequenceSet().Resolve(0)
+			s.Ordered = d.SequenceSet()
+			s.All = s.Ordered.Resolve(0)
 		case "PARTIAL": // RFC 9394 §4, ret-data-partial
 			d.SP()
 			d.Expect('(')
@@ -224,7 +226,8 @@ func (d *Decoder) ESearchData() *SearchData {
 			s.Partial = &r
 			d.SP()
 			if !d.AcceptKeyword("NIL") {
-				s.PartialSet = d.SequenceSet().Resolve(0)
+				s.Ordered = d.SequenceSet()
+				s.PartialSet = s.Ordered.Resolve(0)
 			}
 			d.Expect(')')
 		case "RELEVANCY": // RFC 6203 §7
@@ -236,6 +239,10 @@ func (d *Decoder) ESearchData() *SearchData {
 				}
 				s.Relevancy = append(s.Relevancy, int(n))
 			})
+		case "ADDTO":
+			s.Updates = d.searchUpdates(s.Updates, false)
+		case "REMOVEFROM":
+			s.Updates = d.searchUpdates(s.Updates, true)
 		case "MIN":
 			d.SP()
 			s.Min = d.Number()

@@ -98,25 +98,32 @@ func TestResponses(t *testing.T) {
 		{`() "ab" x`, func(d *Decoder) any { return *d.Listing(false) }, `! 7`},
 		{`"Sent" (MESSAGES 3 UIDNEXT 9 UNSEEN 1 SIZE 99 FUTURE (1 2) HIGHESTMODSEQ 7 MAILBOXID (F1) UIDVALIDITY 5 DELETED 2 DELETED-STORAGE 8)`,
 			func(d *Decoder) any { return *d.StatusData(false) }, `{{Sent F1  false false } 5 9 7 3 1 2 99 8}`},
-		{` 2 4 3 (MODSEQ 9)`, func(d *Decoder) any { return *d.SearchData() }, `{ false 2:4 0 0 0 9 <nil>  []}`},
-		{``, func(d *Decoder) any { return *d.SearchData() }, `{ false  0 0 0 0 <nil>  []}`},
+		{` 2 4 3 (MODSEQ 9)`, func(d *Decoder) any { return *d.SearchData() }, `{ false 2:4 0 0 0 9 <nil>  []  []  0}`},
+		{``, func(d *Decoder) any { return *d.SearchData() }, `{ false  0 0 0 0 <nil>  []  []  0}`},
 		{` 0`, func(d *Decoder) any { return *d.SearchData() }, `! 1`},
 		{` (TAG "a1") UID PARTIAL (-1:-9 2:4,7) COUNT 5`, func(d *Decoder) any {
-			s := d.ESearchData()
+			s := d.ESearchData(false)
 			if s.Partial == nil {
 				return nil
 			}
 			return fmt.Sprint(*s.Partial, s.PartialSet, s.Count)
 		}, `{1 9 true} 2:4,7 5`},
-		{` PARTIAL (5:9 NIL)`, func(d *Decoder) any { return d.ESearchData().PartialSet }, ``},
-		{` PARTIAL (5 NIL)`, func(d *Decoder) any { return d.ESearchData().PartialSet }, `! 11`},
+		{` (UIDVALIDITY 7 MAILBOX "Entw&APw-rfe" TAG "a1") UID ALL 2`, func(d *Decoder) any {
+			s := d.ESearchData(false)
+			return fmt.Sprint(s.Mailbox, " ", s.UIDValidity, " ", s.Tag)
+		}, `Entwürfe 7 a1`},
+		{` (TAG "a1" TAG "a2")`, func(d *Decoder) any { return d.ESearchData(false) }, `! 15`},
+		{` (TAG "a1" COLOUR "a2")`, func(d *Decoder) any { return d.ESearchData(false) }, `! 18`},
+		{` (UIDVALIDITY 0)`, func(d *Decoder) any { return d.ESearchData(false) }, `! 14`},
+		{` PARTIAL (5:9 NIL)`, func(d *Decoder) any { return d.ESearchData(false).PartialSet }, ``},
+		{` PARTIAL (5 NIL)`, func(d *Decoder) any { return d.ESearchData(false).PartialSet }, `! 11`},
 		{` 2 4 3 (MODSEQ 9)`, func(d *Decoder) any { return d.SortData() }, `[2 4 3]`},
 		{` 2 x`, func(d *Decoder) any { return d.SortData() }, `! 3`},
-		{` (TAG "a1") UID MIN 2 MAX 9 COUNT 3 ALL 2,5,9 MODSEQ 4 FUTURE 5`, func(d *Decoder) any { return *d.ESearchData() }, `{a1 true 2,5,9 2 9 3 4 <nil>  []}`},
-		{` (TAG "B1") ALL 1,5,10 RELEVANCY (4 99 42)`, func(d *Decoder) any { return d.ESearchData().Relevancy }, `[4 99 42]`},
-		{` RELEVANCY ()`, func(d *Decoder) any { return d.ESearchData().Relevancy }, `[]`},
-		{` RELEVANCY (101)`, func(d *Decoder) any { return d.ESearchData().Relevancy }, `! 15`},
-		{` RELEVANCY (0)`, func(d *Decoder) any { return d.ESearchData().Relevancy }, `! 12`},
+		{` (TAG "a1") UID MIN 2 MAX 9 COUNT 3 ALL 2,5,9 MODSEQ 4 FUTURE 5`, func(d *Decoder) any { return *d.ESearchData(false) }, `{a1 true 2,5,9 2 9 3 4 <nil>  [] 2,5,9 []  0}`},
+		{` (TAG "B1") ALL 1,5,10 RELEVANCY (4 99 42)`, func(d *Decoder) any { return d.ESearchData(false).Relevancy }, `[4 99 42]`},
+		{` RELEVANCY ()`, func(d *Decoder) any { return d.ESearchData(false).Relevancy }, `[]`},
+		{` RELEVANCY (101)`, func(d *Decoder) any { return d.ESearchData(false).Relevancy }, `! 15`},
+		{` RELEVANCY (0)`, func(d *Decoder) any { return d.ESearchData(false).Relevancy }, `! 12`},
 	} {
 		if got := parseLine(c.line, c.read); got != c.want {
 			t.Errorf("%s: %s, want %s", c.line, got, c.want)
@@ -188,6 +195,7 @@ func FuzzResponse(f *testing.F) {
 	f.Add(byte(3), `x (MESSAGES 3)`)
 	f.Add(byte(4), ` 1 2 (MODSEQ 3)`)
 	f.Add(byte(5), ` (TAG "a") UID ALL 1:3`)
+	f.Add(byte(5), ` (TAG "a" MAILBOX {1}\r\nx UIDVALIDITY 3) UID ALL 1:3 COUNT 3`)
 	f.Fuzz(func(t *testing.T, kind byte, s string) {
 		for _, lenient := range []bool{false, true} {
 			d := decode(s+"\r\n", DecoderOptions{Lenient: lenient})
@@ -207,7 +215,7 @@ func FuzzResponse(f *testing.F) {
 			case 4:
 				_ = d.SearchData()
 			case 5:
-				_ = d.ESearchData()
+				_ = d.ESearchData(false)
 			}
 		}
 	})

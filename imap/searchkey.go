@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,6 +14,9 @@ type SearchNumbers struct {
 	Saved    func() UIDSet // $ (RFC 9051 §6.4.4.1)
 	// Fuzzy is whether FUZZY is a key (RFC 6203).
 	Fuzzy bool
+	// Later, if not nil, takes the place of Sequence, and of UID for sets with "*" in them: for numbers that mean something else in
+	// each mailbox that is searched.
+	Later func(set SequenceSet, uid bool) OtherKey
 	// Other reads the arguments of a key that this package does not know, the space before them included. It is false for one that
 	// is not known there either.
 	Other func(d *Decoder, name string) (OtherKey, bool)
@@ -74,6 +78,10 @@ func (p *searchParser) key(c *SearchCriteria, depth int) {
 		return
 	case b == '*' || '0' <= b && b <= '9':
 		set := d.SequenceSet()
+		if d.err == nil && p.n.Later != nil {
+			c.Other = append(c.Other, p.n.Later(set, false))
+			return
+		}
 		if d.err != nil || p.n.Sequence == nil {
 			p.uids(c, nil)
 			return
@@ -223,7 +231,13 @@ func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool 
 		d.SP()
 		if d.Accept('$') {
 			p.uids(c, p.saved())
-		} else if set := d.SequenceSet(); p.n.UID != nil {
+		} else if set := d.SequenceSet(); p.n.Later != nil {
+			if star := slices.ContainsFunc(set, func(r SequenceRange) bool { return r.First == 0 || r.Last == 0 }); star {
+				c.Other = append(c.Other, p.n.Later(set, true))
+			} else {
+				p.uids(c, set.Resolve(0))
+			}
+		} else if p.n.UID != nil {
 			p.uids(c, p.n.UID(set))
 		} else {
 			p.uids(c, nil)

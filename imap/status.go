@@ -56,6 +56,8 @@ const (
 
 	CodeNotificationOverflow Code = "NOTIFICATIONOVERFLOW" // RFC 5465 §5.8
 
+	CodeNoUpdate Code = "NOUPDATE" // RFC 5267 §4.3.1; its argument is a tag, quoted
+
 	CodeOverQuota      Code = "OVERQUOTA"
 	CodeParse          Code = "PARSE"
 	CodePermanentFlags Code = "PERMANENTFLAGS"

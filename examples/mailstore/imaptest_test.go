@@ -45,21 +45,40 @@ func TestStress(t *testing.T) {
 	if err := s.EnsureAccount(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
+	imaptest.Stress(t, dialIMAP(t, s), imaptest.StressOptions{User: "alice", Password: "x", Clients: 10, Duration: duration})
+}
+
+// TestContexts has imapserver keep searches in the store up to date.
+func TestContexts(t *testing.T) {
+	s := openAt(t, "")
+	if err := s.EnsureAccount(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.OpenAccount(t.Context(), "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	imaptest.Contexts(t, dialIMAP(t, s), imaptest.ContextOptions{User: "alice", Password: "x", Account: a, Steps: 50})
+}
+
+// dialIMAP serves a store until the test ends, where every login is alice's, and returns how to connect.
+func dialIMAP(t *testing.T, s *Store) func() (net.Conn, error) {
 	server := &imapserver.Server{Backend: s, AllowPlaintextAuth: true,
 		Authenticator: sasl.New(sasl.Plain(func(context.Context, string, string) (string, error) { return "alice", nil }))}
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- server.Serve(ctx, ln) }()
-	imaptest.Stress(t, func() (net.Conn, error) { return net.Dial("tcp", ln.Addr().String()) },
-		imaptest.StressOptions{User: "alice", Password: "x", Clients: 10, Duration: duration})
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return func() (net.Conn, error) { return net.Dial("tcp", ln.Addr().String()) }
 }
 
 // openAt opens a store in a directory, or in memory if dir is "".

@@ -64,6 +64,8 @@ type Limits struct {
 	Responses int
 	// Garbage is how many responses of a connection may break the grammar, those of FETCH left out; 0: 100.
 	Garbage int
+	// Results is how many messages a SortContext or SortPartial has; 0: 1,000,000.
+	Results int
 }
 
 // Timeouts of a Client. Each is for a whole phase: octets that trickle in do not prolong it.
@@ -106,6 +108,7 @@ type Client struct {
 	told       bool         // caps since the login began
 	enabled    Capabilities // by Enable
 	selected   *Selected
+	contexts   map[string]*SearchContext // by tag, those that are kept up to date
 	compressed bool
 	sink       func(Event) // of Idle; nil: Options.Unilateral
 	garbage    int
@@ -144,6 +147,7 @@ func newClient(ctx context.Context, conn net.Conn, host string, o Options) (*Cli
 	orDefault(&o.Limits.Discard, 64<<20)
 	orDefault(&o.Limits.Responses, 10_000_000)
 	orDefault(&o.Limits.Garbage, 100)
+	orDefault(&o.Limits.Results, 1_000_000)
 	orDefault(&o.Timeouts.Command, 2*time.Minute)
 	orDefault(&o.Timeouts.Idle, 28*time.Minute)
 	orDefault(&o.Timeouts.Poll, time.Minute)

@@ -33,6 +33,8 @@ const (
 	EventProgress
 	// EventReset: the mailbox is another one than before, and nothing that was known of it holds. A Follower tells it.
 	EventReset
+	// EventContext: the results of Context have changed as Updates say, or Context.Err is no longer nil (RFC 5267).
+	EventContext
 )
 
 // An Event is something that the server said unasked.
@@ -47,6 +49,9 @@ type Event struct {
 	Listing *imap.Listing
 
 	Progress imap.Progress
+
+	Context *SearchContext
+	Updates []imap.SearchUpdate
 }
 
 func (c *Client) event(e Event) {
@@ -141,6 +146,11 @@ func (cmd *command) untagged(r response) {
 		if m.parse(false); m.err == nil {
 			c.event(Event{Kind: EventFetch, Message: m})
 		}
+	case "ESEARCH":
+		_ = d.Keyword()
+		if s := d.ESearchData(c.inUTF8()); d.Err() == nil {
+			c.updateContext(s)
+		}
 	case "STATUS":
 		if s, told := c.readStatus(); s != nil {
 			c.event(Event{Kind: EventStatus, Status: s, Told: told})
@@ -171,6 +181,8 @@ func (cmd *command) untagged(r response) {
 		switch s.Code {
 		case imap.CodeAlert:
 			c.event(Event{Kind: EventAlert, Text: s.Text})
+		case imap.CodeNoUpdate:
+			c.noUpdate(&s)
 		case imap.CodeNotificationOverflow:
 			c.event(Event{Kind: EventOverflow, Text: s.Text})
 		}

@@ -11,7 +11,7 @@
 //	S: * 9 EXPUNGE                              Options.Unilateral
 //	C: a5 IDLE                                  for event, err := range Idle(ctx)
 //
-// A Follower watches a mailbox over as many connections as it takes, and tells what has changed meanwhile too. Raw sends commands of
+// A SearchContext is a search whose results the server keeps up to date. A Follower watches a mailbox over as many connections as it takes, and tells what has changed meanwhile too. Raw sends commands of
 // one's own.
 //
 // Messages are named by UID. Names of mailboxes are UTF-8, whatever the server writes. What a server may send is
@@ -20,7 +20,7 @@
 //
 // Done: RFC 9051 and RFC 3501 as a client needs them, RFC 2177 (IDLE), 2971 (ID), 3502 (MULTIAPPEND), 3691 (UNSELECT),
 // 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 4978 (COMPRESS), 5032 (WITHIN), 5161 (ENABLE), 5256 and 5957 (SORT, THREAD,
-// SORT=DISPLAY), 5258 and 5819 (LIST-EXTENDED, LIST-STATUS), 6154 (SPECIAL-USE), 6851 (MOVE), 7162 (CONDSTORE and QRESYNC),
+// SORT=DISPLAY), 5267 (ESORT, CONTEXT), 5258 and 5819 (LIST-EXTENDED, LIST-STATUS), 6154 (SPECIAL-USE), 6851 (MOVE), 7162 (CONDSTORE and QRESYNC), 7377 (MULTISEARCH),
 // 7888 (LITERAL+ and LITERAL-), 8314 (TLS), 8437 (UNAUTHENTICATE), 8438 (STATUS=SIZE), 8474 (OBJECTID), 8508 (REPLACE), 8514
 // (SAVEDATE), 8970 (PREVIEW), 9394 (PARTIAL), 9586 (UIDONLY), 9698 (JMAPACCESS), 9755 (UTF8=ACCEPT),
 // 4314 and 8440 (ACL, LIST-MYRIGHTS), 9208 (QUOTA), 10022 (UIDBATCHES), 4469 (CATENATE), 5255 (LANGUAGE), 6203 (SEARCH=FUZZY), 5464 (METADATA), 5465 (NOTIFY), 9585 (INPROGRESS).

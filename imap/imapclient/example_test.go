@@ -231,6 +231,79 @@ func ExampleClient_Notify() {
 	// Lists/go 1 [UIDNEXT MESSAGES]
 }
 
+// Keep a list of what is flagged on the screen: the server says how it changes.
+func ExampleClient_SortContext() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	backend := &imaptest.Memory{}
+	c, err := loginTo(ctx, backend)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	if _, err := c.Select(ctx, "INBOX"); err != nil {
+		fmt.Println(err)
+		return
+	}
+	list, err := c.SortContext(ctx, []imap.SortKey{{Key: imap.SortArrival, Reverse: true}}, &imap.SearchCriteria{Flags: []imap.Flag{imap.FlagFlagged}})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	if list.Err() != nil {
+		fmt.Println("ask again later:", list.Err()) // NOUPDATE
+	}
+	fmt.Println("flagged:", list.Order())
+
+	// Another session flags a message.
+	account, err := backend.OpenAccount(ctx, "alice")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	flag := imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}
+	if _, err := account.Flagger.StoreFlags(ctx, "INBOX", imap.UIDs(1), flag, imap.NoUnchangedSince); err != nil {
+		fmt.Println(err)
+		return
+	}
+	for e, err := range c.Idle(ctx) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		if e.Kind == imapclient.EventContext && e.Context == list {
+			fmt.Println("flagged:", list.Order())
+			break
+		}
+	}
+	// Output:
+	// flagged: []
+	// flagged: [1]
+}
+
+// Look for a word in every mailbox.
+func ExampleClient_MultiSearch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	everywhere := []imap.SearchSource{{Filter: imap.NotifyPersonal}}
+	for found, err := range c.MultiSearch(ctx, everywhere, &imap.SearchCriteria{Text: []string{"noon"}}) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Println(found.Mailbox, found.UIDs)
+	}
+	// Output:
+	// INBOX 1
+}
+
 // Keep up with a mailbox for days: connections come and go, and what happened in between is told.
 func ExampleFollower() {
 	ctx, cancel := context.WithCancel(context.Background())

@@ -309,6 +309,7 @@ func (c *Client) Unauthenticate(ctx context.Context) error {
 	if _, err := c.simple(ctx, "UNAUTHENTICATE", nil); err != nil {
 		return err
 	}
+	c.endContexts()
 	c.selected, c.enabled = nil, nil
 	return c.newCapabilities(ctx)
 }

@@ -54,6 +54,7 @@ func (c *Client) open(ctx context.Context, command, mailbox, params string) (*Se
 		return nil, err
 	}
 	defer cmd.end()
+	c.endContexts()
 	c.selected = &Selected{Name: mailbox, ReadOnly: command == "EXAMINE"}
 	_, err = cmd.run(args, func(r response) bool {
 		if r.kind == "EXISTS" { // no news
@@ -82,6 +83,7 @@ func (c *Client) CloseMailbox(ctx context.Context) error { return c.closeMailbox
 func (c *Client) closeMailbox(ctx context.Context, command string) error {
 	_, err := c.simple(ctx, command, nil)
 	if err == nil {
+		c.endContexts()
 		c.selected = nil
 	}
 	return err

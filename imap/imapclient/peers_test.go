@@ -183,6 +183,7 @@ func exercise(t *testing.T, dial func() *Client) {
 	}
 	t.Run("mailboxes", func(t *testing.T) { testMailboxes(t, c) })
 	t.Run("changes", func(t *testing.T) { testChanges(t, c, appended.UIDs) })
+	t.Run("contexts", func(t *testing.T) { testContexts(t, c, dial()) })
 	t.Run("idle", func(t *testing.T) { testIdle(t, c, dial()) })
 	t.Run("resync", func(t *testing.T) { testResync(t, dial) })
 	if id, err := c.ID(ctx, map[string]string{"name": "mailbricks"}); err != nil || id["name"] == "" {
@@ -275,6 +276,72 @@ func testChanges(t *testing.T, c *Client, uids []imap.UID) {
 	}
 	if got := c.Selected().Messages; got != before.Messages-3 {
 		t.Errorf("%d messages, want %d", got, before.Messages-3)
+	}
+}
+
+// testContexts compares searches that the server keeps up to date with new ones, while another connection changes the mailbox.
+func testContexts(t *testing.T, c, other *Client) {
+	ctx := t.Context()
+	defer other.Close()
+	criteria := &imap.SearchCriteria{Flags: []imap.Flag{imap.FlagFlagged}}
+	keys := []imap.SortKey{{Key: imap.SortSize, Reverse: true}}
+	kept, err := c.SearchContext(ctx, criteria)
+	if errors.Is(err, ErrUnsupported) {
+		t.Skip("the server has no CONTEXT=SEARCH")
+	}
+	if err != nil || kept.Err() != nil {
+		t.Fatal(err, kept)
+	}
+	sorted, err := c.SortContext(ctx, keys, criteria)
+	if err != nil && !errors.Is(err, ErrUnsupported) {
+		t.Fatal(err)
+	}
+	if _, err := other.Select(ctx, "INBOX"); err != nil {
+		t.Fatal(err)
+	}
+	uids, err := c.Search(ctx, &imap.SearchCriteria{})
+	if err != nil || uids.Len() < 6 {
+		t.Fatal(uids, err)
+	}
+	compare := func(what string, n int) {
+		t.Helper()
+		noop := c.Noop(ctx)
+		found, err := c.Search(ctx, criteria)
+		if err != nil || noop != nil || found.Len() != int64(n) || kept.Err() != nil || kept.UIDs().String() != found.String() {
+			t.Errorf("%s: found %v, %v, kept %v, %v", what, found, err, kept.UIDs(), kept.Err())
+		}
+		if sorted == nil || sorted.Err() != nil {
+			return
+		}
+		if order, err := c.Sort(ctx, keys, criteria); err != nil || !slices.Equal(order, sorted.Order()) {
+			t.Errorf("%s: sorted %v, %v, kept %v", what, order, err, sorted.Order())
+		}
+	}
+	compare("before", 0)
+	flag := imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}
+	if _, err := other.Store(ctx, uids.Slice(1, 5), flag, imap.NoUnchangedSince); err != nil {
+		t.Fatal(err)
+	}
+	compare("flagged", 4)
+	flag.Op = imap.FlagsRemove
+	if _, err := other.Store(ctx, uids.Slice(2, 3), flag, imap.NoUnchangedSince); err != nil {
+		t.Fatal(err)
+	}
+	compare("not flagged", 3)
+	if _, err := other.Append(ctx, "INBOX", imap.AppendMessage{Size: 4, Body: strings.NewReader("\r\nx\n"), Flags: criteria.Flags}); err != nil {
+		t.Fatal(err)
+	}
+	compare("a new one", 4)
+	flag = imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}
+	if _, err := other.Store(ctx, uids.Slice(1, 2), flag, imap.NoUnchangedSince); err != nil {
+		t.Fatal(err)
+	}
+	if err := other.Expunge(ctx, uids.Slice(1, 2)); err != nil {
+		t.Fatal(err)
+	}
+	compare("expunged", 3)
+	if err := kept.Cancel(ctx); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -58,29 +58,38 @@ func (c *Client) SearchFuzzy(ctx context.Context, criteria *imap.SearchCriteria)
 }
 
 // SearchPartial is Search for a window on the messages that match, the last 50 for example (RFC 9394). ErrUnsupported: the
-// server has no PARTIAL.
+// server has no PARTIAL, nor CONTEXT=SEARCH, which is enough for windows from the first one on.
 func (c *Client) SearchPartial(ctx context.Context, window imap.PartialRange, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
 	switch {
 	case window.First == 0 || window.Last == 0:
 		return nil, ErrArgument
-	case !c.caps.Has("PARTIAL"):
+	case !c.caps.Has("PARTIAL") && (window.FromEnd || !c.caps.Has("CONTEXT=SEARCH")):
 		return nil, ErrUnsupported
 	}
 	return c.search(ctx, string(imap.AppendPartialRange([]byte(" RETURN (PARTIAL "), window))+")", criteria, nil)
 }
 
-// search also adds to scores, if that is not nil, the relevancies of what it returns.
-func (c *Client) search(ctx context.Context, returns string, criteria *imap.SearchCriteria, scores *[]int) (imap.UIDSet, error) {
+// searchArgs returns the arguments of SEARCH behind RETURN.
+func (c *Client) searchArgs(criteria *imap.SearchCriteria) ([]byte, error) {
 	keys, err := c.searchKeys(criteria)
 	if err != nil {
 		return nil, err
 	}
-	args := []byte(returns)
+	args := []byte{' '}
 	for _, b := range keys {
 		if b >= 0x80 && !c.inUTF8() { // RFC 9755 §3 has no CHARSET once UTF-8 is enabled
-			args = append(args, " CHARSET UTF-8"...)
+			args = append(args, "CHARSET UTF-8 "...)
 			break
 		}
+	}
+	return append(args, keys...), nil
+}
+
+// search also adds to scores, if that is not nil, the relevancies of what it returns.
+func (c *Client) search(ctx context.Context, returns string, criteria *imap.SearchCriteria, scores *[]int) (imap.UIDSet, error) {
+	args, err := c.searchArgs(criteria)
+	if err != nil {
+		return nil, err
 	}
 	cmd, err := c.begin(ctx, "UID SEARCH")
 	if err != nil {
@@ -89,7 +98,7 @@ func (c *Client) search(ctx context.Context, returns string, criteria *imap.Sear
 	defer cmd.end()
 	var found imap.UIDSet
 	var unread error
-	_, err = cmd.run(append(append(args, ' '), keys...), func(r response) bool {
+	_, err = cmd.run(append([]byte(returns), args...), func(r response) bool {
 		var s *imap.SearchData
 		switch r.kind {
 		case "SEARCH":
@@ -97,7 +106,7 @@ func (c *Client) search(ctx context.Context, returns string, criteria *imap.Sear
 			s = c.d.SearchData()
 		case "ESEARCH":
 			_ = c.d.Keyword()
-			s = c.d.ESearchData()
+			s = c.d.ESearchData(c.inUTF8())
 		default:
 			return false
 		}
@@ -108,6 +117,8 @@ func (c *Client) search(ctx context.Context, returns string, criteria *imap.Sear
 			if scores != nil {
 				*scores = append(*scores, s.Relevancy...)
 			}
+		} else {
+			c.updateContext(s)
 		}
 		return true
 	})
@@ -124,6 +135,46 @@ func (c *Client) search(ctx context.Context, returns string, criteria *imap.Sear
 // SortDisplayTo; SortRelevancy, of criteria with Fuzzy, is that of RFC 6203). ErrUnsupported: the server has no SORT, or not with these keys. An answer against the grammar is an error
 // as for Search.
 func (c *Client) Sort(ctx context.Context, keys []imap.SortKey, criteria *imap.SearchCriteria) ([]imap.UID, error) {
+	args, err := c.sortArgs(keys, criteria)
+	if err != nil {
+		return nil, err
+	}
+	var out []imap.UID
+	err = c.ordered(ctx, "SORT", args, func() {
+		out = append(out, c.d.SortData()...)
+	})
+	return out, err
+}
+
+// SortPartial is Sort for a window on the messages that match, the first 50 in order for example (RFC 5267 §4.4). ErrUnsupported: the
+// server has no CONTEXT=SORT, or not these keys, or no windows from the end (PARTIAL).
+func (c *Client) SortPartial(ctx context.Context, window imap.PartialRange, keys []imap.SortKey, criteria *imap.SearchCriteria) ([]imap.UID, error) {
+	switch {
+	case window.First == 0 || window.Last == 0:
+		return nil, ErrArgument
+	case !c.caps.Has("CONTEXT=SORT") || window.FromEnd && !c.caps.Has("PARTIAL"):
+		return nil, ErrUnsupported
+	}
+	args, err := c.sortArgs(keys, criteria)
+	if err != nil {
+		return nil, err
+	}
+	cmd, err := c.begin(ctx, "UID SORT")
+	if err != nil {
+		return nil, err
+	}
+	defer cmd.end()
+	var out []imap.UID
+	args = append(append(imap.AppendPartialRange([]byte(" RETURN (PARTIAL "), window), ')'), args...)
+	err = c.esearch(cmd, args, func(data *imap.SearchData) (err error) {
+		out, err = data.Ordered.Numbers(c.o.Limits.Results)
+		return err
+	})
+	return out, err
+}
+
+// sortArgs returns the arguments of SORT behind RETURN.
+func (c *Client) sortArgs(keys []imap.SortKey, criteria *imap.SearchCriteria) ([]byte, error) {
 	if len(keys) == 0 {
 		return nil, ErrArgument
 	}
@@ -140,11 +191,11 @@ func (c *Client) Sort(ctx context.Context, keys []imap.SortKey, criteria *imap.S
 			return nil, ErrArgument
 		}
 	}
-	var out []imap.UID
-	err := c.ordered(ctx, "SORT", string(imap.AppendSortKeys(nil, keys)), criteria, func() {
-		out = append(out, c.d.SortData()...)
-	})
-	return out, err
+	search, err := c.searchKeys(criteria)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(imap.AppendSortKeys([]byte{' '}, keys), " UTF-8 "...), search...), nil
 }
 
 // Thread returns the messages that match, by UID, in threads (RFC 5256). ErrUnsupported: the server does not have the
@@ -153,26 +204,26 @@ func (c *Client) Thread(ctx context.Context, algorithm imap.ThreadAlgorithm, cri
 	if !c.caps.Has("THREAD=" + string(algorithm)) {
 		return nil, ErrUnsupported
 	}
+	keys, err := c.searchKeys(criteria)
+	if err != nil {
+		return nil, err
+	}
 	var out []imap.Thread
-	err := c.ordered(ctx, "THREAD", string(algorithm), criteria, func() {
+	err = c.ordered(ctx, "THREAD", append([]byte(" "+string(algorithm)+" UTF-8 "), keys...), func() {
 		out = append(out, c.d.Threads()...)
 	})
 	return out, err
 }
 
 // ordered runs SORT or THREAD. read reads its response behind the keyword.
-func (c *Client) ordered(ctx context.Context, name, how string, criteria *imap.SearchCriteria, read func()) error {
-	keys, err := c.searchKeys(criteria)
-	if err != nil {
-		return err
-	}
+func (c *Client) ordered(ctx context.Context, name string, args []byte, read func()) error {
 	cmd, err := c.begin(ctx, "UID "+name)
 	if err != nil {
 		return err
 	}
 	defer cmd.end()
 	var unread error
-	_, err = cmd.run(append([]byte(" "+how+" UTF-8 "), keys...), func(r response) bool {
+	_, err = cmd.run(args, func(r response) bool {
 		if r.kind != name {
 			return false
 		}

@@ -77,6 +77,8 @@ func lookup(name string, uid bool) (handler, state) {
 		return (*session).authenticate, beforeLogin
 	case "UIDBATCHES":
 		return (*session).uidBatches, selected
+	case "CANCELUPDATE":
+		return (*session).cancelUpdate, selected
 	case "CHECK":
 		return (*session).noop, selected
 	case "CLOSE", "UNSELECT":
@@ -114,6 +116,8 @@ func lookupMailboxes(name string) handler {
 		return (*session).namespace
 	case "ENABLE":
 		return (*session).enable
+	case "ESEARCH":
+		return (*session).multiSearch
 	case "APPEND":
 		return (*session).append
 	case "IDLE":

@@ -17,7 +17,7 @@
 // 4959), LITERAL+ (RFC 7888), ID (RFC 2971), ENABLE (RFC 5161), IDLE (RFC 2177), COMPRESS (RFC 4978), UNAUTHENTICATE (RFC
 // 8437), NAMESPACE (RFC 2342), UNSELECT (RFC 3691), UIDPLUS (RFC 4315), MOVE (RFC 6851), MULTIAPPEND (RFC 3502), REPLACE (RFC
 // 8508), CATENATE (RFC 4469), ESEARCH (RFC 4731), SEARCHRES (RFC 5182), WITHIN (RFC 5032), SORT and THREAD (RFC 5256), SORT=DISPLAY (RFC 5957),
-// ESORT (RFC 5267), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), STATUS=SIZE (RFC 8438), the
+// ESORT, CONTEXT=SEARCH and CONTEXT=SORT (RFC 5267), MULTISEARCH (RFC 7377), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), STATUS=SIZE (RFC 8438), the
 // FETCH side of BINARY (RFC 3516), APPENDLIMIT (RFC 7889), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474), SAVEDATE
 // (RFC 8514), PREVIEW (RFC 8970), PARTIAL (RFC 9394), UIDONLY (RFC 9586), JMAPACCESS (RFC 9698), UTF8=ACCEPT (RFC 9755),
 // QUOTA (RFC 9208), METADATA (RFC 5464), ACL (RFC 4314), LIST-MYRIGHTS (RFC 8440), UIDBATCHES (RFC 10022), NOTIFY (RFC 5465), INPROGRESS (RFC 9585, of SEARCH, SORT and THREAD), LANGUAGE
@@ -29,7 +29,17 @@
 // NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata, though
 // RFC 5465 §5.6 wants them where there is METADATA, and none about annotations of messages; METADATA tells no changes unasked.
 //
-// Not done: CONTEXT (RFC 5267), MULTISEARCH (RFC 7377), MESSAGELIMIT (RFC 9738) and I18NLEVEL=2
+// A search with UPDATE costs what has changed: those messages are tested again, and no others. Sequence sets and "$" among its keys
+// are what they were when the command came (RFC 5267 §4.3); a range of UIDs from a message that there is to "*" goes on to new
+// ones. Where results change without a change of the mailbox (OLDER, YOUNGER, keys of Extensions), and beyond Limits.Contexts and
+// Limits.ContextMessages, UPDATE is refused with NOUPDATE, and so it is for FUZZY; that may come later too, when a SORT has found too much. CONTEXT changes
+// nothing.
+//
+// ESEARCH looks in one mailbox after the other, Limits.SearchMailboxes at most. Sequence numbers and "*" among its keys mean those of
+// each mailbox, and are not kept up to date; "$", SAVE and keys of Extensions are for the selected one alone. UPDATE keeps up with the selected one, which has to be
+// among those searched.
+//
+// Not done: MESSAGELIMIT (RFC 9738) and I18NLEVEL=2
 // (RFC 5255 §4.4). Rights are enforced by the Backend (imap.Enforce), not here. Subscriptions are to mailboxes that
 // exist, as the backend has them: \NonExistent is never told. There is no \Recent: RFC 9051
 // has dropped it, and IMAP4rev1 clients are told that there are 0. UNAUTHENTICATE under COMPRESS ends the connection.

@@ -263,6 +263,11 @@ func (c *session) statusValues(m imap.Mailbox, info *imap.MailboxInfo, items []i
 	return out, nil
 }
 
+// knowsKey reports a key of an Extension.
+func (c *session) knowsKey(name string) bool {
+	return slices.ContainsFunc(c.more.search, func(x *SearchKey) bool { return x.Name == name })
+}
+
 // otherKey reads a key of an Extension.
 func (c *session) otherKey(d *imap.Decoder, name string) (imap.OtherKey, bool) {
 	for _, x := range c.more.search {

@@ -19,8 +19,8 @@ func (s *searching) scoreOf(u imap.UID) int {
 	return 100
 }
 
-// askFuzzy puts in the place of each key FUZZY the messages that the backend has for it (RFC 6203 §3).
-func (c *session) askFuzzy(s *searching) error {
+// askFuzzy puts in the place of each key FUZZY the messages that the backend has for it in a mailbox (RFC 6203 §3).
+func (c *session) askFuzzy(s *searching, mailbox string) error {
 	if !s.c.UsesFuzzy() {
 		sorts := slices.ContainsFunc(s.sort, func(k imap.SortKey) bool { return k.Key == imap.SortRelevancy })
 		if s.relevancy || sorts { // RFC 6203 §4, §6
@@ -28,25 +28,40 @@ func (c *session) askFuzzy(s *searching) error {
 		}
 		return nil
 	}
-	if err := c.current(); err != nil {
-		return err
+	if c.box != nil {
+		if err := c.current(); err != nil {
+			return err
+		}
 	}
 	s.scores = map[imap.UID]score{}
-	return c.askFuzzyIn(s, &s.c, true)
+	s.c = cloned(s.c) // there may be other mailboxes to ask about
+	return c.askFuzzyIn(s, mailbox, &s.c, true)
+}
+
+// cloned returns criteria of which the levels can be changed.
+func cloned(c imap.SearchCriteria) imap.SearchCriteria {
+	c.Not, c.Or = slices.Clone(c.Not), slices.Clone(c.Or)
+	for i := range c.Not {
+		c.Not[i] = cloned(c.Not[i])
+	}
+	for i := range c.Or {
+		c.Or[i] = [2]imap.SearchCriteria{cloned(c.Or[i][0]), cloned(c.Or[i][1])}
+	}
+	return c
 }
 
 // askFuzzyIn is askFuzzy for some of the criteria. What is below NOT has no score.
-func (c *session) askFuzzyIn(s *searching, k *imap.SearchCriteria, scored bool) error {
+func (c *session) askFuzzyIn(s *searching, mailbox string, k *imap.SearchCriteria, scored bool) error {
 	fuzzy := k.Fuzzy
 	k.Fuzzy = nil
 	for i := range k.Not {
-		if err := c.askFuzzyIn(s, &k.Not[i], false); err != nil {
+		if err := c.askFuzzyIn(s, mailbox, &k.Not[i], false); err != nil {
 			return err
 		}
 	}
 	for i := range k.Or {
 		for j := range k.Or[i] {
-			if err := c.askFuzzyIn(s, &k.Or[i][j], scored); err != nil {
+			if err := c.askFuzzyIn(s, mailbox, &k.Or[i][j], scored); err != nil {
 				return err
 			}
 		}
@@ -57,7 +72,7 @@ func (c *session) askFuzzyIn(s *searching, k *imap.SearchCriteria, scored bool) 
 			k.Not = append(k.Not, imap.SearchCriteria{Not: []imap.SearchCriteria{fuzzy[i]}})
 			continue
 		}
-		list, err := c.account.Fuzzy.SearchFuzzy(c.ctx, c.box.Name, ask)
+		list, err := c.account.Fuzzy.SearchFuzzy(c.ctx, mailbox, ask)
 		if err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package imapserver
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"strconv"
@@ -15,6 +16,8 @@ type searching struct {
 	extended             bool // RETURN was given, or IMAP4rev2 is on
 	min, max, all, count bool
 	save                 bool
+	update               bool               // its results are to be kept up to date (RFC 5267 §4.3)
+	fetch                []imap.FetchItem   // told of new messages among them
 	partial              *imap.PartialRange // RFC 9394
 	relevancy            bool               // RETURN asks for it (RFC 6203)
 	scores               map[imap.UID]score // of what FUZZY found
@@ -26,6 +29,10 @@ type searching struct {
 	thread               imap.ThreadAlgorithm
 	threaded             []imap.ThreadMessage // what THREAD found
 	modseq               imap.ModSeq          // of those found, where the criteria have MODSEQ
+	progress             *progress
+	multi                bool   // it is ESEARCH (RFC 7377)
+	mailbox              string // that it tells of then
+	validity             uint32
 }
 
 // search is SEARCH and UID SEARCH.
@@ -33,16 +40,25 @@ func (c *session) search() (*imap.Status, error) {
 	s := searching{extended: c.rev2}
 	c.d.SP()
 	c.searchReturn(&s)
-	if c.d.AcceptKeyword("CHARSET") {
-		if c.accept { // RFC 9755 §3
-			return nil, c.searchFailed(&s, badCommand("no CHARSET after ENABLE UTF8=ACCEPT"))
-		}
-		c.d.SP()
-		if err := c.charset(); err != nil {
-			return nil, c.searchFailed(&s, err)
-		}
+	if err := c.searchCharset(&s); err != nil {
+		return nil, err
 	}
 	return nil, c.find(&s)
+}
+
+// searchCharset reads CHARSET, if it is there, and the space behind it.
+func (c *session) searchCharset(s *searching) error {
+	if !c.d.AcceptKeyword("CHARSET") {
+		return nil
+	}
+	if c.accept { // RFC 9755 §3
+		return c.searchFailed(s, badCommand("no CHARSET after ENABLE UTF8=ACCEPT"))
+	}
+	c.d.SP()
+	if err := c.charset(); err != nil {
+		return c.searchFailed(s, err)
+	}
+	return nil
 }
 
 // sortCommand is SORT and UID SORT (RFC 5256 §3), with RETURN (RFC 5267 §3).
@@ -50,9 +66,6 @@ func (c *session) sortCommand() (*imap.Status, error) {
 	var s searching
 	c.d.SP()
 	c.searchReturn(&s)
-	if s.partial != nil {
-		c.d.Want("no PARTIAL")
-	}
 	s.sort = c.d.SortKeys()
 	c.d.SP()
 	if err := c.charset(); err != nil {
@@ -76,24 +89,34 @@ func (c *session) find(s *searching) error {
 	if !s.min && !s.max && !s.count && !s.save && !s.relevancy && s.partial == nil {
 		s.all = true
 	}
+	uid := c.known
+	if s.update {
+		uid = c.open
+	}
 	s.c = c.d.SearchKeys(imap.SearchNumbers{
 		Sequence: func(set imap.SequenceSet) (imap.UIDSet, error) { return c.sequence(set) },
-		UID:      c.known,
+		UID:      uid,
 		Saved:    func() imap.UIDSet { return c.saved },
 		Fuzzy:    c.account.Fuzzy != nil,
 		Other:    c.otherKey,
 	})
 	err := c.d.Err()
+	if err == nil && s.update && c.box.updating(c.tag) != nil {
+		return errTagInUse()
+	}
 	if err == nil {
-		err = c.askFuzzy(s)
+		err = c.askFuzzy(s, c.box.Name)
 	}
 	if err == nil {
 		err = c.runSearch(s)
 	}
+	if s.multi {
+		s.mailbox, s.validity = c.box.Name, c.box.uidValidity
+	}
 	if err != nil {
 		return c.searchFailed(s, err)
 	}
-	slices.SortStableFunc(s.sorted, func(a, b sorted) int { return imap.CompareSort(s.sort, a.values, b.values) })
+	slices.SortFunc(s.sorted, func(a, b sorted) int { return compareSorted(s.sort, a, b) })
 	if s.save {
 		c.saved = s.kept()
 	}
@@ -105,14 +128,21 @@ func (c *session) find(s *searching) error {
 	default:
 		c.tellSearch(s)
 	}
+	if s.update {
+		c.startUpdates(s)
+	}
 	return c.sync(c.uid)
 }
 
 // A sorted is one message that SORT found.
 type sorted struct {
-	number imap.UID // UID or sequence number, as the command has it
-	values []imap.SortValue
 	uid    imap.UID
+	values []imap.SortValue
+}
+
+// compareSorted is the order of SORT: that of the mailbox where the keys see no difference.
+func compareSorted(keys []imap.SortKey, a, b sorted) int {
+	return cmp.Or(imap.CompareSort(keys, a.values, b.values), cmp.Compare(a.uid, b.uid))
 }
 
 // sequence is numbers for the keys of SEARCH, where numbers are sequence numbers with UID SEARCH too. Those beyond the
@@ -121,16 +151,19 @@ func (c *session) sequence(set imap.SequenceSet) (imap.UIDSet, error) {
 	if c.uidOnly { // RFC 9586 §3.5
 		return nil, errUIDRequired()
 	}
-	v := c.box
-	n := imap.UID(len(v.uids))
+	return sequenceOf(c.box.uids, set), nil
+}
+
+// sequenceOf returns what sequence numbers mean in a mailbox with these messages. Those beyond the last one are none.
+func sequenceOf(uids []imap.UID, set imap.SequenceSet) (out imap.UIDSet) {
+	n := imap.UID(len(uids))
 	if n == 0 {
-		return nil, nil
+		return nil
 	}
-	var out imap.UIDSet
 	for _, r := range set.Resolve(uint32(n)).Intersect(imap.UIDSet{{First: 1, Last: n}}) {
-		out.Add(v.uids[r.First-1], v.uids[r.Last-1])
+		out.Add(uids[r.First-1], uids[r.Last-1])
 	}
-	return out, nil
+	return out
 }
 
 // searchFailed empties "$" after a SEARCH that was to save (RFC 5182 §2.1).
@@ -162,6 +195,12 @@ func (c *session) searchReturn(s *searching) {
 			s.save = true
 		case "RELEVANCY":
 			s.relevancy = true
+		case "CONTEXT": // a hint (RFC 5267 §4.2)
+		case "UPDATE":
+			s.update, s.fetch = true, c.d.UpdateItems()
+			for i := range s.fetch { // nobody has read a message that is told of
+				s.fetch[i].Peek = true
+			}
 		case "PARTIAL":
 			c.d.SP()
 			r := c.d.PartialRange()
@@ -170,7 +209,7 @@ func (c *session) searchReturn(s *searching) {
 			}
 			s.partial = &r
 		default:
-			c.d.Want("MIN, MAX, ALL, COUNT, PARTIAL or SAVE")
+			c.d.Want("MIN, MAX, ALL, COUNT, PARTIAL, SAVE, RELEVANCY, CONTEXT or UPDATE")
 		}
 	})
 	if s.partial != nil && s.all { // RFC 9394 §3.1
@@ -186,31 +225,50 @@ func (s *searching) kept() imap.UIDSet {
 	}
 	var out imap.UIDSet
 	if s.partial != nil {
-		out = s.found.Slice(s.partial.Cut(s.found.Len()))
+		out = s.slice(s.partial.Cut(s.found.Len()))
 	}
 	if s.min {
-		out = out.Union(imap.UIDs(s.found[0].First))
+		out = out.Union(s.slice(0, 1))
 	}
 	if s.max {
-		last := s.found[len(s.found)-1].Last
-		out = out.Union(imap.UIDs(last))
+		out = out.Union(s.slice(s.found.Len()-1, s.found.Len()))
 	}
 	return out
+}
+
+// slice returns what was found from the place start up to end, in the order of the command.
+func (s *searching) slice(start, end int64) imap.UIDSet {
+	if s.sort == nil {
+		return s.found.Slice(start, end)
+	}
+	var out []imap.UID
+	for _, x := range s.sorted[start:end] {
+		out = append(out, x.uid)
+	}
+	return imap.UIDs(out...)
 }
 
 // runSearch tests the messages that the client knows, those that an index leaves over.
 func (c *session) runSearch(s *searching) error {
 	v := c.box
-	uids, exact := c.known(imap.SequenceSet{{First: 1, Last: 0}}), false
+	uids := c.known(imap.SequenceSet{{First: 1, Last: 0}})
+	if c.account.Searcher != nil && len(uids) > 0 {
+		if err := c.current(); err != nil {
+			return err
+		}
+	}
+	return c.searchIn(s, v.Mailbox, v.Name, uids, v)
+}
+
+// searchIn tests those messages of a mailbox, and with a view those that the client knows, that an index leaves over.
+func (c *session) searchIn(s *searching, box imap.Mailbox, name string, uids imap.UIDSet, v *view) error {
+	exact := false
 	if s.c.UIDs != nil {
 		uids = uids.Intersect(s.c.UIDs)
 	}
 	if x := c.account.Searcher; x != nil && len(uids) > 0 {
-		if err := c.current(); err != nil {
-			return err
-		}
 		ask, whole := s.c.Indexable()
-		narrowed, ok, err := x.Search(c.ctx, v.Name, ask)
+		narrowed, ok, err := x.Search(c.ctx, name, ask)
 		if err != nil {
 			return err
 		}
@@ -219,7 +277,7 @@ func (c *session) runSearch(s *searching) error {
 	if len(uids) == 0 {
 		return nil
 	}
-	want, modseq := s.c.Fields(), usesModSeq(&s.c)
+	want, modseq := s.c.Fields(), some(&s.c, func(c *imap.SearchCriteria) bool { return c.ModSeq > 0 })
 	if exact {
 		want = 0
 	}
@@ -232,21 +290,25 @@ func (c *session) runSearch(s *searching) error {
 		want |= imap.FieldModSeq
 	}
 	s.matcher = s.c.Matcher()
-	progress := c.progress(v.count(uids))
+	if s.progress == nil {
+		s.progress = c.progress(v.count(uids))
+	}
 	seq := 0
-	for m, err := range v.Mailbox.Messages(c.ctx, uids, want) {
+	for m, err := range box.Messages(c.ctx, uids, want) {
 		if err == nil {
-			err = progress.step()
+			err = s.progress.step()
 		}
 		if err != nil {
 			return err
 		}
-		n := v.seq(m.UID, seq)
-		if n == 0 {
-			continue
+		if v != nil {
+			n := v.seq(m.UID, seq)
+			if n == 0 {
+				continue
+			}
+			seq = n
 		}
-		seq = n
-		if err := c.test(s, m, n, exact); err != nil && !errors.Is(err, imap.ErrNonexistent) { // expunged meanwhile: does not match
+		if err := c.test(s, m, box, seq, exact); err != nil && !errors.Is(err, imap.ErrNonexistent) { // expunged meanwhile: does not match
 			return err
 		}
 	}
@@ -256,20 +318,20 @@ func (c *session) runSearch(s *searching) error {
 	return nil
 }
 
-// test tests a message, whose sequence number is seq, and keeps what the answer tells of it.
-func (c *session) test(s *searching, m *imap.Message, seq int, exact bool) error {
-	t := searchText{c: c, uid: m.UID}
+// test tests a message of a mailbox, whose sequence number is seq, and keeps what the answer tells of it.
+func (c *session) test(s *searching, m *imap.Message, box imap.Mailbox, seq int, exact bool) error {
+	t := searchText{c: c, box: box, uid: m.UID}
 	defer t.close()
 	if !exact {
 		if ok, err := s.matcher.Match(m, &t); !ok || err != nil {
 			return err
 		}
 	}
-	number := m.UID
-	if !c.uid {
-		number = imap.UID(seq)
-	}
 	if s.thread != "" {
+		number := m.UID
+		if !c.uid {
+			number = imap.UID(seq)
+		}
 		references, err := t.references(s.thread)
 		if err != nil {
 			return err
@@ -278,33 +340,17 @@ func (c *session) test(s *searching, m *imap.Message, seq int, exact bool) error
 	}
 	if s.sort != nil {
 		m.Relevancy = s.scoreOf(m.UID)
-		s.sorted = append(s.sorted, sorted{number, imap.SortValues(s.sort, m), m.UID})
+		s.sorted = append(s.sorted, sorted{m.UID, imap.SortValues(s.sort, m)})
 	}
 	s.found.Add(m.UID, m.UID)
 	s.modseq = max(s.modseq, m.ModSeq)
 	return nil
 }
 
-func usesModSeq(c *imap.SearchCriteria) bool {
-	if c.ModSeq > 0 {
-		return true
-	}
-	for i := range c.Not {
-		if usesModSeq(&c.Not[i]) {
-			return true
-		}
-	}
-	for i := range c.Or {
-		if usesModSeq(&c.Or[i][0]) || usesModSeq(&c.Or[i][1]) {
-			return true
-		}
-	}
-	return false
-}
-
 // A searchText reads the text of one message where SEARCH needs it.
 type searchText struct {
 	c    *session
+	box  imap.Mailbox
 	uid  imap.UID
 	r    *reader
 	fail error
@@ -312,7 +358,7 @@ type searchText struct {
 
 func (t *searchText) open() error {
 	if t.r == nil && t.fail == nil {
-		t.r, t.fail = t.c.openMessage(t.c.box.Mailbox, &fetching{}, t.uid)
+		t.r, t.fail = t.c.openMessage(t.box, &fetching{}, t.uid)
 	}
 	return t.fail
 }
@@ -360,8 +406,8 @@ func (c *session) tellSearch(s *searching) {
 	}
 	if s.sort != nil {
 		_, _ = c.bw.WriteString("* SORT")
-		for i := range s.sorted {
-			number(s.sorted[i].number)
+		for _, n := range c.order(s) {
+			number(n)
 		}
 	} else {
 		_, _ = c.bw.WriteString("* SEARCH")
@@ -375,15 +421,24 @@ func (c *session) tellSearch(s *searching) {
 	_, _ = c.bw.WriteString("\r\n")
 }
 
-// tellESearch sends ESEARCH. Without MIN, MAX, ALL and COUNT it says nothing, and with SAVE alone it is left out.
+// appendESearch appends the beginning of ESEARCH. A mailbox is told where the command was ESEARCH (RFC 7377 §2.1).
+func (c *session) appendESearch(b []byte, tag, mailbox string, validity uint32) []byte {
+	b = imap.AppendQuoted(append(b, "* ESEARCH (TAG "...), tag)
+	if mailbox != "" {
+		b = append(c.appendName(append(b, " MAILBOX "...), mailbox), " UIDVALIDITY "...)
+		b = strconv.AppendUint(b, uint64(validity), 10)
+	}
+	return append(b, ')')
+}
+
+// tellESearch sends ESEARCH. Without MIN, MAX, ALL and COUNT it says nothing, and with SAVE alone it is left out; so it is where the
+// command was ESEARCH and has found nothing.
 func (c *session) tellESearch(s *searching) {
-	if s.save && !s.min && !s.max && !s.all && !s.count && !s.relevancy && s.partial == nil {
+	if s.save && !s.min && !s.max && !s.all && !s.count && !s.relevancy && s.partial == nil || s.multi && len(s.found) == 0 {
 		return
 	}
 	var b strings.Builder
-	b.WriteString("* ESEARCH (TAG ")
-	b.Write(imap.AppendQuoted(nil, c.tag))
-	b.WriteByte(')')
+	b.Write(c.appendESearch(nil, c.tag, s.mailbox, s.validity))
 	if c.uid {
 		b.WriteString(" UID")
 	}
@@ -391,35 +446,26 @@ func (c *session) tellESearch(s *searching) {
 	if !c.uid {
 		set = c.box.seqs(set)
 	}
-	if len(set) > 0 {
-		first, last, all := set[0].First, set[len(set)-1].Last, ""
-		if s.sort != nil { // in its order (RFC 5267 §3)
-			order := make([]imap.UID, len(s.sorted))
-			for i := range s.sorted {
-				order[i] = s.sorted[i].number
-			}
-			first, last, all = order[0], order[len(order)-1], string(imap.AppendUIDs(nil, order))
-		} else if s.all {
-			all = set.String()
-		}
+	text := func(start, end int64) string { return set.Slice(start, end).String() }
+	if s.sort != nil { // in its order (RFC 5267 §3)
+		order := c.order(s)
+		text = func(start, end int64) string { return string(imap.AppendUIDs(nil, order[start:end])) }
+	}
+	if n := set.Len(); n > 0 {
 		if s.min {
-			b.WriteString(" MIN " + strconv.FormatUint(uint64(first), 10))
+			b.WriteString(" MIN " + text(0, 1))
 		}
 		if s.max {
-			b.WriteString(" MAX " + strconv.FormatUint(uint64(last), 10))
+			b.WriteString(" MAX " + text(n-1, n))
 		}
 		if s.all {
-			b.WriteString(" ALL " + all)
+			b.WriteString(" ALL " + text(0, n))
 		}
 	}
 	if s.partial != nil {
 		b.WriteString(" PARTIAL (")
 		b.Write(imap.AppendPartialRange(nil, *s.partial))
-		if part := set.Slice(s.partial.Cut(set.Len())); len(part) > 0 {
-			b.WriteString(" " + part.String() + ")")
-		} else {
-			b.WriteString(" NIL)")
-		}
+		b.WriteString(" " + cmp.Or(text(s.partial.Cut(set.Len())), "NIL") + ")")
 	}
 	if s.relevancy && len(set) > 0 {
 		b.Write(s.appendRelevancy(nil))
@@ -432,6 +478,17 @@ func (c *session) tellESearch(s *searching) {
 	}
 	b.WriteString("\r\n")
 	_, _ = c.bw.WriteString(b.String())
+}
+
+// order returns what SORT found as the command names it.
+func (c *session) order(s *searching) []imap.UID {
+	out := make([]imap.UID, len(s.sorted))
+	for i, x := range s.sorted {
+		if out[i] = x.uid; !c.uid {
+			out[i] = imap.UID(c.box.seq(x.uid, 0))
+		}
+	}
+	return out
 }
 
 // threadCommand is THREAD and UID THREAD (RFC 5256 §3).

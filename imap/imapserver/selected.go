@@ -29,6 +29,8 @@ type view struct {
 	watch            *imap.Watch
 	stale            bool        // there may be changes after modseq
 	fresh, added     imap.UIDSet // new messages that NOTIFY fetches; those that this session has added, which it does not
+	updated          []*updating // searches that are kept up to date
+	touched, arrived imap.UIDSet // messages that have changed or come, and those that have come, which they do not know
 	cancel           context.CancelFunc
 }
 

@@ -79,6 +79,15 @@ type Limits struct {
 	// NotifyMailboxes is how many mailboxes an account has at most for NOTIFY to watch them; 0: 5000. With more of them NOTIFY is
 	// refused with NOTIFICATIONOVERFLOW, or ends with it.
 	NotifyMailboxes int
+	// SearchMailboxes is how many mailboxes one ESEARCH looks in (RFC 7377); 0: 5000. With more of them it is refused with LIMIT.
+	SearchMailboxes int
+	// Contexts is how many searches a connection has at most whose results are kept up to date (UPDATE of RFC 5267); 0: 16. A
+	// further one is answered, and told NOUPDATE. Each remembers its keys, 16 KiB of them at most, and 8 octets for each range of
+	// UIDs found.
+	Contexts int
+	// ContextMessages is how many messages those of SORT have found at most, all together; 0: 50,000. A SORT with more is told
+	// NOUPDATE, whenever it gets there. A message takes about 100 octets, or more for long subjects.
+	ContextMessages int
 }
 
 // Timeouts are absolute for what they limit: a slow peer cannot stretch them octet by octet.

@@ -30,6 +30,9 @@ func (c *session) sync(expunge bool) error {
 	if err := c.tellChanged(); err != nil {
 		return err
 	}
+	if err := c.tellUpdates(); err != nil {
+		return err
+	}
 	if err := c.tellFresh(); err != nil {
 		return err
 	}
@@ -57,7 +60,7 @@ func (c *session) pull() error {
 		changes = append(changes, ch)
 	}
 	had := len(v.uids)
-	var gone, changed, fresh []imap.UID
+	var gone, changed, own, fresh []imap.UID
 	for _, ch := range changes {
 		v.modseq = max(v.modseq, ch.ModSeq)
 		i, known := slices.BinarySearch(v.uids, ch.UID)
@@ -65,10 +68,11 @@ func (c *session) pull() error {
 		case ch.Expunged && known:
 			gone = append(gone, ch.UID)
 		case ch.Expunged:
+		case known && i < had && v.mine(ch):
+			own = append(own, ch.UID)
+		case known && i < had:
+			changed = append(changed, ch.UID)
 		case known:
-			if i < had && !v.mine(ch) {
-				changed = append(changed, ch.UID)
-			}
 		case i >= had: // new ones come by mod-sequence, not by UID
 			v.uids = slices.Insert(v.uids, i, ch.UID)
 			fresh = append(fresh, ch.UID)
@@ -76,6 +80,7 @@ func (c *session) pull() error {
 	}
 	v.gone, v.changed = v.gone.Union(imap.UIDs(gone...)), v.changed.Union(imap.UIDs(changed...))
 	v.own = nil
+	v.touch(imap.UIDs(append(own, changed...)...), imap.UIDs(fresh...))
 	c.tellExists(had, imap.UIDs(fresh...))
 	return nil
 }
@@ -131,6 +136,7 @@ func (c *session) reload() error {
 	}
 	v.uids, v.own, v.changed = uids, nil, v.changed.Union(changed)
 	v.modseq = max(v.modseq, st.HighestModSeq)
+	v.touch(changed, fresh)
 	c.tellExists(had, fresh)
 	return nil
 }

@@ -1,5 +1,5 @@
 // Package imaptest is for those who implement or use imap.Backend: a backend in memory, a suite that every backend should
-// pass, and a stress test for a server.
+// pass, and tests for a server: Stress, and Contexts for searches that are kept up to date.
 //
 //	func TestBackend(t *testing.T) {
 //		imaptest.TestBackend(t, func(t *testing.T) (b imap.Backend, user, other string) {

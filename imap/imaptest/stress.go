@@ -32,10 +32,11 @@ type StressGuest struct{ User, Password, Mailbox string }
 // Stress has several clients do things at random to one INBOX, which nobody else may use meanwhile. Each believes what it
 // is told and complains where two responses do not agree: a message that changes its number unannounced, a sequence number
 // that names another UID than before, an EXPUNGE where there must be none, a keyword that FLAGS has not named, flags that
-// change without a higher mod-sequence, a mod-sequence that goes back, a QRESYNC that does not lead to what is there. In the
+// change without a higher mod-sequence, a mod-sequence that goes back, a QRESYNC that does not lead to what is there, a
+// search kept up to date that does not find what it finds anew. In the
 // end all must have been told the same. Every second client uses QRESYNC.
 //
-// dial connects to a server that offers UIDPLUS, MOVE, IDLE, LITERAL+, UNSELECT and QRESYNC, RFC 7162's.
+// dial connects to a server that offers UIDPLUS, MOVE, IDLE, LITERAL+, UNSELECT, QRESYNC, RFC 7162's, and CONTEXT=SORT.
 func Stress(t *testing.T, dial func() (net.Conn, error), o StressOptions) {
 	t.Helper()
 	clients, steps := cmp.Or(o.Clients, 4), o.Steps
@@ -63,6 +64,7 @@ func Stress(t *testing.T, dial func() (net.Conn, error), o StressOptions) {
 		if st := k.do("SELECT "+k.mailbox+" (CONDSTORE)", false); st.Type != imap.StatusOK || failed.Load() {
 			t.Fatalf("%s: %v", k.mailbox, &st)
 		}
+		k.keepSome()
 	}
 	end := time.Now().Add(o.Duration)
 	var wg sync.WaitGroup

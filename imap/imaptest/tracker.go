@@ -32,12 +32,14 @@ type tracker struct {
 	validity string
 	uids     []imap.UID // by sequence number, 0 for one that has not been told
 	messages map[imap.UID]*tracked
-	flags    map[string]bool     // as FLAGS has named them, in lower case
-	highest  uint64              // mod-sequence seen
-	modified imap.UIDSet         // of the last command
-	pending  map[imap.UID]uint64 // refused by UNCHANGEDSINCE: has changed since, to be told
-	earlier  imap.UIDSet         // of VANISHED (EARLIER)
-	fetched  []imap.UID          // UIDs told by FETCH in the last command
+	flags    map[string]bool           // as FLAGS has named them, in lower case
+	highest  uint64                    // mod-sequence seen
+	modified imap.UIDSet               // of the last command
+	pending  map[imap.UID]uint64       // refused by UNCHANGEDSINCE: has changed since, to be told
+	earlier  imap.UIDSet               // of VANISHED (EARLIER)
+	fetched  []imap.UID                // UIDs told by FETCH in the last command
+	searches map[string]*trackedSearch // by tag, those that are kept up to date
+	found    []imap.UID                // by the last ESEARCH
 }
 
 // tracked is what was told of one message.
@@ -157,6 +159,8 @@ func (k *tracker) untagged(command string, mayExpunge bool) {
 			for _, f := range k.d.FlagList() {
 				k.flags[strings.ToLower(string(f))] = true
 			}
+		case "ESEARCH":
+			k.esearch(command)
 		case "VANISHED":
 			k.vanished(command, mayExpunge)
 		default: // CAPABILITY, SEARCH, ENABLED
@@ -180,6 +184,7 @@ func (k *tracker) untagged(command string, mayExpunge bool) {
 		}
 		delete(k.messages, k.uids[n-1])
 		k.uids = slices.Delete(k.uids, n-1, n)
+		k.renumber(imap.UID(n))
 	case "FETCH":
 		k.fetch(command, n)
 	}
@@ -217,6 +222,7 @@ func (k *tracker) vanished(command string, mayExpunge bool) {
 		}
 		delete(k.messages, u)
 		k.uids = slices.Delete(k.uids, at, at+1)
+		k.renumber(imap.UID(at + 1))
 	}
 }
 
@@ -311,7 +317,7 @@ func (k *tracker) resync() {
 	}
 	before := slices.DeleteFunc(k.uids, func(u imap.UID) bool { return u == 0 })
 	k.do("UNSELECT", false)
-	k.uids = nil
+	k.uids, k.searches = nil, nil
 	if st := k.do(fmt.Sprintf("SELECT %s (QRESYNC (%s %d))", k.mailbox, k.validity, synced), false); st.Type != imap.StatusOK || k.failed.Load() {
 		k.fail("QRESYNC: %v", &st)
 		return
@@ -346,11 +352,13 @@ func (k *tracker) resync() {
 	case untold == 0:
 		k.uids = want
 	}
+	k.keepSome()
 }
 
 // check asks for everything: what was told before must have been right. It returns what the mailbox holds.
 func (k *tracker) check() string {
 	k.do("NOOP", true)
+	k.compareSearches()
 	told := k.messages
 	k.messages = map[imap.UID]*tracked{}
 	k.do("FETCH 1:* (UID FLAGS MODSEQ)", false)
