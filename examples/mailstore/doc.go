@@ -22,7 +22,7 @@
 // message-ids and subject (RFC 8621 §3); a message that belongs to two joins the older one, and nothing is renamed.
 //
 // Mailboxes can be shared (RFC 4314): a mailbox of Ann's that Bob has rights to is "Other Users/ann@example.com/Projects" to him over
-// IMAP, and what one of them changes shows while the other waits in IDLE. Flags are the mailbox's, \Seen too, and so are UIDs and
+// IMAP, and what one of them changes shows while the other waits in IDLE. Flags are the mailbox's, \Seen too (RFC 4314 §5.2), and so are UIDs and
 // ModSeqs; subscriptions and private annotations are each user's own. Messages count for the account that has the mailbox. A list
 // has 100 entries at most besides the owner's, who has every right always. POP3 does not show others' mailboxes. Over JMAP Ann's account
 // is one more account of Bob's, with the mailboxes that he may look up, myRights, and the emails in those that he may read; each

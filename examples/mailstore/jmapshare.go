@@ -63,7 +63,7 @@ func (s *Store) shares(ctx context.Context, by *account) ([]*mail.Account, error
 		boxes, emails, blobs := shareMailboxes{x}, shareEmails{x}, shareBlobs{x}
 		out = append(out, &mail.Account{ID: jmap.ID(accountID(o.id)), Name: o.name, Shared: true,
 			ReadOnly:  all&^(imap.RightLookup|imap.RightRead|imap.RightPost|imap.RightAdminister) == 0,
-			Mailboxes: mail.MailboxRoles{Getter: boxes, Changer: boxes, Setter: boxes}, Emails: mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails},
+			Mailboxes: mail.MailboxRoles{Getter: boxes, Changer: boxes, Setter: boxes}, Emails: mail.EmailRoles{Getter: emails, Changer: emails, Setter: emails}, Threads: mail.ThreadRoles{Changer: shareThreads{x}},
 			Blobs: blobs, Uploads: jmapBlobs{by}, Watcher: shareWatcher{x}})
 	}
 	return out, nil

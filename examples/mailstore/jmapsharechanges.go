@@ -63,12 +63,26 @@ func (x shareMailboxes) Changes(ctx context.Context, r *jmap.ChangesRequest) (*m
 	return full, nil
 }
 
-// Changes is jmap.Changer's. An email was there at since if one of its copies was that can be read. One that was \Deleted meanwhile
-// may be created anew, and one that comes to light in a mailbox be updated.
+// Changes is jmap.Changer's.
 func (x shareEmails) Changes(ctx context.Context, r *jmap.ChangesRequest) (*jmap.ChangesResponse, error) {
-	return x.changes(ctx, r, emailID, func(c *conn, v *shareView, _ map[int64]*boxRow, since place) ([]changed, error) {
+	return x.copyChanges(ctx, r, emailID, "email", "e.id")
+}
+
+// shareThreads have the changes of threads; the server makes the threads of the emails.
+type shareThreads struct{ jmapShare }
+
+// Changes is jmap.Changer's.
+func (x shareThreads) Changes(ctx context.Context, r *jmap.ChangesRequest) (*jmap.ChangesResponse, error) {
+	return x.copyChanges(ctx, r, threadID, "thread", "e.thread")
+}
+
+// copyChanges reads the changes of what has copies in mailboxes: emails or threads, by their column in message and expunged, and by
+// that in email. It was there at since if one of its copies was that can be read. What was \Deleted meanwhile may be created anew,
+// and what comes to light in a mailbox be updated.
+func (x jmapShare) copyChanges(ctx context.Context, r *jmap.ChangesRequest, id func(int64) string, column, ofEmail string) (*jmap.ChangesResponse, error) {
+	return x.changes(ctx, r, id, func(c *conn, v *shareView, _ map[int64]*boxRow, since place) ([]changed, error) {
 		byID := make(map[int64]*changed)
-		// note takes in a copy: the last change of it, when it came, and when its email came to light.
+		// note takes in a copy: its last change, when it came, and when its email came to light.
 		note := func(r *sql.Rows) error {
 			var id int64
 			var m, came, light modSeq
@@ -87,16 +101,16 @@ func (x shareEmails) Changes(ctx context.Context, r *jmap.ChangesRequest) (*jmap
 			return nil
 		}
 		boxes := v.readable()
-		err := c.rows(note, `SELECT email, modseq, created, 0, 0 FROM expunged WHERE mailbox IN (SELECT value FROM json_each(?)) AND modseq > ? AND uid > 0`, boxes, since.from())
+		err := c.rows(note, `SELECT `+column+`, modseq, created, 0, 0 FROM expunged WHERE mailbox IN (SELECT value FROM json_each(?)) AND modseq > ? AND uid > 0`, boxes, since.from())
 		if err != nil {
 			return nil, err
 		}
-		touched, err := c.numbers(`SELECT DISTINCT email FROM message WHERE mailbox IN (SELECT value FROM json_each(?)) AND modseq > ?`, boxes, since.from())
+		touched, err := c.numbers(`SELECT DISTINCT `+column+` FROM message WHERE mailbox IN (SELECT value FROM json_each(?)) AND modseq > ?`, boxes, since.from())
 		if err != nil {
 			return nil, err
 		}
-		err = c.rows(note, `SELECT m.email, m.modseq, m.created, e.created, NOT m.flags & 8 FROM json_each(?) j CROSS JOIN message m ON m.email = j.value
-			JOIN email e ON e.id = m.email WHERE m.mailbox IN (SELECT value FROM json_each(?))`,
+		err = c.rows(note, `SELECT j.value, m.modseq, m.created, e.created, NOT m.flags & 8 FROM json_each(?) j CROSS JOIN email e ON `+ofEmail+` = j.value
+			JOIN message m ON m.email = e.id WHERE m.mailbox IN (SELECT value FROM json_each(?))`,
 			string(appendNumbers(nil, slices.AppendSeq(touched, maps.Keys(byID)))), boxes)
 		return values(byID), err
 	})

@@ -19,14 +19,16 @@ type shareCopy struct {
 	emails map[jmap.ID]mail.Record
 	boxes  map[jmap.ID]mail.Mailbox
 	state  jmap.State
+	// threads are ids, which changes alone tell of.
+	threads map[jmap.ID]bool
 }
 
 // read reads all anew.
 func (k *shareCopy) read() {
 	k.Helper()
-	k.emails, k.boxes, k.state = map[jmap.ID]mail.Record{}, map[jmap.ID]mail.Mailbox{}, stateOf(k.T, k.j)
+	k.emails, k.boxes, k.threads, k.state = map[jmap.ID]mail.Record{}, map[jmap.ID]mail.Mailbox{}, map[jmap.ID]bool{}, stateOf(k.T, k.j)
 	for _, e := range getEmails(k.T, k.j) {
-		k.emails[e.ID] = e
+		k.emails[e.ID], k.threads[e.ThreadID] = e, true
 	}
 	for _, m := range getMailboxes(k.T, k.j) {
 		k.boxes[m.ID] = m
@@ -65,10 +67,26 @@ func (k *shareCopy) follow(most uint) {
 		}
 		more, since = c.HasMoreChanges, c.NewState
 	}
+	for since, more := before, true; more; {
+		c, err := k.j.Threads.Changer.Changes(k.Context(), &jmap.ChangesRequest{SinceState: since, MaxChanges: &most})
+		if err != nil {
+			k.Fatalf("Thread/changes since %s: %v", since, err)
+		}
+		for _, id := range c.Destroyed {
+			delete(k.threads, id)
+		}
+		for _, id := range c.Created {
+			k.threads[id] = true
+		}
+		for _, id := range c.Updated { // one that came to light may be known by that alone
+			k.threads[id] = true
+		}
+		more, since = c.HasMoreChanges, c.NewState
+	}
 	now := &shareCopy{T: k.T, j: k.j}
 	now.read()
-	if !reflect.DeepEqual(k.emails, now.emails) || !reflect.DeepEqual(k.boxes, now.boxes) || k.state != now.state {
-		k.Fatalf("the client has\n%+v\n%+v\n%s\nthere is\n%+v\n%+v\n%s", k.emails, k.boxes, k.state, now.emails, now.boxes, now.state)
+	if !reflect.DeepEqual(k.emails, now.emails) || !reflect.DeepEqual(k.boxes, now.boxes) || !reflect.DeepEqual(k.threads, now.threads) || k.state != now.state {
+		k.Fatalf("the client has\n%+v\n%+v\n%v\n%s\nthere is\n%+v\n%+v\n%v\n%s", k.emails, k.boxes, k.threads, k.state, now.emails, now.boxes, now.threads, now.state)
 	}
 }
 
@@ -100,7 +118,7 @@ func TestJMAPShareChanges(t *testing.T) {
 			emails := getEmails(t, own)
 			switch op := rnd.IntN(6); {
 			case op == 0 || len(emails) == 0:
-				add(t, ann, name, letter(fmt.Sprint(n), "news", "x\r\n"))
+				add(t, ann, name, fmt.Sprintf("References: <t%d@example.com>\r\n", rnd.IntN(12))+letter(fmt.Sprint(n), "news", "x\r\n"))
 			case op == 1:
 				change := imap.FlagChange{Op: imap.FlagOp(rnd.IntN(3)), Flags: []imap.Flag{[]imap.Flag{imap.FlagSeen, imap.FlagDeleted, "$Work"}[rnd.IntN(3)]}}
 				if _, err := ann.Flagger.StoreFlags(t.Context(), name, imap.UIDSet{{First: imap.UID(1 + rnd.IntN(n+1)), Last: imap.MaxUID}}, change, imap.NoUnchangedSince); err != nil {
@@ -125,6 +143,10 @@ func TestJMAPShareChanges(t *testing.T) {
 			if rnd.IntN(3) == 0 {
 				k.follow(uint(1 + rnd.IntN(4)))
 			}
+		}
+		k.follow(3)
+		if len(k.threads) == len(k.emails) {
+			t.Error("no thread has two emails")
 		}
 		since := k.state
 		grant(t, ann, "Trash", "bob", reading)

@@ -2,6 +2,7 @@ package serve_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/mailbricks/mailbricks/examples/mailstore/serve"
@@ -75,6 +76,10 @@ func TestShare(t *testing.T) {
 			break
 		}
 		r.deliver(t, "alice@example.com", "two")
+	}
+	changes, err := jmapclient.Do[jmap.ChangesResponse](t.Context(), c, jmap.CapabilityMail, "Email/changes", jmap.ChangesRequest{AccountID: theirs, SinceState: emails.State})
+	if err != nil || len(changes.Created) == 0 || !slices.Equal(changes.Updated, []jmap.ID{id}) || len(changes.Destroyed) > 0 {
+		t.Errorf("Email/changes: %+v, %v", changes, err)
 	}
 	if err := alice.Authorizer.SetACL(t.Context(), "INBOX", "bob", imap.RightsChange{}); err != nil {
 		t.Fatal(err)
