@@ -242,6 +242,17 @@ func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool 
 		} else {
 			p.uids(c, nil)
 		}
+	case "UIDAFTER", "UIDBEFORE": // RFC 9738 §3.2
+		d.SP()
+		n := UID(d.NzNumber())
+		switch {
+		case name == "UIDBEFORE" && n > 1:
+			p.uids(c, UIDSet{{First: 1, Last: n - 1}})
+		case name == "UIDAFTER" && n < MaxUID:
+			p.uids(c, UIDSet{{First: n + 1, Last: MaxUID}})
+		default:
+			p.uids(c, nil)
+		}
 	case "NOT":
 		d.SP()
 		var not SearchCriteria

@@ -45,6 +45,7 @@ const (
 	CodeInUse             Code = "INUSE"
 	CodeLimit             Code = "LIMIT"
 	CodeMailboxID         Code = "MAILBOXID"
+	CodeMessageLimit      Code = "MESSAGELIMIT" // RFC 9738 §3.1
 	CodeModified          Code = "MODIFIED"
 	CodeNoModSeq          Code = "NOMODSEQ"
 	CodeNonexistent       Code = "NONEXISTENT"

@@ -16,9 +16,9 @@ const maxCopied = 1_000_000
 
 // Store changes the flags of messages in one command. Messages whose modseq is above unchangedSince are left alone and
 // returned in Stored.Modified, which needs CONDSTORE; imap.NoUnchangedSince tests nothing. Stored.ModSeq is the highest that
-// the server told; Stored.Changed is left empty.
+// the server told; Stored.Changed is left empty. An error may come with what was stored before, where MessageLimit makes several commands of it.
 func (c *Client) Store(ctx context.Context, uids imap.UIDSet, change imap.FlagChange, unchangedSince imap.ModSeq) (*imap.Stored, error) {
-	args := imap.AppendUIDSet([]byte{' '}, uids)
+	var args []byte
 	if unchangedSince != imap.NoUnchangedSince {
 		if !c.caps.Has("CONDSTORE") && !c.caps.Has("QRESYNC") {
 			return nil, ErrUnsupported
@@ -40,12 +40,19 @@ func (c *Client) Store(ctx context.Context, uids imap.UIDSet, change imap.FlagCh
 		return nil, ErrArgument
 	}
 	args = imap.AppendFlags(args, change.Flags)
+	stored := &imap.Stored{}
+	return stored, c.all(uids, func(uids imap.UIDSet) (*command, error) {
+		return c.storeOnce(ctx, append(imap.AppendUIDSet([]byte{' '}, uids), args...), stored)
+	})
+}
+
+// storeOnce runs one STORE, and adds to stored.
+func (c *Client) storeOnce(ctx context.Context, args []byte, stored *imap.Stored) (*command, error) {
 	cmd, err := c.begin(ctx, "UID STORE")
 	if err != nil {
 		return nil, err
 	}
 	defer cmd.end()
-	stored := &imap.Stored{}
 	status, err := cmd.run(args, func(r response) bool {
 		if !r.isFetch() {
 			return false
@@ -64,11 +71,13 @@ func (c *Client) Store(ctx context.Context, uids imap.UIDSet, change imap.FlagCh
 		return nil, err
 	}
 	if status.Code == imap.CodeModified {
-		if stored.Modified, err = imap.ParseUIDSet([]byte(status.Args)); err != nil {
+		modified, err := imap.ParseUIDSet([]byte(status.Args))
+		if err != nil {
 			return nil, fmt.Errorf("imapclient: UID STORE: %w", err)
 		}
+		stored.Modified = stored.Modified.Union(modified)
 	}
-	return stored, nil
+	return cmd, nil
 }
 
 func validFlags(flags []imap.Flag) bool {
@@ -92,15 +101,22 @@ func (c *Client) Expunge(ctx context.Context, uids imap.UIDSet) error {
 	case !c.uidPlus():
 		return ErrUnsupported
 	}
-	_, err := c.simple(ctx, "UID EXPUNGE", imap.AppendUIDSet([]byte{' '}, uids))
-	return err
+	return c.all(uids, func(uids imap.UIDSet) (*command, error) {
+		cmd, err := c.begin(ctx, "UID EXPUNGE")
+		if err == nil {
+			defer cmd.end()
+			_, err = cmd.run(imap.AppendUIDSet([]byte{' '}, uids), nil)
+		}
+		return cmd, err
+	})
 }
 
 func (c *Client) uidPlus() bool { return c.caps.Has("UIDPLUS") || c.rev2() }
 
 // Copy copies messages to another mailbox. Where the server has no UIDPLUS, or does not tell it rightly, the result is empty.
 func (c *Client) Copy(ctx context.Context, uids imap.UIDSet, to string) (*imap.Copied, error) {
-	return c.copyTo(ctx, "UID COPY", uids, to)
+	_, copied, err := c.copyTo(ctx, "UID COPY", uids, to)
+	return copied, err
 }
 
 // Move moves messages to another mailbox, in one step with MOVE (RFC 6851), else with COPY, STORE and UID EXPUNGE, which
@@ -108,7 +124,15 @@ func (c *Client) Copy(ctx context.Context, uids imap.UIDSet, to string) (*imap.C
 func (c *Client) Move(ctx context.Context, uids imap.UIDSet, to string) (*imap.Copied, error) {
 	switch {
 	case c.caps.Has("MOVE") || c.rev2():
-		return c.copyTo(ctx, "UID MOVE", uids, to)
+		moved := &imap.Copied{}
+		return moved, c.all(uids, func(uids imap.UIDSet) (*command, error) {
+			cmd, copied, err := c.copyTo(ctx, "UID MOVE", uids, to)
+			if err == nil && len(copied.To) > 0 {
+				moved.UIDValidity = copied.UIDValidity
+				moved.From, moved.To = append(moved.From, copied.From...), append(moved.To, copied.To...)
+			}
+			return cmd, err
+		})
 	case !c.uidPlus():
 		return nil, ErrUnsupported
 	}
@@ -122,13 +146,13 @@ func (c *Client) Move(ctx context.Context, uids imap.UIDSet, to string) (*imap.C
 	return copied, c.Expunge(ctx, uids)
 }
 
-func (c *Client) copyTo(ctx context.Context, command string, uids imap.UIDSet, to string) (*imap.Copied, error) {
+func (c *Client) copyTo(ctx context.Context, name string, uids imap.UIDSet, to string) (*command, *imap.Copied, error) {
 	if _, err := c.name(to); err != nil || len(uids) == 0 {
-		return nil, ErrArgument
+		return nil, nil, ErrArgument
 	}
-	cmd, err := c.begin(ctx, command)
+	cmd, err := c.begin(ctx, name)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer cmd.end()
 	code := ""
@@ -144,7 +168,7 @@ func (c *Client) copyTo(ctx context.Context, command string, uids imap.UIDSet, t
 		return true
 	})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if status.Code == imap.CodeCopyUID {
 		code = status.Args
@@ -153,7 +177,7 @@ func (c *Client) copyTo(ctx context.Context, command string, uids imap.UIDSet, t
 	if err != nil { // it is done all the same: an error would make the caller do it again
 		copied = &imap.Copied{}
 	}
-	return copied, nil
+	return cmd, copied, nil
 }
 
 // multiAppend is how many messages one APPEND adds at most.

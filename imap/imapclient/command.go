@@ -26,6 +26,7 @@ type command struct {
 	count   int       // responses
 	discard int64     // received octets that end a command nobody listens to; 0: somebody does
 	done    *imap.Status
+	limit   imap.MessageLimit // told with Lowest: part of the messages is left
 	over    func()
 }
 
@@ -347,6 +348,7 @@ func (cmd *command) handle(r response, data func(r response) bool) error {
 			return cmd.broken("the end of a command", err)
 		}
 		c.codes(&s)
+		cmd.limited(&s)
 		cmd.done = &s
 		return nil
 	case c.d.Err() == nil && (data == nil || !data(r)):

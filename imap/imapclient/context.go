@@ -143,6 +143,9 @@ func (c *Client) esearch(cmd *command, args []byte, found func(*imap.SearchData)
 		}
 		return true
 	})
+	if err == nil {
+		err = cmd.whole()
+	}
 	if err != nil {
 		return err
 	}

@@ -125,6 +125,13 @@ func parseCapabilities(s string) Capabilities {
 	return caps
 }
 
+// limited notes MESSAGELIMIT.
+func (cmd *command) limited(s *imap.Status) {
+	if l, err := imap.ParseMessageLimit(s.Args); s.Code == imap.CodeMessageLimit && s.Type != imap.StatusBad && err == nil && l.Lowest > 0 {
+		cmd.limit = l
+	}
+}
+
 // untagged takes in a response that no command asked for.
 func (cmd *command) untagged(r response) {
 	c, d := cmd.c, cmd.c.d
@@ -187,6 +194,7 @@ func (cmd *command) untagged(r response) {
 			c.event(Event{Kind: EventOverflow, Text: s.Text})
 		}
 		c.codes(&s)
+		cmd.limited(&s)
 	case "":
 		d.Want("a response")
 	}

@@ -51,8 +51,7 @@ func (c *Client) Fetch(ctx context.Context, uids imap.UIDSet, fields imap.Fields
 // FetchSince is Fetch for the messages that have changed after since (RFC 7162 §3.1.4.1). It needs CONDSTORE unless
 // since is 0.
 func (c *Client) FetchSince(ctx context.Context, uids imap.UIDSet, since imap.ModSeq, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
-	args := imap.AppendUIDSet([]byte{' '}, uids)
-	args, err := c.appendItems(args, fields, items)
+	args, err := c.appendItems(nil, fields, items)
 	switch {
 	case len(uids) == 0:
 		err = ErrArgument
@@ -62,14 +61,13 @@ func (c *Client) FetchSince(ctx context.Context, uids imap.UIDSet, since imap.Mo
 		args = append(args, " (CHANGEDSINCE "...)
 		args = append(strconv.AppendUint(args, uint64(since), 10), ')')
 	}
-	return c.fetch(ctx, "UID FETCH", args, err, func(m *Message) bool { return m.UID != 0 && uids.Contains(m.UID) })
+	return c.fetch(ctx, byUID(uids, args), err)
 }
 
 // FetchPartial is Fetch for a window on the messages of a set that exist, the last 50 for example (RFC 9394). ErrUnsupported:
 // the server has no PARTIAL.
 func (c *Client) FetchPartial(ctx context.Context, uids imap.UIDSet, window imap.PartialRange, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
-	args := imap.AppendUIDSet([]byte{' '}, uids)
-	args, err := c.appendItems(args, fields, items)
+	args, err := c.appendItems(nil, fields, items)
 	switch {
 	case len(uids) == 0 || window.First == 0 || window.Last == 0:
 		err = ErrArgument
@@ -77,15 +75,21 @@ func (c *Client) FetchPartial(ctx context.Context, uids imap.UIDSet, window imap
 		err = ErrUnsupported
 	}
 	args = append(imap.AppendPartialRange(append(args, " (PARTIAL "...), window), ')')
-	return c.fetch(ctx, "UID FETCH", args, err, func(m *Message) bool { return m.UID != 0 && uids.Contains(m.UID) })
+	f := byUID(uids, args)
+	f.whole = true
+	return c.fetch(ctx, f, err)
+}
+
+// byUID is UID FETCH of a set, with what stands behind it.
+func byUID(uids imap.UIDSet, tail []byte) fetching {
+	return fetching{"UID FETCH", imap.AppendUIDSet(nil, uids), uids, tail, func(m *Message) bool { return m.UID != 0 && uids.Contains(m.UID) }, false}
 }
 
 // FetchSeq is Fetch by sequence numbers, 0 being "*", the last message: for the newest of a large mailbox. The numbers are
 // those of Selected.Messages, and move with every EventExpunge. ErrUnsupported: UIDONLY is enabled (RFC 9586); FetchPartial does the
 // same then.
 func (c *Client) FetchSeq(ctx context.Context, seqs imap.SequenceSet, fields imap.Fields, items ...imap.FetchItem) iter.Seq2[*Message, error] {
-	args := imap.AppendSequenceSet([]byte{' '}, seqs)
-	args, err := c.appendItems(args, fields, items)
+	args, err := c.appendItems(nil, fields, items)
 	last := uint32(0)
 	if c.selected != nil {
 		last = c.selected.Messages
@@ -97,7 +101,8 @@ func (c *Client) FetchSeq(ctx context.Context, seqs imap.SequenceSet, fields ima
 		err = ErrUnsupported
 	}
 	wanted := seqs.Resolve(last)
-	return c.fetch(ctx, "FETCH", args, err, func(m *Message) bool { return wanted.Contains(imap.UID(m.Seq)) && m.UID != 0 })
+	return c.fetch(ctx, fetching{"FETCH", imap.AppendSequenceSet(nil, seqs), wanted, args,
+		func(m *Message) bool { return wanted.Contains(imap.UID(m.Seq)) && m.UID != 0 }, false}, err)
 }
 
 // appendItems appends what FETCH is to ask for: the UID always.
@@ -150,49 +155,86 @@ func validItem(it *imap.FetchItem) bool {
 	return !slices.Contains(s.Part, 0) && (!s.Partial || s.Offset >= 0 && s.Length > 0)
 }
 
-func (c *Client) fetch(ctx context.Context, name string, args []byte, bad error, wanted func(*Message) bool) iter.Seq2[*Message, error] {
+// A fetching is one FETCH, or several of them where the server limits how many messages one works on.
+type fetching struct {
+	name   string
+	set    []byte      // as the first command has it
+	left   imap.UIDSet // the same, as numbers of the kind that name means
+	tail   []byte      // behind the set
+	wanted func(*Message) bool
+	whole  bool // a part of it is an error
+}
+
+func (c *Client) fetch(ctx context.Context, f fetching, bad error) iter.Seq2[*Message, error] {
 	return func(yield func(*Message, error) bool) {
 		if bad != nil {
 			yield(nil, bad)
 			return
 		}
-		cmd, err := c.begin(ctx, name)
-		if err == nil {
-			defer cmd.end()
-			err = cmd.send(args, "")
-		}
-		left := false // by the caller
-		if err == nil {
-			_, err = cmd.wait(func(r response) bool {
-				if !r.isFetch() {
-					return false
-				}
-				m := cmd.message(r)
-				m.parse(!left)
-				if c.err != nil || left {
-					return true
-				}
-				itemErr, partial := errors.AsType[*ItemError](m.err)
-				if !wanted(m) && !m.open && !partial {
-					c.event(Event{Kind: EventFetch, Message: m})
-					return true
-				}
-				var yielded error
-				if partial {
-					itemErr.UID = m.UID
-					yielded = itemErr
-				}
-				if left = !cmd.pause(func() bool { return yield(m, yielded) }); left {
-					cmd.abandon()
-				}
-				m.finish()
-				return true
-			})
-		}
-		if err != nil && !left {
-			yield(nil, err)
+		r := remainder{uids: f.left}
+		for set := f.set; ; set = imap.AppendUIDSet(nil, r.uids) {
+			cmd, left, err := c.fetchOnce(ctx, &f, set, yield)
+			more := false
+			switch {
+			case left:
+				return
+			case err == nil && f.whole:
+				err = cmd.whole()
+			case err == nil:
+				more, err = r.next(cmd)
+			}
+			if err != nil {
+				yield(nil, err)
+			}
+			if err != nil || !more {
+				return
+			}
 		}
 	}
+}
+
+// fetchOnce runs one command. left: the caller has left the loop.
+func (c *Client) fetchOnce(ctx context.Context, f *fetching, set []byte, yield func(*Message, error) bool) (cmd *command, left bool, err error) {
+	if cmd, err = c.begin(ctx, f.name); err != nil {
+		return nil, false, err
+	}
+	defer cmd.end()
+	if err := cmd.send(append(append([]byte{' '}, set...), f.tail...), ""); err != nil {
+		return nil, false, err
+	}
+	var uid, seq imap.UID // of the message with the lowest UID
+	_, err = cmd.wait(func(r response) bool {
+		if !r.isFetch() {
+			return false
+		}
+		m := cmd.message(r)
+		m.parse(!left)
+		if c.err != nil || left {
+			return true
+		}
+		itemErr, partial := errors.AsType[*ItemError](m.err)
+		if !f.wanted(m) && !m.open && !partial {
+			c.event(Event{Kind: EventFetch, Message: m})
+			return true
+		}
+		var yielded error
+		if partial {
+			itemErr.UID = m.UID
+			yielded = itemErr
+		}
+		if left = !cmd.pause(func() bool { return yield(m, yielded) }); left {
+			cmd.abandon()
+		}
+		m.finish()
+		if m.UID > 0 && (uid == 0 || m.UID < uid) {
+			uid, seq = m.UID, imap.UID(m.Seq)
+		}
+		return true
+	})
+	if f.name == "FETCH" && cmd.limit.Lowest > 0 {
+		cmd.limit.Lowest = seq
+	}
+	return cmd, left, err
 }
 
 // abandon bounds what is still read of a command that nobody listens to any more.

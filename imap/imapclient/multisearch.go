@@ -18,8 +18,8 @@ type MailboxResult struct {
 
 // MultiSearch yields the mailboxes of sources in which messages match, without selecting any (RFC 7377). Mailboxes that are not
 // there, or cannot be read, are left out. A result that is against the grammar is a nil MailboxResult with a *imap.SyntaxError or
-// *imap.LimitError, after which the loop may go on; it may be left at any time. The last error may be an *Error with imap.CodeLimit:
-// then the server has searched too few mailboxes, or none. ErrUnsupported: the server has no MULTISEARCH.
+// *imap.LimitError, after which the loop may go on; it may be left at any time. The last error may be an *Error with imap.CodeLimit
+// or imap.CodeMessageLimit: then the server has searched too few mailboxes, or none. ErrUnsupported: the server has no MULTISEARCH.
 func (c *Client) MultiSearch(ctx context.Context, sources []imap.SearchSource, criteria *imap.SearchCriteria) iter.Seq2[*MailboxResult, error] {
 	return func(yield func(*MailboxResult, error) bool) {
 		args, err := c.multiSearchArgs(sources, criteria)
@@ -61,6 +61,9 @@ func (c *Client) MultiSearch(ctx context.Context, sources []imap.SearchSource, c
 		})
 		if err == nil && st.Code == imap.CodeLimit { // RFC 7377 §2.4
 			err = &Error{"ESEARCH", st}
+		}
+		if err == nil {
+			err = cmd.whole()
 		}
 		if err != nil && !left {
 			yield(nil, err)

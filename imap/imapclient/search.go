@@ -25,7 +25,7 @@ func (c *Client) Search(ctx context.Context, criteria *imap.SearchCriteria) (ima
 	if c.caps.Has("ESEARCH") || c.rev2() {
 		returns = " RETURN (ALL)"
 	}
-	return c.search(ctx, returns, criteria, nil)
+	return c.searchAll(ctx, returns, criteria, nil)
 }
 
 // SearchFuzzy is Search, of criteria with Fuzzy, that tells how relevant each message is (RFC 6203). The order is that of the UIDs; Sort
@@ -39,7 +39,7 @@ func (c *Client) SearchFuzzy(ctx context.Context, criteria *imap.SearchCriteria)
 		return nil, ErrArgument
 	}
 	var scores []int
-	found, err := c.search(ctx, " RETURN (ALL RELEVANCY)", criteria, &scores)
+	found, err := c.searchAll(ctx, " RETURN (ALL RELEVANCY)", criteria, &scores)
 	if err != nil {
 		return nil, err
 	}
@@ -57,6 +57,32 @@ func (c *Client) SearchFuzzy(ctx context.Context, criteria *imap.SearchCriteria)
 	return out, nil
 }
 
+// searchAll is search, again and again where the server's limit makes it search part of the messages.
+func (c *Client) searchAll(ctx context.Context, returns string, criteria *imap.SearchCriteria, scores *[]int) (imap.UIDSet, error) {
+	var found imap.UIDSet
+	part := *criteria
+	uids := criteria.UIDs
+	if uids == nil {
+		uids = imap.AllUIDs()
+	}
+	err := c.all(uids, func(uids imap.UIDSet) (*command, error) {
+		if uids.Len() < imap.AllUIDs().Len() {
+			part.UIDs = uids
+		}
+		var lower []int
+		cmd, some, err := c.search(ctx, returns, &part, &lower)
+		found = found.Union(some)
+		if scores != nil {
+			*scores = append(lower, *scores...)
+		}
+		return cmd, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return found, nil
+}
+
 // SearchPartial is Search for a window on the messages that match, the last 50 for example (RFC 9394). ErrUnsupported: the
 // server has no PARTIAL, nor CONTEXT=SEARCH, which is enough for windows from the first one on.
 func (c *Client) SearchPartial(ctx context.Context, window imap.PartialRange, criteria *imap.SearchCriteria) (imap.UIDSet, error) {
@@ -66,7 +92,11 @@ func (c *Client) SearchPartial(ctx context.Context, window imap.PartialRange, cr
 	case !c.caps.Has("PARTIAL") && (window.FromEnd || !c.caps.Has("CONTEXT=SEARCH")):
 		return nil, ErrUnsupported
 	}
-	return c.search(ctx, string(imap.AppendPartialRange([]byte(" RETURN (PARTIAL "), window))+")", criteria, nil)
+	cmd, found, err := c.search(ctx, string(imap.AppendPartialRange([]byte(" RETURN (PARTIAL "), window))+")", criteria, nil)
+	if err == nil {
+		err = cmd.whole()
+	}
+	return found, err
 }
 
 // searchArgs returns the arguments of SEARCH behind RETURN.
@@ -86,14 +116,14 @@ func (c *Client) searchArgs(criteria *imap.SearchCriteria) ([]byte, error) {
 }
 
 // search also adds to scores, if that is not nil, the relevancies of what it returns.
-func (c *Client) search(ctx context.Context, returns string, criteria *imap.SearchCriteria, scores *[]int) (imap.UIDSet, error) {
+func (c *Client) search(ctx context.Context, returns string, criteria *imap.SearchCriteria, scores *[]int) (*command, imap.UIDSet, error) {
 	args, err := c.searchArgs(criteria)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	cmd, err := c.begin(ctx, "UID SEARCH")
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer cmd.end()
 	var found imap.UIDSet
@@ -124,11 +154,11 @@ func (c *Client) search(ctx context.Context, returns string, criteria *imap.Sear
 	})
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, nil, err
 	case unread != nil:
-		return nil, unread
+		return nil, nil, unread
 	}
-	return found, nil
+	return cmd, found, nil
 }
 
 // Sort returns the UIDs of the messages that match, in the order of keys (RFC 5256, and RFC 5957 for SortDisplayFrom and
@@ -234,6 +264,9 @@ func (c *Client) ordered(ctx context.Context, name string, args []byte, read fun
 		}
 		return true
 	})
+	if err == nil {
+		err = cmd.whole()
+	}
 	if err != nil {
 		return err
 	}

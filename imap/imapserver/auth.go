@@ -50,6 +50,7 @@ func (c *session) capabilityList(every bool) string {
 	add(a.Editor != nil, "CREATE-SPECIAL-USE")
 	add(a.Replacer != nil, "REPLACE")
 	add(a.Appender != nil, "MULTIAPPEND CATENATE APPENDLIMIT="+strconv.FormatInt(c.s.maxMessage(), 10))
+	add(c.s.Limits.messageLimit() != "" && !every, c.s.Limits.messageLimit())
 	for _, name := range c.more.capabilities {
 		add(true, name)
 	}

@@ -207,7 +207,9 @@ func (c *session) mayAppend(in *incoming, name string, nameErr error, size int64
 	case len(in.msgs) == 0 && in.spool.Size() == 0:
 		_, err := c.account.Appender.Append(c.ctx, name, nil)
 		return tryCreate(err)
-	case len(in.msgs) == maxAppends, in.spool.Size()+size > appendFactor*c.s.maxMessage():
+	case c.s.Limits.maxSaves() > 0 && int64(len(in.msgs)) == c.s.Limits.maxSaves():
+		return tooMany(c.s.Limits.maxSaves(), 0)
+	case len(in.msgs) == maxAppends && c.s.Limits.maxSaves() == 0, in.spool.Size()+size > appendFactor*c.s.maxMessage():
 		return no(imap.CodeLimit, "too many messages at once")
 	}
 	return nil
@@ -237,6 +239,7 @@ func (c *session) store() (*imap.Status, error) {
 	if err := c.writable(c.account.Flagger != nil); err != nil {
 		return nil, err
 	}
+	uids = c.most(uids)
 	stored, err := c.account.Flagger.StoreFlags(c.ctx, c.box.Name, uids, change, unchanged)
 	if err != nil {
 		return nil, err
@@ -305,7 +308,7 @@ func (c *session) tellStored(s *imap.Stored, uids imap.UIDSet, silent, condition
 		return nil
 	}
 	seq := 0
-	for m, err := range c.box.Mailbox.Messages(c.ctx, uids, want) {
+	for m, err := range c.messages(uids, want) {
 		if err != nil {
 			return err
 		}
@@ -330,6 +333,10 @@ func (c *session) expunge() (*imap.Status, error) {
 	if err := c.writable(c.account.Expunger != nil); err != nil {
 		return nil, err
 	}
+	uids, err := c.mostDeleted(uids)
+	if err != nil {
+		return nil, err
+	}
 	gone, err := c.account.Expunger.Expunge(c.ctx, c.box.Name, uids, false)
 	if err != nil {
 		return nil, err
@@ -339,6 +346,24 @@ func (c *session) expunge() (*imap.Status, error) {
 		return nil, err
 	}
 	return &imap.Status{Type: imap.StatusOK, Code: imap.CodeHighestModSeq, Args: strconv.FormatUint(uint64(c.box.modseq), 10), Text: "EXPUNGE completed"}, nil
+}
+
+// mostDeleted returns those of uids that UID EXPUNGE may work on, which counts what it removes. EXPUNGE has no limit (RFC 9738 §3.1).
+func (c *session) mostDeleted(uids imap.UIDSet) (imap.UIDSet, error) {
+	limit := c.s.Limits.maxMessages()
+	if !c.uid || limit == 0 || c.box.count(uids) <= limit {
+		return uids, nil
+	}
+	var deleted imap.UIDSet
+	for m, err := range c.box.Mailbox.Messages(c.ctx, uids, imap.FieldFlags) {
+		if err != nil {
+			return nil, err
+		}
+		if slices.Contains(m.Flags, imap.FlagDeleted) {
+			deleted.Add(m.UID, m.UID)
+		}
+	}
+	return c.most(deleted), nil
 }
 
 // gone takes messages that this session has expunged or moved out of the view; sync tells.
@@ -373,12 +398,17 @@ func (c *session) transfer(move bool) (*imap.Status, error) {
 		if err := c.writable(a.Mover != nil); err != nil {
 			return nil, err
 		}
-		done, err = a.Mover.Move(c.ctx, c.box.Name, uids, to, 0)
+		done, err = a.Mover.Move(c.ctx, c.box.Name, c.most(uids), to, 0)
 	case a.Copier == nil:
 		return nil, imap.ErrCannot
 	default:
 		if err := c.current(); err != nil {
 			return nil, err
+		}
+		if limit := c.s.Limits.maxSaves(); limit > 0 {
+			if _, lowest := c.box.highest(uids, limit); lowest > 0 {
+				return nil, tooMany(limit, lowest)
+			}
 		}
 		done, err = a.Copier.Copy(c.ctx, c.box.Name, uids, to, 0)
 	}

@@ -57,6 +57,8 @@ func (c *session) noUpdates(s *searching) string {
 	switch {
 	case len(c.box.updated) >= def(c.s.Limits.Contexts, 16):
 		return "too many contexts"
+	case c.lowest > 0:
+		return "part of the messages has been searched alone"
 	case some(&s.c, func(c *imap.SearchCriteria) bool { return c.Older > 0 || c.Younger > 0 }):
 		return "the results change as time goes by"
 	case some(&s.c, func(c *imap.SearchCriteria) bool { return len(c.Other) > 0 }):

@@ -20,7 +20,7 @@
 // ESORT, CONTEXT=SEARCH and CONTEXT=SORT (RFC 5267), MULTISEARCH (RFC 7377), LIST-EXTENDED (RFC 5258), LIST-STATUS (RFC 5819), SPECIAL-USE (RFC 6154), STATUS=SIZE (RFC 8438), the
 // FETCH side of BINARY (RFC 3516), APPENDLIMIT (RFC 7889), CONDSTORE and QRESYNC (RFC 7162), OBJECTID (RFC 8474), SAVEDATE
 // (RFC 8514), PREVIEW (RFC 8970), PARTIAL (RFC 9394), UIDONLY (RFC 9586), JMAPACCESS (RFC 9698), UTF8=ACCEPT (RFC 9755),
-// QUOTA (RFC 9208), METADATA (RFC 5464), ACL (RFC 4314), LIST-MYRIGHTS (RFC 8440), UIDBATCHES (RFC 10022), NOTIFY (RFC 5465), INPROGRESS (RFC 9585, of SEARCH, SORT and THREAD), LANGUAGE
+// QUOTA (RFC 9208), METADATA (RFC 5464), ACL (RFC 4314), LIST-MYRIGHTS (RFC 8440), MESSAGELIMIT and SAVELIMIT (RFC 9738, see Limits), UIDBATCHES (RFC 10022), NOTIFY (RFC 5465), INPROGRESS (RFC 9585, of SEARCH, SORT and THREAD), LANGUAGE
 // (RFC 5255 §3, of a server that speaks English), I18NLEVEL=1 (RFC 5255 §4: SEARCH, SORT and THREAD compare by i;unicode-casemap),
 // SEARCH=FUZZY (RFC 6203, where the account has a FuzzySearcher; the relevancy of several keys FUZZY is the mean of theirs).
 //
@@ -39,7 +39,10 @@
 // each mailbox, and are not kept up to date; "$", SAVE and keys of Extensions are for the selected one alone. UPDATE keeps up with the selected one, which has to be
 // among those searched.
 //
-// Not done: MESSAGELIMIT (RFC 9738) and I18NLEVEL=2
+// With Limits.Messages an ESEARCH in several mailboxes fails after so many messages, when it has told what it found before; a search of
+// part of the messages is not kept up to date.
+//
+// Not done: I18NLEVEL=2
 // (RFC 5255 §4.4). Rights are enforced by the Backend (imap.Enforce), not here. Subscriptions are to mailboxes that
 // exist, as the backend has them: \NonExistent is never told. There is no \Recent: RFC 9051
 // has dropped it, and IMAP4rev1 clients are told that there are 0. UNAUTHENTICATE under COMPRESS ends the connection.

@@ -53,6 +53,10 @@ func (c *session) fetch() (*imap.Status, error) {
 	if f.partial != nil {
 		uids = c.partial(uids, *f.partial)
 	}
+	uids, err := c.mostFetched(&f, uids)
+	if err != nil {
+		return nil, err
+	}
 	f.plan(c)
 	if f.seen && !c.box.readOnly && c.account.Flagger != nil {
 		if err := c.setSeen(&f, uids); err != nil {
@@ -80,6 +84,30 @@ func (c *session) partial(uids imap.UIDSet, r imap.PartialRange) imap.UIDSet {
 		out.Add(c.box.uids[r.First-1], c.box.uids[r.Last-1])
 	}
 	return out
+}
+
+// mostFetched returns those of uids that FETCH may work on: of CHANGEDSINCE, those that have changed.
+func (c *session) mostFetched(f *fetching, uids imap.UIDSet) (imap.UIDSet, error) {
+	limit := c.s.Limits.maxMessages()
+	switch {
+	case limit == 0 || c.box.count(uids) <= limit:
+		return uids, nil
+	case f.partial != nil: // RFC 9738 §3.1
+		return nil, tooMany(limit, 0)
+	case f.since > 0:
+		var changed []imap.UID
+		for ch, err := range c.box.Mailbox.Changes(c.ctx, f.since) {
+			if errors.Is(err, imap.ErrModSeqTooOld) {
+				return c.most(uids), nil
+			}
+			if err != nil {
+				return nil, err
+			}
+			changed = append(changed, ch.UID)
+		}
+		uids = uids.Intersect(imap.UIDs(changed...))
+	}
+	return c.most(uids), nil
 }
 
 // plan finds out what the items need, and gives RFC822 and its like the form of BODY[...].
@@ -196,7 +224,7 @@ func (c *session) changedFlags(s imap.Stored) {
 // tellMessages sends FETCH for each message. What another session has expunged meanwhile is left out.
 func (c *session) tellMessages(f *fetching, uids imap.UIDSet) error {
 	seq := 0
-	for m, err := range c.box.Mailbox.Messages(c.ctx, uids, f.want) {
+	for m, err := range c.messages(uids, f.want) {
 		if err != nil {
 			return err
 		}

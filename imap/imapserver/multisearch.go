@@ -112,6 +112,7 @@ func (c *session) findMany(s *searching, sources []imap.SearchSource) error {
 		if err := c.findOne(&one, name, numbers, searched); err != nil {
 			return err
 		}
+		s.tested = one.tested
 	}
 	return c.sync(true)
 }

@@ -30,6 +30,7 @@ type searching struct {
 	threaded             []imap.ThreadMessage // what THREAD found
 	modseq               imap.ModSeq          // of those found, where the criteria have MODSEQ
 	progress             *progress
+	tested               int64  // messages
 	multi                bool   // it is ESEARCH (RFC 7377)
 	mailbox              string // that it tells of then
 	validity             uint32
@@ -266,6 +267,11 @@ func (c *session) searchIn(s *searching, box imap.Mailbox, name string, uids ima
 	if s.c.UIDs != nil {
 		uids = uids.Intersect(s.c.UIDs)
 	}
+	several := s.mailbox != ""                 // one after the other
+	ordered := s.sort != nil || s.thread != "" // RFC 9738 §3.3: what is in part would be wrong; they count what an index leaves
+	if !several && !ordered {
+		uids = c.most(uids)
+	}
 	if x := c.account.Searcher; x != nil && len(uids) > 0 {
 		ask, whole := s.c.Indexable()
 		narrowed, ok, err := x.Search(c.ctx, name, ask)
@@ -273,6 +279,10 @@ func (c *session) searchIn(s *searching, box imap.Mailbox, name string, uids ima
 			return err
 		}
 		uids, exact = uids.Intersect(narrowed), ok && whole
+	}
+	limit := c.s.Limits.maxMessages()
+	if limit > 0 && ordered && v.count(uids) > limit || c.lowest > 0 && s.partial != nil && !s.partial.FromEnd {
+		return tooMany(limit, 0)
 	}
 	if len(uids) == 0 {
 		return nil
@@ -307,6 +317,9 @@ func (c *session) searchIn(s *searching, box imap.Mailbox, name string, uids ima
 				continue
 			}
 			seq = n
+		}
+		if s.tested++; several && limit > 0 && s.tested > limit {
+			return tooMany(limit, 0)
 		}
 		if err := c.test(s, m, box, seq, exact); err != nil && !errors.Is(err, imap.ErrNonexistent) { // expunged meanwhile: does not match
 			return err

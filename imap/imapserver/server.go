@@ -46,7 +46,7 @@ type Server struct {
 	writers   sync.Pool // of *bufio.Writer, for sessions that do not wait
 	deflaters sync.Pool // of *flate.Writer, the same
 	once      sync.Once
-	wrong     error      // with the Extensions
+	wrong     error      // with the Extensions and Limits
 	loop      serve.Loop // one for all listeners, which it counts together
 }
 
@@ -68,6 +68,15 @@ type Limits struct {
 	// Message is how long a message is that APPEND takes, in octets; 0: 50 MiB. An APPEND of several takes four times as
 	// much, and 1000 messages. What is above 256 KiB waits in a temporary file until the command has ended.
 	Message int64
+	// Messages is how many messages one FETCH, SEARCH, STORE, COPY, MOVE, UID EXPUNGE or APPEND works on, 1000 or more; 0: any
+	// number. It is announced as MESSAGELIMIT (RFC 9738). Of more, the highest UIDs are worked on; COPY, APPEND, SORT, THREAD and a
+	// PARTIAL whose window is beyond it are refused. Clients that do not know the extension see no more than that of a large mailbox: see Tolerated.
+	Messages int
+	// Saves is the same for COPY and APPEND alone, announced as SAVELIMIT. There cannot be both.
+	Saves int
+	// Tolerated is how many messages a command works on although Messages or Saves announces fewer, for clients that do not know of
+	// them (RFC 9738 §4.2); 0: as announced.
+	Tolerated int
 	// BadCommands is after how many commands in a row that were BAD the connection ends; 0: 20.
 	BadCommands int
 	// FailedLogins is after how many failed logins the connection ends; 0: 5.
@@ -107,7 +116,7 @@ type Timeouts struct {
 }
 
 // Serve accepts connections until ctx ends, and returns when every session of ln is over: nil then, else the listener's
-// error, or at once that of Extensions that contradict the server or each other. It closes ln. A Server may serve several
+// error, or at once that of Extensions and Limits that contradict the server or each other. It closes ln. A Server may serve several
 // listeners; Limits count their connections together.
 func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 	loop, err := s.start()
@@ -129,7 +138,7 @@ func (s *Server) ServeConn(ctx context.Context, c net.Conn) error {
 
 func (s *Server) start() (*serve.Loop, error) {
 	s.once.Do(func() {
-		s.wrong = s.checkExtensions()
+		s.wrong = errors.Join(s.checkExtensions(), s.Limits.checkMessageLimits())
 		s.loop.Session, s.loop.Refuse, s.loop.Admit = s.session, refuse, s.Admit
 		s.loop.MaxConns, s.loop.MaxPerNetwork = s.Limits.Conns, s.Limits.ConnsPerNetwork
 		s.loop.Grace, s.loop.Logger = s.Grace, s.Logger

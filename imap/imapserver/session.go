@@ -23,11 +23,12 @@ type session struct {
 	until time.Time // for the login
 
 	tag      string
-	uid      bool // the command has the prefix UID
-	over     bool // after this command the session ends
-	answered bool // the tagged response has been sent
-	bad      int  // commands in a row that were BAD
-	fail     int  // logins that failed
+	uid      bool     // the command has the prefix UID
+	over     bool     // after this command the session ends
+	answered bool     // the tagged response has been sent
+	lowest   imap.UID // worked on, where the command works on part of its messages; else 0
+	bad      int      // commands in a row that were BAD
+	fail     int      // logins that failed
 
 	user      string
 	account   *imap.Account // nil before the login
@@ -167,7 +168,7 @@ func (c *session) end(err error) {
 
 // command reads one command and answers it.
 func (c *session) command() {
-	c.tag, c.uid, c.answered = "*", false, false
+	c.tag, c.uid, c.answered, c.lowest = "*", false, false, 0
 	if tag := c.d.Tag(); c.d.Err() == nil {
 		c.tag = tag
 	}
@@ -227,6 +228,9 @@ func (c *session) finish(name string, st *imap.Status, err error) {
 		st = c.status(name, err)
 	} else if st == nil {
 		st = &imap.Status{Type: imap.StatusOK, Text: name + " completed"}
+	}
+	if c.lowest > 0 && (err == nil || st.Code == imap.CodeExpungeIssued) {
+		c.cutShort(st)
 	}
 	c.respond(c.tag, st)
 	if st.Type != imap.StatusBad {
