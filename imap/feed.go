@@ -2,17 +2,26 @@ package imap
 
 import (
 	"context"
+	"slices"
 	"sync"
 )
 
 // A Notice says that a mailbox has changes up to ModSeq. The mailbox may have been created, renamed or deleted too.
 type Notice struct {
-	MailboxID string
+	MailboxID string // "" for what is in no mailbox
 	ModSeq    ModSeq // of the account that has the mailbox
 	// Other says that it is another user's mailbox, and neither the rights to it have changed nor has it gone: Enforce keeps this
 	// from whom the mailbox is hidden.
 	Other bool
+	// Entries are the names of the annotations that have been set or removed (see Annotator), of the mailbox or of the account,
+	// each once. They need no new ModSeq.
+	Entries []string
+	// MoreEntries says that there were others, whose names have been dropped: see MaxNoticeEntries.
+	MoreEntries bool
 }
+
+// MaxNoticeEntries is how many names of annotations a Watch holds for all mailboxes together until they are taken.
+const MaxNoticeEntries = 256
 
 // A Watch is one subscription to an account's changes. Notices coalesce: between two calls of Take there is at most
 // one a mailbox, so a slow reader costs nothing but its own delay.
@@ -21,6 +30,7 @@ type Watch struct {
 	mu    sync.Mutex
 	new   []Notice
 	at    map[string]int // where the notice of a mailbox is in new
+	names int            // Entries in new
 
 	from *Watch                  // where the notices come from, nil for a Feed
 	pass func([]Notice) []Notice // which of them are taken
@@ -45,7 +55,7 @@ func (w *Watch) take() []Notice {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	n := w.new
-	w.new = nil
+	w.new, w.names = nil, 0
 	if len(w.at) > 64 { // once many mailboxes have changed, the memory need not stay
 		w.at = nil
 	}
@@ -65,14 +75,26 @@ func (w *Watch) put(n Notice) {
 func (w *Watch) hold(n Notice) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if i, ok := w.at[n.MailboxID]; ok {
-		w.new[i].ModSeq, w.new[i].Other = max(w.new[i].ModSeq, n.ModSeq), w.new[i].Other && n.Other
-	} else {
+	i, ok := w.at[n.MailboxID]
+	if !ok {
 		if w.at == nil {
 			w.at = make(map[string]int)
 		}
-		w.at[n.MailboxID] = len(w.new)
-		w.new = append(w.new, n)
+		i = len(w.new)
+		w.at[n.MailboxID] = i
+		w.new = append(w.new, Notice{MailboxID: n.MailboxID, Other: true})
+	}
+	have := &w.new[i]
+	have.ModSeq, have.Other, have.MoreEntries = max(have.ModSeq, n.ModSeq), have.Other && n.Other, have.MoreEntries || n.MoreEntries
+	for _, e := range n.Entries {
+		switch {
+		case slices.Contains(have.Entries, e):
+		case w.names == MaxNoticeEntries:
+			have.MoreEntries = true
+		default:
+			have.Entries = append(have.Entries, e)
+			w.names++
+		}
 	}
 }
 

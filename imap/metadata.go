@@ -23,6 +23,7 @@ type Annotator interface {
 	Annotations(ctx context.Context, mailbox string) ([]Annotation, error)
 	// SetAnnotations sets and removes annotations of a mailbox, all or none, durably. ErrNonexistent; ErrReadOnly: one of them
 	// is not for the user to change; ErrTooMany: the mailbox would have more than it may, which is MinAnnotations at least.
+	// Notice.Entries tells of them in the feeds of those who are shown them: what is private in that of the user alone.
 	SetAnnotations(ctx context.Context, mailbox string, set []Annotation) error
 }
 

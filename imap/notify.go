@@ -170,7 +170,7 @@ func (d *Decoder) notifyEvent(g *NotifyGroup) {
 			e = known
 		}
 	}
-	if g.Filter.selected() && !e.ofMessages() { // RFC 5465 §6.1
+	if g.Filter.selected() && !e.ofMessages() && slices.Contains(notifyEvents(), e) { // RFC 5465 §6.1
 		d.Want("an event about messages")
 	}
 	if !g.Has(e) {

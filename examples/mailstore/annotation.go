@@ -42,9 +42,10 @@ func (a *account) Annotations(ctx context.Context, mailbox string) ([]imap.Annot
 func (a *account) SetAnnotations(ctx context.Context, mailbox string, set []imap.Annotation) error {
 	return a.s.db.write(ctx, func(t *tx) error {
 		box, owner := int64(0), a.id
+		var b *boxRow
 		if mailbox != "" {
-			_, b, err := a.named(t, mailbox)
-			if err != nil {
+			var err error
+			if _, b, err = a.named(t, mailbox); err != nil {
 				return err
 			}
 			box, owner = b.id, b.account
@@ -81,8 +82,24 @@ func (a *account) SetAnnotations(ctx context.Context, mailbox string, set []imap
 				return err
 			}
 		}
+		t.annotated(a.id, b, set)
 		return nil
 	})
+}
+
+// annotated notes annotations that an account has set of a mailbox, or, with nil, of itself.
+func (t *tx) annotated(account int64, b *boxRow, set []imap.Annotation) {
+	for _, n := range set {
+		switch {
+		case b == nil:
+			t.private[notice{account, 0}] = append(t.private[notice{account, 0}], n.Entry)
+		case strings.HasPrefix(n.Entry, "/private/"):
+			t.private[notice{account, b.id}] = append(t.private[notice{account, b.id}], n.Entry)
+		default:
+			t.shared[b.id] = append(t.shared[b.id], n.Entry)
+			t.notices[notice{b.account, b.id}] = b.modseq
+		}
+	}
 }
 
 // countAnnotations returns how many there would be.

@@ -215,7 +215,8 @@ func (d *db) begin() (*tx, error) {
 	if c == nil {
 		c = <-d.readers
 	}
-	t := &tx{db: d, conn: c, accounts: make(map[int64]*accountRow), boxes: make(map[int64]*boxRow), notices: make(map[notice]modSeq), told: make(map[int64]modSeq)}
+	t := &tx{db: d, conn: c, accounts: make(map[int64]*accountRow), boxes: make(map[int64]*boxRow), notices: make(map[notice]modSeq), told: make(map[int64]modSeq),
+		shared: make(map[int64][]string), private: make(map[notice][]string)}
 	if err := c.exec("BEGIN IMMEDIATE"); err != nil {
 		t.release()
 		return nil, err

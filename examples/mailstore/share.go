@@ -309,7 +309,7 @@ func (s *Store) publish(t *tx) {
 		for _, a := range s.named(before, after) {
 			was, is := imap.RightsOf(before, a.name), imap.RightsOf(after, a.name)
 			if a.id != t.boxes[n.mailbox].account && was|is != 0 {
-				a.feed.Publish(imap.Notice{MailboxID: mailboxID(n.mailbox), ModSeq: m, Other: was == is})
+				a.feed.Publish(imap.Notice{MailboxID: mailboxID(n.mailbox), ModSeq: m, Other: was == is, Entries: t.shared[n.mailbox]})
 			}
 		}
 	}

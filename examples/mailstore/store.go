@@ -286,33 +286,42 @@ func (s *Store) account(id int64, name string) *account {
 	return a
 }
 
+// inUse returns the account in use of an id, or nil.
+func (s *Store) inUse(id int64) *account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.accounts[id]
+}
+
+// tell publishes in the feed of an account, if that is in use.
+func (s *Store) tell(account int64, n imap.Notice) {
+	if a := s.inUse(account); a != nil {
+		a.feed.Publish(n)
+	}
+}
+
 // committed tells the feeds and removes the files that a transaction left without owner.
 func (s *Store) committed(t *tx) {
 	for account, email := range t.arrived {
-		s.mu.Lock()
-		a, ok := s.accounts[account]
-		s.mu.Unlock()
-		if ok {
+		if a := s.inUse(account); a != nil {
 			a.newest.Store(email)
 		}
 	}
 	for n, m := range t.notices {
 		s.changed(n.mailbox, m, t.boxes[n.mailbox])
-		s.mu.Lock()
-		a, ok := s.accounts[n.account]
-		s.mu.Unlock()
-		if ok {
-			a.feed.Publish(imap.Notice{MailboxID: mailboxID(n.mailbox), ModSeq: m})
-		}
+		s.tell(n.account, imap.Notice{MailboxID: mailboxID(n.mailbox), ModSeq: m, Entries: t.shared[n.mailbox]})
 	}
 	s.publish(t)
 	for account, m := range t.told {
-		s.mu.Lock()
-		a, ok := s.accounts[account]
-		s.mu.Unlock()
-		if ok {
-			a.feed.Publish(imap.Notice{ModSeq: m})
+		s.tell(account, imap.Notice{ModSeq: m})
+	}
+	for n, entries := range t.private {
+		x := imap.Notice{Entries: entries}
+		if n.mailbox != 0 {
+			b := t.boxes[n.mailbox]
+			x.MailboxID, x.ModSeq, x.Other = mailboxID(b.id), b.modseq, b.account != n.account
 		}
+		s.tell(n.account, x)
 	}
 	if s.objects == nil {
 		return

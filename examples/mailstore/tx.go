@@ -23,6 +23,8 @@ type tx struct {
 	arrived map[int64]int64           // account → its newest email
 	told    map[int64]modSeq          // account → the latest change of what is in no mailbox
 	lists   map[int64][]imap.ACLEntry // mailbox → its list before, where that has changed
+	shared  map[int64][]string        // mailbox → names of annotations that everyone is shown
+	private map[notice][]string       // names of annotations of the account alone, of a mailbox or, 0, in none
 	dropped []objects.Hash            // files that nothing refers to after the commit
 }
 

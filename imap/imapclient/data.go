@@ -27,6 +27,9 @@ const (
 	// EventListing: a mailbox has come, or its name or subscription has changed, as Listing says; it has gone if that has \NonExistent
 	// (RFC 5465 §5.4, §5.5).
 	EventListing
+	// EventMetadata: the annotations Entries of Mailbox, of the server for "", have been set or removed (RFC 5464 §4.4.2, RFC 5465
+	// §5.6, §5.7). Client.Metadata returns what they are now.
+	EventMetadata
 	// EventOverflow: Notify is over, and nothing is told any more (RFC 5465 §5.8).
 	EventOverflow
 	// EventProgress: a command has come as far as Progress tells (RFC 9585).
@@ -47,6 +50,8 @@ type Event struct {
 	Status  *imap.MailboxStatus
 	Told    []imap.StatusItem // the others of Status are zero
 	Listing *imap.Listing
+	Mailbox string   // of EventMetadata
+	Entries []string // of EventMetadata
 
 	Progress imap.Progress
 
@@ -168,6 +173,8 @@ func (cmd *command) untagged(r response) {
 		if l := d.Listing(c.inUTF8()); d.Err() == nil {
 			c.event(Event{Kind: EventListing, Listing: l})
 		}
+	case "METADATA":
+		_ = c.readMetadata()
 	case "CAPABILITY":
 		_ = d.Keyword()
 		c.caps, c.told = parseCapabilities(d.Line()), true
@@ -198,6 +205,16 @@ func (cmd *command) untagged(r response) {
 	case "":
 		d.Want("a response")
 	}
+}
+
+// readMetadata returns the annotations of a METADATA response; one with names alone is an event.
+func (c *Client) readMetadata() []imap.Annotation {
+	_ = c.d.Keyword()
+	mailbox, list, changed := c.d.Metadata(c.inUTF8())
+	if len(changed) > 0 && c.d.Err() == nil {
+		c.event(Event{Kind: EventMetadata, Mailbox: mailbox, Entries: changed})
+	}
+	return list
 }
 
 // vanished takes in VANISHED (RFC 7162 §3.2.10). With EARLIER the messages do not count as EXPUNGE does.

@@ -418,8 +418,7 @@ func (c *Client) Metadata(ctx context.Context, mailbox string, o imap.MetadataOp
 		if r.kind != "METADATA" {
 			return false
 		}
-		_ = c.d.Keyword()
-		_, some, _ := c.d.Metadata(c.inUTF8())
+		some := c.readMetadata()
 		if err := c.d.Err(); err != nil {
 			unread = fmt.Errorf("imapclient: GETMETADATA: %w", err)
 		}

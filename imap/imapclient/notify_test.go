@@ -32,7 +32,7 @@ func TestNotify(t *testing.T) {
 	messages := []imap.NotifyEvent{imap.NotifyMessageNew, imap.NotifyMessageExpunge}
 	if err := c.Notify(ctx, imap.Notify{Groups: []imap.NotifyGroup{
 		{Filter: imap.NotifySelected, Events: messages, Fetch: []imap.FetchItem{{Att: imap.FetchUID}, {Att: imap.FetchEnvelope}}},
-		{Filter: imap.NotifyPersonal, Events: append(messages, imap.NotifyMailboxName)},
+		{Filter: imap.NotifyPersonal, Events: append(messages, imap.NotifyMailboxName, imap.NotifyMailboxMetadataChange)},
 	}}); err != nil {
 		t.Fatal(err)
 	}
@@ -69,16 +69,21 @@ func TestNotify(t *testing.T) {
 			if e.Status.Messages != 1 || len(e.Told) != 3 {
 				t.Errorf("%+v %v", e.Status, e.Told)
 			}
+			if err := a.Annotator.SetAnnotations(ctx, "box", []imap.Annotation{{Entry: "/shared/comment", Value: "x"}}); err != nil {
+				t.Error(err)
+			}
+		case imapclient.EventMetadata:
+			got = append(got, "metadata "+e.Mailbox+strings.Join(e.Entries, " "))
 			if err := a.Editor.Delete(ctx, "box"); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	if s := strings.Join(got, ", "); s != "fetch new, come box, status box, gone box" {
+	if s := strings.Join(got, ", "); s != "fetch new, come box, status box, metadata box/shared/comment, gone box" {
 		t.Error(s)
 	}
 	// What cannot be had, and what cannot be written.
-	err = c.Notify(ctx, imap.Notify{Groups: []imap.NotifyGroup{{Filter: imap.NotifyPersonal, Events: []imap.NotifyEvent{imap.NotifyServerMetadataChange}}}})
+	err = c.Notify(ctx, imap.Notify{Groups: []imap.NotifyGroup{{Filter: imap.NotifyPersonal, Events: []imap.NotifyEvent{imap.NotifyMessageNew, imap.NotifyMessageExpunge, imap.NotifyAnnotationChange}}}})
 	if !errors.Is(err, &imap.Status{Type: imap.StatusNo, Code: imap.CodeBadEvent}) {
 		t.Error(err)
 	}

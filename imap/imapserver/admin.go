@@ -187,6 +187,8 @@ func (c *session) setMetadata() (*imap.Status, error) {
 		return nil, &imap.Status{Type: imap.StatusNo, Code: imap.CodeMetadata, Args: "TOOMANY", Text: "too many annotations"}
 	case errors.Is(err, imap.ErrReadOnly):
 		return nil, no(imap.CodeNoPerm, "this entry cannot be changed")
+	case err == nil:
+		c.changedMetadata(name, set)
 	}
 	return nil, err
 }

@@ -26,8 +26,8 @@
 //
 // Server.Extensions are commands, items of FETCH and STATUS and keys of SEARCH that this package does not know: see Extension.
 //
-// NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about metadata, though
-// RFC 5465 §5.6 wants them where there is METADATA, and none about annotations of messages; METADATA tells no changes unasked.
+// NOTIFY tells between commands; INBOXES is PERSONAL, for mail may be delivered anywhere. It has no events about annotations of
+// messages. Changes of METADATA are told by NOTIFY alone.
 //
 // A search with UPDATE costs what has changed: those messages are tested again, and no others. Sequence sets and "$" among its keys
 // are what they were when the command came (RFC 5267 §4.3); a range of UIDs from a message that there is to "*" goes on to new

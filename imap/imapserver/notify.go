@@ -19,7 +19,15 @@ type notifying struct {
 	boxes    map[string]*noted // by ID: every mailbox, as the client has been told of it
 	pending  map[string]bool   // IDs of those that may have changed
 	own      map[string]bool   // names that this command has changed
+	barred   map[string]bool   // names of those that the client was told it has no access to
+	ownNotes []annotated       // annotations that this command has set
 	personal func(*imap.MailboxInfo) bool
+}
+
+// An annotated is annotations that were set.
+type annotated struct {
+	mailbox string
+	list    []imap.Annotation
 }
 
 // A noted is one mailbox.
@@ -55,9 +63,9 @@ func (n *notifying) ready() <-chan struct{} {
 
 // wants reports whether some group tells of an event in a mailbox.
 func (n *notifying) wants(m *imap.MailboxInfo, e imap.NotifyEvent) bool {
-	messages := e == imap.NotifyMessageNew || e == imap.NotifyFlagChange
+	within := e == imap.NotifyMessageNew || e == imap.NotifyFlagChange || e == imap.NotifyMailboxMetadataChange
 	for i := range n.others {
-		if g := &n.others[i]; g.Has(e) && !(messages && m.NoSelect) && n.covers(g, m) {
+		if g := &n.others[i]; g.Has(e) && !(within && m.NoSelect) && n.covers(g, m) {
 			return true
 		}
 	}
@@ -79,6 +87,17 @@ func (n *notifying) covers(g *imap.NotifyGroup, m *imap.MailboxInfo) bool {
 	})
 }
 
+// notifyEvents returns the events that can be told: those of annotations where there are some, and none of annotations of
+// messages.
+func (c *session) notifyEvents() []string {
+	known := []string{string(imap.NotifyMessageNew), string(imap.NotifyMessageExpunge), string(imap.NotifyFlagChange),
+		string(imap.NotifyMailboxName), string(imap.NotifySubscriptionChange)}
+	if c.account.Annotator != nil {
+		known = append(known, string(imap.NotifyMailboxMetadataChange), string(imap.NotifyServerMetadataChange))
+	}
+	return known
+}
+
 // notifyCommand is NOTIFY (RFC 5465 §3.1).
 func (c *session) notifyCommand() (*imap.Status, error) {
 	c.d.SP()
@@ -90,11 +109,8 @@ func (c *session) notifyCommand() (*imap.Status, error) {
 	for i := range args.Groups {
 		g := &args.Groups[i]
 		for _, e := range g.Events {
-			switch e {
-			case imap.NotifyMessageNew, imap.NotifyMessageExpunge, imap.NotifyFlagChange, imap.NotifyMailboxName, imap.NotifySubscriptionChange:
-			default:
-				return nil, &imap.Status{Type: imap.StatusNo, Code: imap.CodeBadEvent, Text: "no such event",
-					Args: "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)"}
+			if known := c.notifyEvents(); !slices.Contains(known, string(e)) {
+				return nil, &imap.Status{Type: imap.StatusNo, Code: imap.CodeBadEvent, Text: "no such event", Args: "(" + strings.Join(known, " ") + ")"}
 			}
 		}
 		switch g.Filter {
@@ -146,7 +162,7 @@ func (c *session) startNotify(n *notifying, status bool) error {
 	if err == nil && len(boxes) > def(c.s.Limits.NotifyMailboxes, 5000) {
 		err = errOverflow
 	}
-	n.boxes, n.pending, n.own = make(map[string]*noted, len(boxes)), map[string]bool{}, map[string]bool{}
+	n.boxes, n.pending, n.own, n.barred = make(map[string]*noted, len(boxes)), map[string]bool{}, map[string]bool{}, map[string]bool{}
 	for i := range boxes {
 		if err != nil {
 			break
@@ -154,6 +170,7 @@ func (c *session) startNotify(n *notifying, status bool) error {
 		b := &noted{MailboxInfo: boxes[i].MailboxInfo}
 		n.boxes[b.ID] = b
 		if b.NoSelect && n.names(b.Name) {
+			n.barred[b.Name] = true
 			c.untagged(`LIST (\NoAccess) "/"`, string(c.appendName(nil, b.Name))) // RFC 5465 §3.1
 		}
 		if !n.wants(&b.MailboxInfo, imap.NotifyMessageNew) {
@@ -226,11 +243,18 @@ func (c *session) notified() {
 	if n == nil || n.watch == nil {
 		return
 	}
-	for _, x := range n.watch.Take() {
-		n.pending[x.MailboxID] = true
+	notices := n.watch.Take()
+	for _, x := range notices {
+		if x.MailboxID != "" {
+			n.pending[x.MailboxID] = true
+		}
 	}
-	if len(n.pending) > 0 {
-		if err := c.tellNoted(); err != nil {
+	if len(n.pending) > 0 || len(notices) > 0 {
+		err := c.tellNoted()
+		if err == nil {
+			err = c.tellMetadata(notices)
+		}
+		if err != nil {
 			if !errors.Is(err, errOverflow) {
 				c.log.Error("notifications end", "user", c.user, "err", err)
 			}
@@ -240,6 +264,7 @@ func (c *session) notified() {
 		}
 	}
 	clear(n.own)
+	n.ownNotes = nil
 }
 
 // tellNoted tells of the mailboxes that may have changed.
@@ -316,147 +341,76 @@ func (c *session) tellCounters(b *noted, st *imap.MailboxStatus) {
 	}
 }
 
-// A tree is the mailboxes before and after, for tellTree.
-type tree struct {
-	n        *notifying
-	after    map[string]*listed // by name
-	renamed  map[string]string  // from old names
-	affected map[string]string  // names to tell of, with their old names or ""
+// changedMetadata notes annotations that the client itself has set: it knows.
+func (c *session) changedMetadata(mailbox string, list []imap.Annotation) {
+	if c.notify != nil && c.notify.watch != nil {
+		c.notify.ownNotes = append(c.notify.ownNotes, annotated{mailbox, list})
+	}
 }
 
-// tellTree compares the mailboxes with those known, and sends LIST for each name that a change is about (RFC 5465 §5.4, §5.5).
-// now gets those that are new.
-func (c *session) tellTree(now map[*noted]imap.MailboxStatus) error {
-	boxes, err := c.mailboxes()
-	if err != nil {
-		return err
-	}
+// maxMetadata is about how many octets of names one METADATA response has.
+const maxMetadata = 2000
+
+// tellMetadata sends METADATA with the names of annotations that have changed (RFC 5465 §5.6, §5.7).
+func (c *session) tellMetadata(notices []imap.Notice) error {
 	n := c.notify
-	if len(boxes) > def(c.s.Limits.NotifyMailboxes, 5000) {
-		return errOverflow
-	}
-	t := tree{n: n, after: map[string]*listed{}, renamed: map[string]string{}, affected: map[string]string{}}
-	there := make(map[string]bool, len(boxes))
-	for i := range boxes {
-		b := &boxes[i]
-		t.after[b.Name], there[b.ID] = b, true
-		if old := n.boxes[b.ID]; old != nil && old.Name != b.Name {
-			t.renamed[old.Name] = b.Name
+	for _, x := range notices {
+		name, wanted := "", slices.ContainsFunc(n.others, func(g imap.NotifyGroup) bool { return g.Has(imap.NotifyServerMetadataChange) })
+		if x.MailboxID != "" {
+			b := n.boxes[x.MailboxID]
+			if b == nil || !n.wants(&b.MailboxInfo, imap.NotifyMailboxMetadataChange) {
+				continue
+			}
+			name, wanted = b.Name, true
 		}
-	}
-	gone := map[string]bool{} // names
-	for id, old := range n.boxes {
-		if !there[id] {
-			gone[old.Name] = true
-			t.came(&old.MailboxInfo)
-			delete(n.boxes, id)
-			delete(now, old)
-		}
-	}
-	for i := range boxes {
-		b := &boxes[i].MailboxInfo
-		if old := n.boxes[b.ID]; old != nil {
-			t.compare(&old.MailboxInfo, b)
-			old.MailboxInfo = *b
+		switch {
+		case !wanted:
 			continue
+		case x.MoreEntries: // what was removed must be told, and is not known
+			return errOverflow
 		}
-		fresh := &noted{MailboxInfo: *b}
-		n.boxes[b.ID] = fresh
-		t.came(b)
-		st, err := c.look(fresh)
-		if unreadable(err) {
-			continue
-		}
+		entries, err := c.unknownEntries(name, x.Entries)
 		if err != nil {
 			return err
 		}
-		fresh.last.UIDNext, now[fresh] = 1, st
-		if !gone[b.Name] {
-			fresh.last.UIDValidity = st.UIDValidity
-		}
-		if st.Messages == 0 { // it has come as LIST says; nothing has come into it
-			fresh.last.UIDNext, fresh.last.HighestModSeq = st.UIDNext, st.HighestModSeq
+		slices.Sort(entries)
+		for len(entries) > 0 {
+			b := c.appendName([]byte("METADATA "), name)
+			for ; len(entries) > 0 && len(b) < maxMetadata; entries = entries[1:] {
+				b = imap.AppendAString(append(b, ' '), entries[0])
+			}
+			c.untagged(string(b))
 		}
 	}
-	c.tellAffected(&t)
 	return nil
 }
 
-// came notes a mailbox that has come or gone, which its parent is affected by too.
-func (t *tree) came(m *imap.MailboxInfo) {
-	if t.n.own[m.Name] {
-		return
-	}
-	t.affect(m, imap.NotifyMailboxName, "")
-	if cut := strings.LastIndexByte(m.Name, '/'); cut > 0 {
-		parent := imap.MailboxInfo{Name: m.Name[:cut]}
-		if p := t.after[parent.Name]; p != nil {
-			parent = p.MailboxInfo
-		}
-		t.affect(&parent, imap.NotifyMailboxName, "")
-	}
-}
-
-func (t *tree) affect(m *imap.MailboxInfo, e imap.NotifyEvent, old string) {
-	if t.n.wants(m, e) && t.affected[m.Name] == "" {
-		t.affected[m.Name] = old
-	}
-}
-
-// compare notes a rename, unless it follows from that of a mailbox above, and a change of the subscription.
-func (t *tree) compare(old, m *imap.MailboxInfo) {
-	if t.n.own[m.Name] {
-		return
-	}
-	if old.Name != m.Name && !t.follows(old.Name, m.Name) {
-		t.affect(m, imap.NotifyMailboxName, old.Name)
-		if t.n.wants(old, imap.NotifyMailboxName) {
-			t.affected[m.Name] = old.Name
+// unknownEntries returns those of the entries that are not as the client has just set them.
+func (c *session) unknownEntries(mailbox string, entries []string) ([]string, error) {
+	own := map[string]imap.Annotation{}
+	for _, o := range c.notify.ownNotes {
+		for _, a := range o.list {
+			if o.mailbox == mailbox {
+				own[a.Entry] = a
+			}
 		}
 	}
-	if old.Subscribed != m.Subscribed {
-		t.affect(m, imap.NotifySubscriptionChange, "")
-		if t.n.wants(old, imap.NotifySubscriptionChange) {
-			t.affect(&imap.MailboxInfo{Name: m.Name, Subscribed: true}, imap.NotifySubscriptionChange, "")
-		}
+	if len(own) == 0 || len(entries) == 0 {
+		return entries, nil
 	}
-}
-
-func (t *tree) follows(old, name string) bool {
-	for i := range len(old) {
-		if old[i] != '/' {
-			continue
-		}
-		if to, ok := t.renamed[old[:i]]; ok && name == to+old[i:] {
-			return true
-		}
-		if t.n.own[old[:i]] {
-			return true
-		}
+	list, err := c.account.Annotator.Annotations(c.ctx, mailbox)
+	if unreadable(err) {
+		return nil, nil
 	}
-	return false
-}
-
-// tellAffected sends LIST, by name.
-func (c *session) tellAffected(t *tree) {
-	names := make([]string, 0, len(t.affected))
-	for name := range t.affected {
-		names = append(names, name)
+	now := map[string]imap.Annotation{}
+	for _, a := range list {
+		now[a.Entry] = a
 	}
-	slices.Sort(names)
-	for _, name := range names {
-		b := append(c.bw.AvailableBuffer(), "* LIST ("...)
-		if m := t.after[name]; m != nil {
-			b = appendAttributes(b, m, &listing{tellSubscribed: true})
-		} else {
-			b = append(b, `\NonExistent`...)
-		}
-		b = c.appendName(append(b, `) "/" `...), name)
-		if old := t.affected[name]; old != "" {
-			b = append(c.appendName(append(b, ` ("OLDNAME" (`...), old), "))"...)
-		}
-		_, _ = c.bw.Write(append(b, "\r\n"...))
-	}
+	return slices.DeleteFunc(entries, func(e string) bool {
+		set, ok := own[e]
+		is, there := now[e]
+		return ok && set.None == !there && set.Value == is.Value
+	}), err
 }
 
 // tellFresh sends what NOTIFY fetches of new messages (RFC 5465 §5.2).

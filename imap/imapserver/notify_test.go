@@ -1,6 +1,11 @@
 package imapserver_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"testing"
@@ -86,10 +91,11 @@ func TestNotifySelected(t *testing.T) {
 	}
 }
 
-func must2[T any](_ T, err error) {
+func must2[T any](v T, err error) T {
 	if err != nil {
 		panic(err)
 	}
+	return v
 }
 
 func TestNotifyDelayed(t *testing.T) {
@@ -182,12 +188,178 @@ func TestNotifyOthers(t *testing.T) {
 	}
 }
 
+func TestNotifyMetadata(t *testing.T) {
+	p, a := notifyPair(t, server(t))
+	ctx := t.Context()
+	set := func(mailbox string, list ...imap.Annotation) {
+		t.Helper()
+		must(t, a.Annotator.SetAnnotations(ctx, mailbox, list))
+	}
+	for _, name := range []string{"Lists/a", "Other"} {
+		must2(a.Editor.Create(ctx, name, imap.CreateOptions{}))
+	}
+	p.do("b", "SELECT Lists/a")
+	p.do("c", "NOTIFY SET (SELECTED (MessageNew MessageExpunge)) (SUBTREE Lists (MailboxMetadataChange)) (INBOXES (ServerMetadataChange))")
+	comment := imap.Annotation{Entry: "/shared/comment", Value: "x"}
+	set("Lists", comment, imap.Annotation{Entry: "/private/vendor/x y", Value: ""})
+	wants(p, `* METADATA Lists "/private/vendor/x y" /shared/comment`)
+	set("Lists", imap.Annotation{Entry: "/private/vendor/x y", None: true})
+	wants(p, `* METADATA Lists "/private/vendor/x y"`) // what is removed is told as well
+	set("Other", comment)
+	set("INBOX", comment)
+	set("Lists/a", comment) // the one that is selected is one of the others here (RFC 5465 §3.1)
+	wants(p, "* METADATA Lists/a /shared/comment")
+	set("", imap.Annotation{Entry: "/private/comment", Value: "x"})
+	wants(p, `* METADATA "" /private/comment`)
+	// A rename does not end it.
+	must(t, a.Editor.Rename(ctx, "Lists/a", "Lists/b"))
+	set("Lists/b", comment)
+	wants(p, "* METADATA Lists/b /shared/comment")
+	// The client's own are not told.
+	for _, cmd := range []string{`SETMETADATA Lists (/private/comment "mine")`, `SETMETADATA Lists (/private/comment "a" /private/comment NIL)`,
+		`SETMETADATA "" (/private/comment NIL)`, "NOOP"} {
+		if got := p.do("d", cmd); len(got) != 1 {
+			t.Errorf("%s: %q", cmd, got)
+		}
+	}
+	// Many names are several lines.
+	for i := range 90 {
+		set("Lists", imap.Annotation{Entry: fmt.Sprintf("/private/%03d/%s", i, strings.Repeat("x", 100)), Value: "x"})
+	}
+	names := 0
+	for names < 90 {
+		line := p.line()
+		if !strings.HasPrefix(line, "* METADATA Lists /private/") || len(line) > 2200 {
+			t.Fatalf("%d octets: %s", len(line), line)
+		}
+		names += strings.Count(line, "/private/")
+	}
+	// Two sessions of one user hear of each other.
+	other := dial(t, p.RemoteAddr().String()).login()
+	other.do("a", `SETMETADATA Lists (/private/comment "other")`)
+	wants(p, "* METADATA Lists /private/comment")
+	// Without an event of theirs nothing is told.
+	p.do("e", "NOTIFY SET (PERSONAL (MailboxName MessageNew MessageExpunge FlagChange SubscriptionChange))")
+	set("Lists", comment)
+	set("", comment)
+	if got := p.do("f", "NOOP"); len(got) != 1 {
+		t.Error(got)
+	}
+}
+
+// meddling is an Annotator where somebody else changes an annotation just after the user has.
+type meddling struct {
+	imap.Annotator
+	more []imap.Annotation
+}
+
+func (m *meddling) SetAnnotations(ctx context.Context, mailbox string, set []imap.Annotation) error {
+	return errors.Join(m.Annotator.SetAnnotations(ctx, mailbox, set), m.Annotator.SetAnnotations(ctx, mailbox, m.more))
+}
+
+// TestNotifyMetadataRace: what a session has set is told where it is something else by then.
+func TestNotifyMetadataRace(t *testing.T) {
+	s := server(t)
+	m := &meddling{}
+	s.Backend = wrapped{s.Backend, func(a *imap.Account) { m.Annotator, a.Annotator = a.Annotator, m }}
+	p, _ := notifyPair(t, s)
+	p.do("b", "NOTIFY SET (PERSONAL (MailboxMetadataChange))")
+	m.more = []imap.Annotation{{Entry: "/private/b", Value: "theirs"}, {Entry: "/private/c", None: true}, {Entry: "/private/d", Value: "same"}}
+	p.send(`c SETMETADATA INBOX (/private/a "mine" /private/b "mine" /private/c "mine" /private/d "same")` + "\r\n")
+	wants(p, "* METADATA INBOX /private/b /private/c", "c OK ...")
+}
+
+// flooding is a Watcher of a feed that a test fills at will.
+type flooding struct{ imap.Feed }
+
+// TestNotifyOverflow: a backend that tells of more than can be kept, or fails, ends what is told, with NOTIFICATIONOVERFLOW and as
+// after NOTIFY NONE (RFC 5465 §5.8), and leaves the session.
+func TestNotifyOverflow(t *testing.T) {
+	s := server(t)
+	var log bytes.Buffer
+	s.Logger = slog.New(slog.NewTextHandler(&log, nil))
+	f, feed := &failing{}, &flooding{}
+	s.Backend = wrapped{s.Backend, func(a *imap.Account) {
+		f.Store, f.Appender = a.Store, a.Appender
+		a.Store, a.Watcher = f, feed
+	}}
+	p, a := notifyPair(t, s)
+	must2(a.Editor.Create(t.Context(), "Lists", imap.CreateOptions{}))
+	id := func(name string) string {
+		m := must2(a.Store.OpenMailbox(t.Context(), name))
+		return must2(m.Status(t.Context())).ID
+	}
+	inbox, lists := id("INBOX"), id("Lists")
+	p.do("b", "SELECT INBOX")
+	const both = "NOTIFY SET (SELECTED (MessageNew MessageExpunge)) (MAILBOXES Lists (MessageNew MessageExpunge MailboxMetadataChange))"
+	none := func() {
+		t.Helper()
+		deliver(t, a, "INBOX", "Subject: x\r\n\r\nx\r\n")
+		feed.Publish(imap.Notice{MailboxID: inbox, ModSeq: 1000})
+		feed.Publish(imap.Notice{MailboxID: lists, Entries: []string{"/private/x"}})
+		if got := p.do("d", "NOOP"); len(got) != 1 {
+			t.Errorf("told of after the end: %q", got)
+		}
+	}
+	t.Run("flood", func(t *testing.T) {
+		p.do("c", both)
+		p.do("d", "NOOP")
+		// It floods while a command goes on that tells of nothing; what a session keeps of it is bounded.
+		p.send("e NOOP\r\nf APPEND Lists {1}\r\n")
+		wants(p, "e OK ...", "+ ...")
+		for i := range 100_000 {
+			feed.Publish(imap.Notice{MailboxID: lists, ModSeq: imap.ModSeq(i), Entries: []string{fmt.Sprint("/private/", i)}})
+		}
+		p.send("x\r\n")
+		wants(p, "* STATUS Lists (UIDNEXT 2 MESSAGES 1)", "* OK [NOTIFICATIONOVERFLOW] ...", "f OK ...")
+		none()
+	})
+	t.Run("mailboxes that are not watched", func(t *testing.T) {
+		p.do("c", both)
+		for i := range 1000 { // too many names, of what nobody listens for
+			feed.Publish(imap.Notice{MailboxID: inbox, ModSeq: imap.ModSeq(i), Entries: []string{fmt.Sprint("/private/", i)}})
+			feed.Publish(imap.Notice{Entries: []string{fmt.Sprint("/private/", i)}})
+		}
+		if got := p.do("d", "NOOP"); len(got) != 1 {
+			t.Errorf("%q", got)
+		}
+	})
+	t.Run("failure", func(t *testing.T) {
+		p.do("c", both)
+		log.Reset()
+		f.status = errors.New("disk on fire")
+		feed.Publish(imap.Notice{MailboxID: lists, ModSeq: 2000})
+		wants(p, "* OK [NOTIFICATIONOVERFLOW] ...")
+		f.status = nil
+		none()
+		if !strings.Contains(log.String(), "disk on fire") {
+			t.Errorf("the log has %q", log.String())
+		}
+	})
+	if got := p.do("z", both); got[len(got)-1] != "z OK NOTIFY completed" {
+		t.Errorf("it cannot begin again: %q", got)
+	}
+}
+
 func TestNotifyRefused(t *testing.T) {
 	s := server(t)
 	s.Limits.NotifyMailboxes = 2
 	p, a := notifyPair(t, s)
-	p.send("c NOTIFY SET (PERSONAL (MailboxMetadataChange))\r\n")
-	wants(p, "c NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)] ...")
+	const events = "(MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange MailboxMetadataChange ServerMetadataChange)"
+	for args, want := range map[string]string{
+		"(PERSONAL (MessageNew MessageExpunge AnnotationChange))": "c NO [BADEVENT " + events + "] ...",
+		"(SELECTED (messagenew messageexpunge annotationchange))": "c NO [BADEVENT " + events + "] ...",
+		"(SELECTED (NoSuchEvent))":                                "c NO [BADEVENT " + events + "] ...",
+		"(MAILBOXES x (x-y))":                                     "c NO [BADEVENT " + events + "] ...",
+		"(PERSONAL (AnnotationChange))":                           "c BAD ...", // RFC 5465 §5
+		"(SELECTED (MailboxMetadataChange))":                      "c BAD ...", // RFC 5465 §6.1
+		"(SELECTED (ServerMetadataChange))":                       "c BAD ...",
+	} {
+		p.send("c NOTIFY SET " + args + "\r\n")
+		if got := p.line(); !matches(want, got) {
+			t.Errorf("%s: %s", args, got)
+		}
+	}
 	p.do("d", "NOTIFY SET (PERSONAL (MailboxName))")
 	must2(a.Editor.Create(t.Context(), "one", imap.CreateOptions{}))
 	wants(p, `* LIST (\HasNoChildren) "/" one`)
@@ -196,4 +368,15 @@ func TestNotifyRefused(t *testing.T) {
 	must2(a.Editor.Create(t.Context(), "three", imap.CreateOptions{}))
 	p.send("e NOTIFY SET (PERSONAL (MailboxName))\r\n")
 	wants(p, "e NO [NOTIFICATIONOVERFLOW] ...")
+}
+
+// TestNotifyNoAnnotations: events of annotations are for accounts that have some.
+func TestNotifyNoAnnotations(t *testing.T) {
+	s := server(t)
+	s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Annotator = nil }}
+	p, _ := notifyPair(t, s)
+	for _, event := range []string{"MailboxMetadataChange", "ServerMetadataChange"} {
+		p.send("c NOTIFY SET (PERSONAL (" + event + "))\r\n")
+		wants(p, "c NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange)] ...")
+	}
 }

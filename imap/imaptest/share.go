@@ -86,8 +86,8 @@ func (b *box) rights(a *account) imap.Rights {
 }
 
 // publish tells the owner of a change, and others who have some right.
-func (b *box) publish() {
-	n := imap.Notice{MailboxID: b.info.ID, ModSeq: b.modseq}
+func (b *box) publish(entries ...string) {
+	n := imap.Notice{MailboxID: b.info.ID, ModSeq: b.modseq, Entries: entries}
 	b.a.feed.Publish(n)
 	if len(b.acl) == 0 {
 		return
@@ -241,5 +241,29 @@ func (a *account) SetAnnotations(_ context.Context, mailbox string, set []imap.A
 	for where, notes := range next {
 		*where = notes
 	}
+	a.publishNotes(mailbox, set)
 	return nil
+}
+
+// publishNotes tells of annotations: the user, and of those that are shared whoever else has some right.
+func (a *account) publishNotes(mailbox string, set []imap.Annotation) {
+	own := imap.Notice{ModSeq: a.modseq}
+	var shared []string
+	b, err := a.find(mailbox)
+	for _, n := range set {
+		if err != nil || private(n.Entry) { // those of the account are nobody else's
+			own.Entries = append(own.Entries, n.Entry)
+		} else {
+			shared = append(shared, n.Entry)
+		}
+	}
+	if err == nil {
+		own.MailboxID, own.ModSeq, own.Other = b.info.ID, b.modseq, b.a != a
+	}
+	if len(own.Entries) > 0 {
+		a.feed.Publish(own)
+	}
+	if len(shared) > 0 {
+		b.publish(shared...)
+	}
 }

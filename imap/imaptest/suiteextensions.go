@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"testing/iotest"
@@ -33,15 +34,28 @@ func (s *suite) annotations() {
 	}
 	comment, own := imap.Annotation{Entry: "/shared/comment", Value: "all"}, imap.Annotation{Entry: "/private/comment", Value: "mine\x00\xff"}
 	want("INBOX", "")
+	w := s.a.Watcher.Watch(s.Context())
+	told := func(mailbox, want string) {
+		s.Helper()
+		if got := s.entries(w, mailbox); got != want {
+			s.Errorf("the feed tells of %q in %q, want %q", got, mailbox, want)
+		}
+	}
 	s.must(set("INBOX", comment, own))
+	told("INBOX", "/private/comment /shared/comment")
 	want("INBOX", "/private/comment=mine\x00\xff /shared/comment=all")
 	want("", "")
 	s.must(set("", imap.Annotation{Entry: "/private/vendor/x/y", Value: ""}))
 	want("", "/private/vendor/x/y=")
+	told("", "/private/vendor/x/y")
 	comment.Value = "other"
 	s.must(set("INBOX", comment, imap.Annotation{Entry: own.Entry, None: true}, imap.Annotation{Entry: "/private/none", None: true}))
 	want("INBOX", "/shared/comment=other")
+	if got := s.entries(w, "INBOX"); !strings.HasPrefix(got, "/private/comment ") || !strings.HasSuffix(got, "/shared/comment") {
+		s.Errorf("the feed tells of %q, where one was set and one removed", got)
+	}
 	s.is(set("nosuch", own), imap.ErrNonexistent, "set on a mailbox that is not there")
+	told("INBOX", "")
 	_, err := s.a.Annotator.Annotations(s.Context(), "nosuch")
 	s.is(err, imap.ErrNonexistent, "read of a mailbox that is not there")
 
@@ -81,6 +95,23 @@ func (s *suite) annotations() {
 	_, err = s.a.Editor.Create(s.Context(), "b", imap.CreateOptions{})
 	s.must(err)
 	want("b", "")
+}
+
+// entries takes what a watch has, and returns the names of the annotations of a mailbox, or of the account, that it tells of.
+func (s *suite) entries(w *imap.Watch, mailbox string) string {
+	s.Helper()
+	id := ""
+	if mailbox != "" {
+		id = s.status(s.box(mailbox)).ID
+	}
+	var names []string
+	for _, n := range w.Take() {
+		if n.MailboxID == id {
+			names = append(names, n.Entries...)
+		}
+	}
+	slices.Sort(names)
+	return strings.Join(names, " ")
 }
 
 func (s *suite) replace() {

@@ -369,9 +369,19 @@ func (s *suite) sharedTree() {
 		s.Helper()
 		s.must(x.a.Annotator.SetAnnotations(ctx, mailbox, []imap.Annotation{{Entry: entry, Value: value}}))
 	}
+	mine, theirs := s.a.Watcher.Watch(ctx), g.a.Watcher.Watch(ctx)
+	told := func(own, others string) {
+		s.Helper()
+		if x, y := s.entries(mine, "Plans"), g.entries(theirs, g.theirs("Plans")); x != own || y != others {
+			s.Errorf("the owner is told of %q, the other user of %q; want %q and %q", x, y, own, others)
+		}
+	}
 	set(s, "Plans", "/private/comment", "mine")
+	told("/private/comment", "")
 	set(g, g.theirs("Plans"), "/private/comment", "other")
+	told("", "/private/comment")
 	set(g, g.theirs("Plans"), "/shared/comment", "all")
+	told("/shared/comment", "/shared/comment")
 	for x, want := range map[*suite]string{s: "mine", g: "other"} {
 		name := "Plans"
 		if x == g {
