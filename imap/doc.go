@@ -17,7 +17,7 @@
 // Done: the grammar of RFC 9051 and RFC 3501 (modified UTF-7, FETCH, SEARCH, STATUS, LIST patterns, status responses), and
 // what these add to it: RFC 3516 (BINARY), 4315 (UIDPLUS), 4466 (as far as ESEARCH needs it), 4731 (ESEARCH), 5032 (WITHIN),
 // 5182 ($), 5256 (SORT and THREAD), 5267 (updates of searches), 5957 (SORT=DISPLAY), 6154 (SPECIAL-USE), 7162 (mod-sequences), 7377 (sources of searches), 7888 (LITERAL+), 8474
-// (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA), 5464 (METADATA), 5465 (NOTIFY), 4314 (ACL), 4469 and 5092 (URLs of messages), 9394 (PARTIAL), 6203 (FUZZY), 10022 (UIDBATCHES). A SearchCriteria tests a
+// (OBJECTID), 8514 (SAVEDATE), 8970 (PREVIEW), 9208 (QUOTA), 5464 (METADATA), 5465 (NOTIFY), 2342 (NAMESPACE), 4314 (ACL), 4469 and 5092 (URLs of messages), 9394 (PARTIAL), 6203 (FUZZY), 10022 (UIDBATCHES). A SearchCriteria tests a
 // message without an index: encoded words, content-transfer-encodings and charsets decoded, and what is decoded compared by the
 // collation i;unicode-casemap (RFC 5051, as RFC 5255 §4 wants it).
 //

@@ -16,7 +16,7 @@ func (c *Client) MyRights(ctx context.Context, mailbox string) (imap.Rights, err
 		return 0, err
 	}
 	var rights imap.Rights
-	err = c.askRights(ctx, "MYRIGHTS", "MYRIGHTS", args, func() bool {
+	err = c.ask(ctx, "MYRIGHTS", "MYRIGHTS", args, func() bool {
 		name, r := c.d.MyRights(c.inUTF8())
 		rights = c.current(r)
 		return sameMailbox(name, mailbox)
@@ -32,7 +32,7 @@ func (c *Client) ACL(ctx context.Context, mailbox string) ([]imap.ACLEntry, erro
 		return nil, err
 	}
 	var list []imap.ACLEntry
-	err = c.askRights(ctx, "GETACL", "ACL", args, func() bool {
+	err = c.ask(ctx, "GETACL", "ACL", args, func() bool {
 		name, some := c.d.ACL(c.inUTF8())
 		if c.d.Err() != nil || !sameMailbox(name, mailbox) {
 			return false
@@ -53,7 +53,7 @@ func (c *Client) GrantableRights(ctx context.Context, mailbox, identifier string
 		return imap.GrantableRights{}, err
 	}
 	var rights imap.GrantableRights
-	err = c.askRights(ctx, "LISTRIGHTS", "LISTRIGHTS", args, func() bool {
+	err = c.ask(ctx, "LISTRIGHTS", "LISTRIGHTS", args, func() bool {
 		name, who, g := c.d.GrantableRights(c.inUTF8())
 		if c.d.Err() != nil || who != identifier || !sameMailbox(name, mailbox) {
 			return false
@@ -155,9 +155,9 @@ func (c *Client) acl(mailbox string, identifier ...string) ([]byte, error) {
 	return args, err
 }
 
-// askRights runs a command that is answered by a response of one kind, which read reads behind its keyword; it reports whether it was
+// ask runs a command that is answered by a response of one kind, which read reads behind its keyword; it reports whether it was
 // the one.
-func (c *Client) askRights(ctx context.Context, command, kind string, args []byte, read func() bool) error {
+func (c *Client) ask(ctx context.Context, command, kind string, args []byte, read func() bool) error {
 	cmd, err := c.begin(ctx, command)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -53,6 +54,11 @@ func testSharing(t *testing.T, alice *Client, dial func() *Client) {
 			t.Errorf("got %v, want NO [%s]", err, code)
 		}
 	}
+	names, err := bob.Namespaces(ctx)
+	must(err)
+	if want := (imap.Namespaces{Personal: []imap.Namespace{{Delim: '/'}}, Others: []imap.Namespace{{Prefix: "Other Users/", Delim: '/'}}}); !reflect.DeepEqual(names, want) {
+		t.Errorf("namespaces %+v, want %+v", names, want)
+	}
 	rights := func(op imap.RightsOp, letters string) {
 		t.Helper()
 		r, err := imap.ParseRights(letters)
@@ -72,7 +78,7 @@ func testSharing(t *testing.T, alice *Client, dial func() *Client) {
 		return imap.AppendMessage{Flags: []imap.Flag{imap.FlagSeen, imap.FlagFlagged, imap.FlagDeleted}, Size: int64(len(text)), Body: strings.NewReader(text)}
 	}
 	must(alice.Create(ctx, name, imap.CreateOptions{}))
-	_, err := alice.Append(ctx, name, imap.AppendMessage{Size: int64(len(text)), Body: strings.NewReader(text)})
+	_, err = alice.Append(ctx, name, imap.AppendMessage{Size: int64(len(text)), Body: strings.NewReader(text)})
 	must(err)
 	if r, err := alice.MyRights(ctx, name); err != nil || r != imap.AllRights {
 		t.Errorf("alice has %s, %v", r, err)
@@ -155,4 +161,41 @@ func testSharing(t *testing.T, alice *Client, dial func() *Client) {
 	_, err = bob.Select(ctx, shared)
 	refused(err, "") // Dovecot has no code here
 	must(alice.DeleteACL(ctx, name, "bob"))
+}
+
+// TestNamespaces has servers that answer NAMESPACE (RFC 2342) well, badly and not at all.
+func TestNamespaces(t *testing.T) {
+	c := connect(t, plain, "NAMESPACE", `
+		C: a2 NAMESPACE
+		S: * NAMESPACE (("INBOX." ".")) NIL (("&AOQ-rger." "." "X-P" ("a" "b")))
+		S: a2 OK done
+		C: a3 NAMESPACE
+		S: * NAMESPACE (("" "/"
+		S: a3 OK done
+		C: a4 NAMESPACE
+		S: a4 OK done
+		C: a5 NAMESPACE
+		S: a5 NO no
+	`)
+	n, err := c.Namespaces(t.Context())
+	if want := (imap.Namespaces{Personal: []imap.Namespace{{Prefix: "INBOX.", Delim: '.'}}, Shared: []imap.Namespace{{Prefix: "ärger.", Delim: '.'}}}); err != nil || !reflect.DeepEqual(n, want) {
+		t.Errorf("%+v, %v", n, err)
+	}
+	if _, err := c.Namespaces(t.Context()); !isA[*imap.SyntaxError](err) {
+		t.Errorf("half an answer: %v", err)
+	}
+	if _, err := c.Namespaces(t.Context()); !isA[*ProtocolError](err) {
+		t.Errorf("no answer: %v", err)
+	}
+	if _, err := c.Namespaces(t.Context()); !isA[*Error](err) {
+		t.Errorf("NO: %v", err)
+	}
+	if _, err := connect(t, plain, "IDLE", "").Namespaces(t.Context()); err != ErrUnsupported {
+		t.Errorf("%v", err)
+	}
+}
+
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }

@@ -18,7 +18,7 @@
 // bounded by Limits and by time: a server that sends one octet a minute, a line without end, or a literal of 2^63 octets
 // gets a typed error and is left.
 //
-// Done: RFC 9051 and RFC 3501 as a client needs them, RFC 2177 (IDLE), 2971 (ID), 3502 (MULTIAPPEND), 3691 (UNSELECT),
+// Done: RFC 9051 and RFC 3501 as a client needs them, RFC 2177 (IDLE), 2342 (NAMESPACE), 2971 (ID), 3502 (MULTIAPPEND), 3691 (UNSELECT),
 // 4315 (UIDPLUS), 4731 (ESEARCH), 4959 (SASL-IR), 4978 (COMPRESS), 5032 (WITHIN), 5161 (ENABLE), 5256 and 5957 (SORT, THREAD,
 // SORT=DISPLAY), 5267 (ESORT, CONTEXT), 5258 and 5819 (LIST-EXTENDED, LIST-STATUS), 6154 (SPECIAL-USE), 6851 (MOVE), 7162 (CONDSTORE and QRESYNC), 7377 (MULTISEARCH),
 // 7888 (LITERAL+ and LITERAL-), 8314 (TLS), 8437 (UNAUTHENTICATE), 8438 (STATUS=SIZE), 8474 (OBJECTID), 8508 (REPLACE), 8514

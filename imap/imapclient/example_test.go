@@ -354,7 +354,32 @@ func ExampleFollower() {
 	// new or changed: 2 []
 }
 
-// Send a command that the package does not know, and read what comes of it.
+// Name a new mailbox and another user's as the server wants them.
+func ExampleClient_Namespaces() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	n, err := c.Namespaces(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	own := n.Personal[0]
+	fmt.Println(own.Prefix + "Work" + string(own.Delim) + "2027")
+	for _, others := range n.Others {
+		fmt.Println(others.Prefix + "ann" + string(others.Delim) + "Projects")
+	}
+	// Output:
+	// Work/2027
+	// Other Users/ann/Projects
+}
+
+// Send a command of one's own, and read what comes of it.
 func ExampleClient_Raw() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -364,8 +389,8 @@ func ExampleClient_Raw() {
 		return
 	}
 	defer c.Close()
-	status, err := c.Raw(ctx, "NAMESPACE", nil, map[string]func(uint32, *imap.Decoder){
-		"NAMESPACE": func(_ uint32, d *imap.Decoder) {
+	status, err := c.Raw(ctx, "STATUS", []byte(" INBOX (MESSAGES)"), map[string]func(uint32, *imap.Decoder){
+		"STATUS": func(_ uint32, d *imap.Decoder) {
 			d.SP()
 			fmt.Println(d.Line())
 		},
@@ -376,6 +401,6 @@ func ExampleClient_Raw() {
 	}
 	fmt.Println(status.Type)
 	// Output:
-	// (("" "/")) (("Other Users/" "/")) NIL
+	// INBOX (MESSAGES 1)
 	// OK
 }

@@ -385,6 +385,20 @@ func (c *Client) SetQuota(ctx context.Context, root string, limits map[string]in
 	return set, nil
 }
 
+// Namespaces returns where the user's own mailboxes are, those of other users and those of nobody in particular (RFC 2342).
+// ErrUnsupported: the server has no NAMESPACE; then all names begin anywhere, and List tells the separator.
+func (c *Client) Namespaces(ctx context.Context) (imap.Namespaces, error) {
+	if !c.caps.Has("NAMESPACE") && !c.rev2() {
+		return imap.Namespaces{}, ErrUnsupported
+	}
+	var n imap.Namespaces
+	err := c.ask(ctx, "NAMESPACE", "NAMESPACE", nil, func() bool {
+		n = c.d.Namespaces(c.inUTF8())
+		return true
+	})
+	return n, err
+}
+
 // Metadata returns the annotations of a mailbox that options and entries ask for, of the server for "" (RFC 5464). longest is the
 // size of the longest value that o.MaxSize left out, 0 for none. Annotations that are not there are left out, or told with
 // None. ErrUnsupported: the server has no METADATA.

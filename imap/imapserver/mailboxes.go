@@ -171,14 +171,11 @@ func (c *session) namespace() (*imap.Status, error) {
 	if c.d.EOL(); c.d.Err() != nil {
 		return nil, nil
 	}
-	others := []byte("NIL")
+	n := imap.Namespaces{Personal: []imap.Namespace{{Delim: '/'}}}
 	if prefix := c.account.OtherUsers; prefix != "" {
-		if !c.utf8 {
-			prefix = string(imap.AppendUTF7(nil, prefix))
-		}
-		others = append(imap.AppendQuoted([]byte("(("), prefix), ` "/"))`...)
+		n.Others = []imap.Namespace{{Prefix: prefix, Delim: '/'}}
 	}
-	c.untagged(`NAMESPACE (("" "/"))`, string(others), "NIL")
+	c.untagged("NAMESPACE", string(imap.AppendNamespaces(nil, n, c.utf8)))
 	return nil, nil
 }
 
