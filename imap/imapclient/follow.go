@@ -168,12 +168,8 @@ func (f *Follower) begin(ctx context.Context, c *Client, name string) error {
 func (f *Follower) restart(ctx context.Context, c *Client, s *Selected) error {
 	f.listen(c) // Resync has listened for itself
 	next := Known{UIDValidity: s.UIDValidity, ModSeq: s.HighestModSeq}
-	f.flags = nil
-	if next.ModSeq == 0 {
-		f.flags = make(map[imap.UID]string)
-	}
-	f.events = nil
-	for m, err := range c.Fetch(ctx, imap.AllUIDs(), imap.FieldFlags) {
+	f.flags, f.events = nil, nil
+	for m, err := range c.Fetch(ctx, imap.AllUIDs(), wanted(&next)) {
 		if err != nil {
 			return err
 		}
@@ -181,6 +177,14 @@ func (f *Follower) restart(ctx context.Context, c *Client, s *Selected) error {
 	}
 	f.state = next
 	return nil
+}
+
+// wanted returns what is asked of messages: with their mod-sequences, where there are some, nobody needs to remember their flags.
+func wanted(next *Known) imap.Fields {
+	if next.ModSeq > 0 {
+		return imap.FieldFlags | imap.FieldModSeq
+	}
+	return imap.FieldFlags
 }
 
 // wait returns when something happens.
@@ -212,11 +216,7 @@ func (f *Follower) catchUp(ctx context.Context, c *Client) error {
 
 // gather takes in what has changed since next, as far as it gets.
 func (f *Follower) gather(ctx context.Context, c *Client, next *Known) error {
-	wanted := imap.FieldFlags
-	if next.ModSeq > 0 {
-		wanted |= imap.FieldModSeq
-	}
-	for m, err := range c.FetchSince(ctx, imap.AllUIDs(), next.ModSeq, wanted) {
+	for m, err := range c.FetchSince(ctx, imap.AllUIDs(), next.ModSeq, wanted(next)) {
 		if err != nil {
 			return err
 		}

@@ -29,7 +29,7 @@ type copier struct {
 	open    *Client
 	offline bool
 	flags   map[imap.UID]string
-	told    map[imap.UID]bool
+	told    map[imap.UID]imap.ModSeq
 	resets  int
 	changed chan struct{}
 }
@@ -74,11 +74,17 @@ func (k *copier) take(e Event) {
 			delete(k.flags, uid)
 		}
 	case EventFetch:
-		now := flagText(e.Message.Flags)
-		if k.told[e.Message.UID] && k.flags[e.Message.UID] == now && slices.Contains(k.lacks, "CONDSTORE") {
-			k.t.Errorf("message %d is told twice: %q", e.Message.UID, now)
+		m, now := e.Message, flagText(e.Message.Flags)
+		same := k.flags[m.UID] == now // with mod-sequences, flags may come back to what they were
+		if !slices.Contains(k.lacks, "CONDSTORE") {
+			if same = m.ModSeq <= k.told[m.UID]; m.ModSeq == 0 {
+				k.t.Errorf("message %d is told without its mod-sequence", m.UID)
+			}
 		}
-		k.flags[e.Message.UID], k.told[e.Message.UID] = now, true
+		if _, told := k.told[m.UID]; told && same {
+			k.t.Errorf("message %d is told twice: %q, at %d", m.UID, now, m.ModSeq)
+		}
+		k.flags[m.UID], k.told[m.UID] = now, m.ModSeq
 	default:
 		k.t.Errorf("event %+v", e)
 	}
@@ -141,7 +147,7 @@ func follow(t *testing.T, dial func() *Client, lacks ...string) {
 	_, err := c.Select(ctx, box)
 	must(err)
 
-	k := &copier{t: t, dial: dial, lacks: lacks, flags: make(map[imap.UID]string), told: make(map[imap.UID]bool), changed: make(chan struct{}, 1)}
+	k := &copier{t: t, dial: dial, lacks: lacks, flags: make(map[imap.UID]string), told: make(map[imap.UID]imap.ModSeq), changed: make(chan struct{}, 1)}
 	for m, err := range c.Fetch(ctx, imap.AllUIDs(), imap.FieldFlags) {
 		must(err)
 		k.flags[m.UID] = flagText(m.Flags)
@@ -210,6 +216,9 @@ func follow(t *testing.T, dial func() *Client, lacks ...string) {
 	k.await(c)
 	stop()
 	last := <-done
+	if remembers := f.flags != nil; remembers != slices.Contains(lacks, "CONDSTORE") {
+		t.Errorf("flags are remembered: %v", remembers)
+	}
 	if k.resets != 1 {
 		t.Errorf("%d resets", k.resets)
 	}
