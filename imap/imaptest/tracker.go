@@ -361,7 +361,9 @@ func (k *tracker) check() string {
 	k.compareSearches()
 	told := k.messages
 	k.messages = map[imap.UID]*tracked{}
-	k.do("FETCH 1:* (UID FLAGS MODSEQ)", false)
+	if len(k.uids) > 0 { // else no message has such a number
+		k.do("FETCH 1:* (UID FLAGS MODSEQ)", false)
+	}
 	var b strings.Builder
 	for i, u := range k.uids {
 		now := k.messages[u]
