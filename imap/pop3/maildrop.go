@@ -30,6 +30,7 @@ type entry struct {
 	size    int64
 	uid     imap.UID
 	deleted bool
+	sent    bool // by RETR, to its end
 }
 
 func openMaildrop(ctx context.Context, a *imap.Account, limit int) (*maildrop, error) {
@@ -147,7 +148,7 @@ func (s *session) rset([]byte) {
 	d := s.drop
 	d.left, d.size = len(d.messages), 0
 	for i := range d.messages {
-		d.messages[i].deleted = false
+		d.messages[i].deleted, d.messages[i].sent = false, false
 		d.size += d.messages[i].size
 	}
 	s.ok("%d messages (%d octets)", d.left, d.size)
@@ -157,8 +158,9 @@ func (s *session) rset([]byte) {
 // else has removed since are no failure.
 func (s *session) update() {
 	var marked imap.UIDSet
+	gone := s.srv.Expire < 0 && s.drop.account.Expunger != nil // what was sent (RFC 2449 §6.7)
 	for _, e := range s.drop.messages {
-		if e.deleted {
+		if e.deleted || e.sent && gone {
 			marked.Add(e.uid, e.uid)
 		}
 	}
@@ -171,12 +173,12 @@ func (s *session) update() {
 			return
 		}
 	}
-	s.ok("good-bye (%d messages left)", s.drop.left)
+	s.ok("good-bye (%d messages left)", int64(len(s.drop.messages))-marked.Len())
 }
 
 func (s *session) retr(arg []byte) {
 	if e := s.number(arg); e != nil {
-		s.send(e, -1)
+		e.sent = s.send(e, -1) || e.sent
 	}
 }
 
@@ -193,17 +195,17 @@ func (s *session) top(arg []byte) {
 	}
 }
 
-// send writes a message, or its header and lines lines of its body unless lines is negative.
-func (s *session) send(e *entry, lines int64) {
+// send writes a message, or its header and lines lines of its body unless lines is negative, and reports whether it has.
+func (s *session) send(e *entry, lines int64) bool {
 	body, err := s.drop.mailbox.Body(s.hard, e.uid)
 	switch {
 	case errors.Is(err, imap.ErrNonexistent):
 		s.fail("", "that message has been removed meanwhile")
-		return
+		return false
 	case err != nil:
 		s.log(slog.LevelError, "opening a message failed", "uid", e.uid, "err", err)
 		s.fail("SYS/TEMP", "not possible now")
-		return
+		return false
 	}
 	defer body.Close()
 	buf := s.srv.buffers.Get().(*bodyBuffer)
@@ -214,10 +216,10 @@ func (s *session) send(e *entry, lines int64) {
 		case err != nil:
 			s.log(slog.LevelError, "reading a message failed", "uid", e.uid, "err", err)
 			s.fail("SYS/TEMP", "not possible now")
-			return
+			return false
 		case international: // RFC 6856 §2.1, §5
 			s.fail("UTF8", "its header has UTF-8: say UTF8 before the login")
-			return
+			return false
 		}
 	}
 	if lines < 0 {
@@ -230,5 +232,7 @@ func (s *session) send(e *entry, lines int64) {
 		s.log(slog.LevelWarn, "sending a message failed", "uid", e.uid, "err", err)
 		s.w.Reset(deadlineWriter{s})
 		s.over = true
+		return false
 	}
+	return true
 }

@@ -33,8 +33,9 @@ type Server struct {
 	// LoginDelay is the least time between two logins of a user, in whole seconds, as LOGIN-DELAY tells (RFC 2449 §6.5); 0:
 	// none. An earlier one is refused with [LOGIN-DELAY]. Logins to other processes are not known.
 	LoginDelay time.Duration
-	// Expire is for how many days at least messages are kept, as EXPIRE tells (RFC 2449 §6.7); 0: for ever. The Server
-	// itself removes none.
+	// Expire is for how many days at least messages are kept, as EXPIRE tells (RFC 2449 §6.7); 0: for ever. The Server itself
+	// removes none then. Negative: EXPIRE 0, mail cannot be left. QUIT removes what RETR has sent to its end, as if by DELE, unless
+	// RSET came later.
 	Expire int
 	// AlwaysUTF8 sends messages whose header has UTF-8 to clients that have not asked for it by the command UTF8, which RFC 6856 §2.1
 	// forbids. Without it such a message is refused with [UTF8]: a client that does not know the extension cannot get at it.

@@ -309,21 +309,23 @@ func (s *session) capa([]byte) {
 		_, _ = fmt.Fprintf(s.w, "LOGIN-DELAY %d\r\n", (d+time.Second-1)/time.Second)
 	}
 	expire := "NEVER"
-	if s.srv.Expire > 0 {
-		expire = strconv.Itoa(s.srv.Expire)
+	if s.srv.Expire != 0 {
+		expire = strconv.Itoa(max(s.srv.Expire, 0))
 	}
 	_, _ = fmt.Fprintf(s.w, "EXPIRE %s\r\nIMPLEMENTATION mailbricks\r\n.\r\n", expire)
 }
 
 // lang is LANG (RFC 6856 §3). The text of replies is English, which is i-default too (RFC 2277 §4.5).
 func (s *session) lang(arg []byte) {
-	switch strings.ToLower(string(arg)) {
-	case "":
+	name := strings.ToLower(string(arg))
+	primary, _, _ := strings.Cut(name, "-") // RFC 4647 §3.4: looked up
+	switch {
+	case name == "":
 		s.ok("languages follow")
 		_, _ = io.WriteString(s.w, "en English\r\ni-default\r\n.\r\n")
-	case "*", "en":
+	case name == "*", primary == "en":
 		s.ok("en this is English")
-	case "i-default":
+	case name == "i-default":
 		s.ok("i-default this is English")
 	default:
 		s.fail("", "this language is not spoken here")

@@ -222,6 +222,46 @@ func TestReadOnly(t *testing.T) {
 	dialogue(t, newServer(m), login+"\nC: DELE 1\nS: -ERR…\nC: STAT\nS: +OK 1 100\nC: QUIT\nS: +OK…")
 }
 
+// TestExpireZero has a server that keeps no mail (RFC 2449 §6.7): what was sent whole goes at QUIT.
+func TestExpireZero(t *testing.T) {
+	m := newMemory(octets(100), octets(101), octets(102), octets(103))
+	s := newServer(m)
+	s.Expire = -1
+	dialogue(t, s, "S: +OK…\nC: CAPA\nS: +OK…\nS: SASL PLAIN LOGIN\nS: USER\nS: TOP\nS: UIDL\nS: PIPELINING\nS: RESP-CODES\nS: AUTH-RESP-CODE\n"+
+		"S: UTF8 USER\nS: LANG\nS: EXPIRE 0\nS: IMPLEMENTATION mailbricks\nS: .\nC: QUIT\nS: +OK…")
+	session := func(want string, commands ...string) {
+		t.Helper()
+		c := connect(t, s)
+		r := bufio.NewReader(c)
+		say := func(l, want string) {
+			t.Helper()
+			if l != "" {
+				_, _ = io.WriteString(c, l)
+			}
+			if got, err := r.ReadString('\n'); err != nil || !strings.HasPrefix(got, want) {
+				t.Fatalf("%s: got %q (%v), want %q", l, got, err, want)
+			}
+			for rest := strings.HasPrefix(l, "RETR") || strings.HasPrefix(l, "TOP"); rest; {
+				got, err := r.ReadString('\n')
+				if rest = got != ".\r\n"; err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		for _, l := range append([]string{"", "USER bob\r\n", "PASS s p\r\n"}, commands...) {
+			say(l, "+OK")
+		}
+		say("QUIT\r\n", want)
+	}
+	session("+OK good-bye (4 messages left)", "RETR 1\r\n", "RETR 2\r\n", "RSET\r\n", "TOP 3 1000\r\n")
+	session("+OK good-bye (2 messages left)", "RETR 2\r\n", "DELE 2\r\n", "RETR 4\r\n", "STAT\r\n")
+	if len(m.messages) != 2 || m.messages[1] == "" || m.messages[3] == "" {
+		t.Errorf("left %v", m.messages)
+	}
+	m.readOnly = true
+	session("+OK good-bye (2 messages left)", "RETR 1\r\n")
+}
+
 // TestSnapshot checks that numbers hold while others add and remove messages.
 func TestSnapshot(t *testing.T) {
 	m := newMemory(octets(100), octets(101), octets(102))
@@ -582,6 +622,10 @@ func TestLang(t *testing.T) {
 		S: -ERR…
 		C: LANG EN
 		S: +OK en…
+		C: LANG en-GB
+		S: +OK en…
+		C: LANG eng
+		S: -ERR…
 		C: USER bob
 		S: +OK…
 		C: PASS s p
