@@ -257,3 +257,50 @@ func (r *reader) decoded(s *imap.Section, p *piece) error {
 	}
 	return r.set(s, p, text, ok)
 }
+
+// A searchText reads the text of one message where SEARCH needs it.
+type searchText struct {
+	c    *session
+	box  imap.Mailbox
+	uid  imap.UID
+	r    *reader
+	fail error
+}
+
+func (t *searchText) open() error {
+	if t.r == nil && t.fail == nil {
+		t.r, t.fail = t.c.openMessage(t.box, &fetching{}, t.uid)
+	}
+	return t.fail
+}
+
+func (t *searchText) close() {
+	if t.r != nil {
+		t.r.Close()
+	}
+}
+
+// Header implements imap.SearchText.
+func (t *searchText) Header() (*message.Message, error) {
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	if t.r.whole != nil {
+		return t.r.whole, nil
+	}
+	if err := t.r.readHeader(); err != nil {
+		return nil, err
+	}
+	return t.r.head, nil
+}
+
+// Message implements imap.SearchText.
+func (t *searchText) Message() (*message.Message, error) {
+	if err := t.open(); err != nil {
+		return nil, err
+	}
+	if err := t.r.parse(); err != nil {
+		return nil, err
+	}
+	return t.r.whole, nil
+}
