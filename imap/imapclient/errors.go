@@ -11,8 +11,8 @@ var (
 	// ErrNoTLS says that the server does not offer STARTTLS, which Options.TLS asks for, or cannot any more
 	// (PREAUTH).
 	ErrNoTLS = errors.New("imapclient: the server does not offer STARTTLS")
-	// ErrBusy says that a Fetch, List or Idle is still being ranged over: leave that loop first.
-	ErrBusy = errors.New("imapclient: a range over Fetch, List or Idle is under way")
+	// ErrBusy says that a Fetch, List, MultiSearch or Idle is still being ranged over: leave that loop first.
+	ErrBusy = errors.New("imapclient: a range over Fetch, List, MultiSearch or Idle is under way")
 	// ErrUnsupported says that the server lacks the extension that a method needs.
 	ErrUnsupported = errors.New("imapclient: the server does not support this")
 	// ErrArgument says that an argument cannot be written in IMAP: a flag or name with a line end in it, an empty set.

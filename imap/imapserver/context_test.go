@@ -2,6 +2,7 @@ package imapserver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net"
@@ -140,4 +141,24 @@ func TestContextCost(t *testing.T) {
 	if read > 10 { // flags of two, and for three their fields and text
 		t.Errorf("%d messages and bodies read", read)
 	}
+}
+
+// TestContextFailing tells what a backend failed to tell at first: nothing is lost, nothing is told twice.
+func TestContextFailing(t *testing.T) {
+	s := server(t)
+	a, err := s.Backend.OpenAccount(t.Context(), "alice")
+	must(t, err)
+	f := &failing{Store: a.Store, Appender: a.Appender}
+	s.Backend = wrapped{s.Backend, func(a *imap.Account) { a.Store = f }}
+	p := dial(t, start(t, s)).login()
+	p.do("s", "SELECT INBOX")
+	p.send("a UID SEARCH RETURN (UPDATE COUNT) BODY third\r\n")
+	wants(p, `* ESEARCH (TAG "a") UID COUNT 1`, "a OK ...")
+	f.body = errors.New("broken")
+	deliver(t, a, "INBOX", "Subject: four\r\n\r\nthe third again\r\n")
+	p.send("b NOOP\r\n")
+	wants(p, "* 4 EXISTS", "b NO [UNAVAILABLE] ...")
+	f.body = nil
+	p.send("c NOOP\r\nd NOOP\r\n")
+	wants(p, `* ESEARCH (TAG "a") UID ADDTO (0 4)`, "c OK ...", "d OK ...")
 }

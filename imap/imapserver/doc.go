@@ -31,13 +31,13 @@
 //
 // A search with UPDATE costs what has changed: those messages are tested again, and no others. Sequence sets and "$" among its keys
 // are what they were when the command came (RFC 5267 §4.3); a range of UIDs from a message that there is to "*" goes on to new
-// ones. Where results change without a change of the mailbox (OLDER, YOUNGER, keys of Extensions), and beyond Limits.Contexts and
-// Limits.ContextMessages, UPDATE is refused with NOUPDATE, and so it is for FUZZY; that may come later too, when a SORT has found too much. CONTEXT changes
-// nothing.
+// ones. UPDATE is refused with NOUPDATE beyond Limits.Contexts and Limits.ContextMessages, the latter even later, when a SORT has
+// come to find too much; and where results change without a change of the mailbox: with OLDER, YOUNGER, FUZZY and keys of
+// Extensions. After a NOTIFY without messages of the selected mailbox nothing is told of them. CONTEXT changes nothing.
 //
 // ESEARCH looks in one mailbox after the other, Limits.SearchMailboxes at most. Sequence numbers and "*" among its keys mean those of
-// each mailbox, and are not kept up to date; "$", SAVE and keys of Extensions are for the selected one alone. UPDATE keeps up with the selected one, which has to be
-// among those searched.
+// each mailbox, and are not kept up to date; "$", SAVE and keys of Extensions are for the selected one alone. UPDATE keeps up with the
+// selected one, which has to be among those searched.
 //
 // With Limits.Messages an ESEARCH in several mailboxes fails after so many messages, when it has told what it found before; a search of
 // part of the messages is not kept up to date.
