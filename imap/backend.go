@@ -3,6 +3,7 @@ package imap
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"strings"
@@ -63,6 +64,21 @@ func (a *Account) RightsTo(m *MailboxInfo) Rights {
 		return m.Rights
 	}
 	return AllRights
+}
+
+// Check reports what an Account lacks, and roles that contradict each other. Servers ask at each login.
+func (a *Account) Check() error {
+	switch {
+	case a.Store == nil || a.Watcher == nil:
+		return errors.New("imap: an account without Store or Watcher")
+	case a.QuotaSetter != nil && a.Quoter == nil:
+		return errors.New("imap: an account with a QuotaSetter and no Quoter")
+	case a.OtherUsers != "" && a.Authorizer == nil:
+		return errors.New("imap: an account with OtherUsers and no Authorizer")
+	case a.OtherUsers != "" && (len(a.OtherUsers) == 1 || !strings.HasSuffix(a.OtherUsers, "/")):
+		return fmt.Errorf("imap: OtherUsers %q is not a name with a / behind it", a.OtherUsers)
+	}
+	return nil
 }
 
 // Store is the least that a backend offers, together with Mailbox.

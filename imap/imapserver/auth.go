@@ -196,6 +196,9 @@ func (c *session) loggedIn(id sasl.Identity, err error) (*imap.Status, error) {
 	} else if err != nil {
 		return nil, err
 	}
+	if err := a.Check(); err != nil {
+		return nil, err
+	}
 	c.account, c.user, c.more = a, id.Name, c.s.add(a)
 	c.d.SetOptions(c.s.options(true, c.ask))
 	c.log.Info("login", "user", id.Name, "mechanism", id.Mechanism, "tls", c.tlsState() != nil)

@@ -351,3 +351,34 @@ func TestManyConnections(t *testing.T) {
 	q.want("* BYE [UNAVAILABLE] ...")
 	q.want("<closed>")
 }
+
+// TestContradiction has accounts whose roles contradict each other: nobody is logged in with them.
+func TestContradiction(t *testing.T) {
+	for name, change := range map[string]func(*imap.Account){
+		"no Store":                   func(a *imap.Account) { a.Store = nil },
+		"no Watcher":                 func(a *imap.Account) { a.Watcher = nil },
+		"QuotaSetter alone":          func(a *imap.Account) { a.Quoter = nil },
+		"OtherUsers alone":           func(a *imap.Account) { a.Authorizer = nil },
+		"OtherUsers that is no name": func(a *imap.Account) { a.OtherUsers = "/" },
+		"OtherUsers without its end": func(a *imap.Account) { a.OtherUsers = "Other Users" },
+	} {
+		s := server(t)
+		s.Backend = wrapped{s.Backend, func(a *imap.Account) {
+			if err := a.Check(); err != nil || a.QuotaSetter == nil || a.OtherUsers == "" {
+				t.Errorf("before: %+v, %v", a, err)
+			}
+			change(a)
+			if a.Check() == nil {
+				t.Error(name, "is not seen")
+			}
+		}}
+		p := dial(t, start(t, s))
+		p.want("* OK ...")
+		if got := p.do("a", "LOGIN alice secret")[0]; got != "a NO [UNAVAILABLE] internal error, try again later" {
+			t.Errorf("%s: %s", name, got)
+		}
+		if got := p.do("b", "SELECT INBOX")[0]; got != "b BAD log in first" {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}

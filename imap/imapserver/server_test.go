@@ -191,8 +191,7 @@ func (p *peer) login() *peer {
 	return p
 }
 
-// TestDialogues runs the files of testdata. C: is a line that a client sends, S: one that the server must send, with "..."
-// for anything; 2C: and 2S: are a second connection. Lines of the client without an S: between are sent at once.
+// TestDialogues plays the files of testdata.
 func TestDialogues(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -215,47 +214,11 @@ func TestDialogues(t *testing.T) {
 	}
 }
 
+// dialogue plays a script with s.
 func dialogue(t *testing.T, s *imapserver.Server, script string) {
+	t.Helper()
 	addr := start(t, s)
-	peers := map[string]*peer{}
-	pending := ""
-	var to *peer
-	flush := func() {
-		if pending != "" {
-			to.send(pending)
-			pending = ""
-		}
-	}
-	for i, line := range strings.Split(script, "\n") {
-		who, text, ok := strings.Cut(line, ": ")
-		if !ok {
-			who, text, ok = strings.Cut(line, ":")
-		}
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		id := strings.TrimRight(who, "CS")
-		if !ok || len(who) != len(id)+1 {
-			t.Fatalf("line %d: %s", i+1, line)
-		}
-		if peers[id] == nil {
-			peers[id] = dial(t, addr)
-		}
-		p := peers[id]
-		if who[len(id)] == 'C' {
-			if to != p {
-				flush()
-			}
-			to = p
-			pending += text + "\r\n"
-			continue
-		}
-		flush()
-		if got := p.line(); !matches(text, got) {
-			t.Fatalf("line %d:\n got %s\nwant %s", i+1, got, text)
-		}
-	}
-	flush()
+	imaptest.Dialogue(t, func() (net.Conn, error) { return net.Dial("tcp", addr) }, script)
 }
 
 // TestStress has ten clients watch each other, for 30 seconds where there is the time.

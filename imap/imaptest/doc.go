@@ -1,5 +1,5 @@
 // Package imaptest is for those who implement or use imap.Backend: a backend in memory, a suite that every backend should
-// pass, and tests for a server: Stress, and Contexts for searches that are kept up to date.
+// pass, and tests for a server: Dialogue, which plays a script, Stress, and Contexts for searches that are kept up to date.
 //
 //	func TestBackend(t *testing.T) {
 //		imaptest.TestBackend(t, func(t *testing.T) (b imap.Backend, user, other string) {
@@ -7,6 +7,7 @@
 //		})
 //	}
 //
+//	imaptest.Dialogue(t, dial, "S: * OK ...\nC: a NOOP\nS: a OK ...\n")
 //	imaptest.Stress(t, dial, imaptest.StressOptions{User: "alice", Password: "secret"})
 //
 // Memory is the reference: it has every role, and shows in few lines what each method of the seam has to do. It keeps

@@ -156,7 +156,8 @@ func (s *suite) changed(m imap.Mailbox, since imap.ModSeq) map[imap.UID]imap.Cha
 func (s *suite) account() {
 	_, err := s.b.OpenAccount(s.Context(), "a user that is not there")
 	s.is(err, imap.ErrNonexistent, "an unknown user")
-	if s.a.Store == nil || s.a.Watcher == nil || s.a.ID == "" {
+	s.must(s.a.Check())
+	if s.a.ID == "" {
 		s.Fatalf("account %+v", s.a)
 	}
 	inboxes := 0

@@ -191,6 +191,9 @@ func (s *session) open(id sasl.Identity) error {
 	if err != nil {
 		return err
 	}
+	if err := account.Check(); err != nil {
+		return err
+	}
 	drop, err := openMaildrop(ctx, account, orDefault(s.srv.Limits.Messages, 1_000_000))
 	if err != nil {
 		return err
