@@ -167,6 +167,7 @@ type searched struct {
 	text     []byte
 	kind     textKind
 	prepared []byte // by appendCasemap, when that is wanted first
+	lines    bool   // it is several fields, with line breaks between them
 }
 
 // A collator finds keys in texts. It keeps its memory until reset and beyond.
@@ -179,8 +180,11 @@ func (c *collator) reset() { c.buf = c.buf[:0] }
 
 // contains reports whether n is in s.
 func (c *collator) contains(s *searched, n *needle) bool {
-	if len(n.key) == 0 {
+	switch {
+	case len(n.key) == 0:
 		return true
+	case n.breaks && s.lines:
+		return false
 	}
 	if n.prepared == nil || s.kind == textOctets {
 		return bytes.Contains(s.text, n.key)

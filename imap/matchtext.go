@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -38,9 +39,7 @@ func (t *messageText) decode(m *message.Message, raw bool) {
 		if i == 0 {
 			dst = &t.header
 		}
-		for _, f := range p.Fields() {
-			*dst = append(*dst, t.field(f.Bytes(m.Raw), raw))
-		}
+		t.fields(dst, p, m.Raw, raw)
 		if p.Kind != message.Leaf {
 			continue
 		}
@@ -68,6 +67,54 @@ func partText(charset string, text []byte, raw bool) searched {
 	return searched{text: text, kind: textOctets}
 }
 
+// fields adds the fields of a part. Those without encoded words that stand together are one text, if they are ASCII: that is one
+// search instead of many.
+func (t *messageText) fields(dst *texts, p *message.Part, text []byte, raw bool) {
+	for rest := p.Fields(); len(rest) > 0; {
+		n, block := 0, text[rest[0].Start:rest[len(rest)-1].End]
+		if !raw {
+			n = len(rest)
+			if word := bytes.Index(block, []byte("=?")); word >= 0 {
+				word += rest[0].Start
+				n = slices.IndexFunc(rest, func(f message.Field) bool { return f.End > word })
+			}
+		}
+		if n > 0 {
+			block = text[rest[0].Start:rest[n-1].End]
+			if asciiPrefix(block) == len(block) {
+				*dst = append(*dst, searched{text: t.unfolded(block), kind: textASCII, lines: true})
+				rest = rest[n:]
+				continue
+			}
+		}
+		n = max(n, 1)
+		for _, f := range rest[:n] {
+			*dst = append(*dst, t.field(f.Bytes(text), raw))
+		}
+		rest = rest[n:]
+	}
+}
+
+// unfolded returns fields without the line breaks within them.
+func (t *messageText) unfolded(fields []byte) []byte {
+	start, from := len(t.buf), 0
+	for at := 0; ; {
+		n := bytes.IndexByte(fields[at:], '\n')
+		if at += n + 1; n < 0 || at == len(fields) {
+			break
+		}
+		if fields[at] == ' ' || fields[at] == '\t' {
+			t.buf = append(t.buf, bytes.TrimSuffix(fields[from:at-1], []byte{'\r'})...)
+			from = at
+		}
+	}
+	if from == 0 {
+		return fields
+	}
+	t.buf = append(t.buf, fields[from:]...)
+	return t.buf[start:len(t.buf):len(t.buf)]
+}
+
 // field returns a field unfolded and decoded.
 func (t *messageText) field(f []byte, raw bool) searched {
 	f = bytes.TrimSpace(f)
@@ -76,23 +123,29 @@ func (t *messageText) field(f []byte, raw bool) searched {
 		t.buf = message.AppendUnfolded(t.buf, f)
 		f = t.buf[start:len(t.buf):len(t.buf)]
 	}
+	if !raw && bytes.Contains(f, []byte("=?")) {
+		start := len(t.buf)
+		var ok bool
+		if t.buf, ok = appendWords(t.buf, f); !ok {
+			return searched{text: t.buf[start:len(t.buf):len(t.buf)], kind: textOctets}
+		}
+		return searched{text: t.buf[start:len(t.buf):len(t.buf)]}
+	}
 	return decodedField(f, raw)
 }
 
 // decodedField decodes the encoded words of a field.
 func decodedField(f []byte, raw bool) searched {
-	words := bytes.Contains(f, []byte("=?"))
+	words, ok := bytes.Contains(f, []byte("=?")), true
 	switch {
 	case raw && words:
-		return searched{text: []byte(rawWords(string(f))), kind: textOctets}
+		return searched{text: appendRawWords(nil, f), kind: textOctets}
 	case raw:
 		return searched{text: f, kind: textOctets}
 	case words:
-		text, ok := decodeWords(string(f))
-		if !ok {
-			return searched{text: []byte(text), kind: textOctets}
+		if f, ok = appendWords(nil, f); !ok {
+			return searched{text: f, kind: textOctets}
 		}
-		f = []byte(text)
 	}
 	return searched{text: f}
 }
@@ -125,10 +178,11 @@ type needle struct {
 	folded   []byte // prepared, in lower case, if ASCII text can have it
 	// at is the place of the octet that text has least of all, next that of the one after it.
 	at, next int
+	breaks   bool // it has CR or LF, which are between fields
 }
 
 func newNeedle(want string) needle {
-	n := needle{key: []byte(want)}
+	n := needle{key: []byte(want), breaks: strings.ContainsAny(want, "\r\n")}
 	if !utf8.ValidString(want) {
 		return n
 	}
@@ -235,52 +289,61 @@ func decodeWords(s string) (string, bool) {
 	if !strings.Contains(s, "=?") {
 		return s, utf8.ValidString(s)
 	}
-	ok := true
-	text := mapWords(s, func(charset string, b []byte) []byte {
-		out, known := toUTF8(charset, b)
+	text, ok := appendWords(nil, []byte(s))
+	return string(text), ok
+}
+
+// appendWords appends decodeWords of s.
+func appendWords(dst, s []byte) ([]byte, bool) {
+	start, ok := len(dst), true
+	dst = mapWords(dst, s, func(dst []byte, at int, charset string) []byte {
+		out, known := toUTF8(charset, dst[at:])
 		ok = ok && known
-		return out
+		if len(out) == 0 || &out[0] != &dst[at] {
+			dst = append(dst[:at], out...)
+		}
+		return dst
 	})
-	if ok && utf8.ValidString(text) {
-		return text, true
+	if ok && utf8.Valid(dst[start:]) {
+		return dst, true
 	}
-	return rawWords(s), false
+	return appendRawWords(dst[:start], s), false
 }
 
-// rawWords decodes encoded words into what they have in their charsets.
-func rawWords(s string) string {
-	return mapWords(s, func(_ string, b []byte) []byte { return b })
+// appendRawWords decodes encoded words into what they have in their charsets.
+func appendRawWords(dst, s []byte) []byte {
+	return mapWords(dst, s, func(dst []byte, _ int, _ string) []byte { return dst })
 }
 
-// mapWords replaces each encoded word with what f returns for its charset and octets.
-func mapWords(s string, f func(charset string, b []byte) []byte) string {
-	var out strings.Builder
+// mapWords appends s with its encoded words decoded. f is given each that is at the end of dst, from at on.
+func mapWords(dst, s []byte, f func(dst []byte, at int, charset string) []byte) []byte {
 	after := false // an encoded word: white space between two of them goes
-	for s != "" {
-		i := strings.Index(s, "=?")
+	for len(s) > 0 {
+		i := bytes.Index(s, []byte("=?"))
 		if i < 0 {
 			break
 		}
-		charset, text, n := encodedWord(s[i:])
+		before := len(dst)
+		if !after || len(bytes.Trim(s[:i], " \t\r\n")) > 0 {
+			dst = append(dst, s[:i]...)
+		}
+		at := len(dst)
+		decoded, charset, n := appendEncodedWord(dst, s[i:])
 		if n == 0 {
-			out.WriteString(s[:i+2])
+			dst = append(dst[:before], s[:i+2]...)
 			s, after = s[i+2:], false
 			continue
 		}
-		if !after || strings.Trim(s[:i], " \t\r\n") != "" {
-			out.WriteString(s[:i])
-		}
-		out.Write(f(charset, text))
+		dst = f(decoded, at, charset)
 		s, after = s[i+n:], true
 	}
-	out.WriteString(s)
-	return out.String()
+	return append(dst, s...)
 }
 
-// encodedWord decodes the encoded word of length n at the beginning of s; 0: there is none.
-func encodedWord(s string) (charset string, text []byte, n int) {
+// appendEncodedWord decodes the encoded word of length n at the beginning of s; 0: there is none.
+func appendEncodedWord(dst, s []byte) (out []byte, charset string, n int) {
 	s = s[:min(len(s), maxEncodedWord)]
-	var part [2]string // charset and encoding
+	var part [2][]byte // charset and encoding
 	at := 2
 	for i := range part {
 		start := at
@@ -288,37 +351,41 @@ func encodedWord(s string) (charset string, text []byte, n int) {
 			at++
 		}
 		if at == start || at == len(s) || s[at] == ' ' {
-			return "", nil, 0
+			return dst, "", 0
 		}
 		part[i] = s[start:at]
 		at++
 	}
-	length := strings.Index(s[at:], "?=")
-	if length < 0 {
-		return "", nil, 0
+	length := bytes.Index(s[at:], []byte("?="))
+	if length < 0 || len(part[1]) != 1 {
+		return dst, "", 0
 	}
 	ok := false
-	switch encoded := s[at:][:length]; part[1] {
-	case "B", "b":
-		b, err := base64.StdEncoding.DecodeString(encoded)
-		text, ok = b, err == nil
-	case "Q", "q":
-		text, ok = decodeQ(encoded)
+	switch encoded := s[at:][:length]; part[1][0] {
+	case 'B', 'b':
+		var err error
+		out, err = base64.StdEncoding.AppendDecode(dst, encoded)
+		ok = err == nil
+	case 'Q', 'q':
+		out, ok = appendQ(dst, encoded)
 	}
 	if !ok {
-		return "", nil, 0
+		return dst, "", 0
 	}
-	charset, _, _ = strings.Cut(part[0], "*") // and the language behind it (RFC 2231 §5)
-	return charset, text, at + length + 2
+	name, _, _ := bytes.Cut(part[0], []byte{'*'}) // and the language behind it (RFC 2231 §5)
+	charset = "utf-8"
+	if !bytes.EqualFold(name, []byte(charset)) {
+		charset = string(name)
+	}
+	return out, charset, at + length + 2
 }
 
-// decodeQ decodes the Q encoding (RFC 2047 §4.2). It is false for what cannot be in it.
-func decodeQ(s string) ([]byte, bool) {
-	out := make([]byte, 0, len(s))
+// appendQ decodes the Q encoding (RFC 2047 §4.2). It is false for what cannot be in it.
+func appendQ(dst, s []byte) ([]byte, bool) {
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '_':
-			out = append(out, ' ')
+			dst = append(dst, ' ')
 		case c == '=':
 			if i+2 >= len(s) {
 				return nil, false
@@ -327,23 +394,30 @@ func decodeQ(s string) ([]byte, bool) {
 			if !ok {
 				return nil, false
 			}
-			out = append(out, b)
+			dst = append(dst, b)
 			i += 2
 		case ' ' <= c && c <= '~' || c == '\t' || c == '\r' || c == '\n':
-			out = append(out, c)
+			dst = append(dst, c)
 		default:
 			return nil, false
 		}
 	}
-	return out, true
+	return dst, true
 }
 
 // toUTF8 returns b as UTF-8, or as it is where the charset is unknown. It is false then, and where b has something that is not of
 // the charset, for which it writes U+FFFD. What is said to be ASCII, or nothing, may be UTF-8: that is not looked at.
 func toUTF8(charset string, b []byte) ([]byte, bool) {
-	switch strings.ToLower(charset) {
+	name := strings.ToLower(charset)
+	switch name {
 	case "", "utf-8", "us-ascii":
 		return b, true
+	}
+	for _, family := range [...]string{"iso-8859-", "windows-125", "koi8-"} { // which have ASCII in them
+		if strings.HasPrefix(name, family) && asciiPrefix(b) == len(b) {
+			_, err := htmlindex.Get(name)
+			return b, err == nil
+		}
 	}
 	enc, err := htmlindex.Get(charset)
 	if err != nil {

@@ -179,11 +179,9 @@ func (s *scanner) token() []byte {
 
 // special reports what no token has: tspecials of RFC 2045 §5.1 and white space.
 func special(c byte) bool {
-	switch c {
-	case ' ', '\t', '\r', '\n', '(', ')', '<', '>', '@', ',', ';', ':', '\\', '"', '/', '[', ']', '?', '=':
-		return true
-	}
-	return false
+	const low = 1<<' ' | 1<<'\t' | 1<<'\r' | 1<<'\n' | 1<<'(' | 1<<')' | 1<<'<' | 1<<'>' | 1<<',' | 1<<';' | 1<<':' | 1<<'"' | 1<<'/' | 1<<'?' | 1<<'='
+	const high = 1<<('@'-64) | 1<<('['-64) | 1<<('\\'-64) | 1<<(']'-64)
+	return c < 64 && uint64(low)>>c&1 == 1 || 64 <= c && c < 128 && uint64(high)>>(c-64)&1 == 1
 }
 
 // mediaType reads type/subtype; both are empty where that fails.

@@ -160,16 +160,15 @@ func (f Field) Value(raw []byte) []byte {
 
 // Is reports whether the field's name is name, in any case.
 func (f Field) Is(raw []byte, name string) bool {
-	n := f.Name(raw)
-	if len(n) != len(name) || f.Colon < f.Start {
+	if f.Colon-f.Start < len(name) {
 		return false
 	}
-	for i, c := range n {
+	for i, c := range raw[f.Start:][:len(name)] {
 		if lower(c) != lower(name[i]) {
 			return false
 		}
 	}
-	return true
+	return len(bytes.TrimLeft(raw[f.Start+len(name):f.Colon], " \t")) == 0
 }
 
 // AppendUnfolded appends value without its line breaks and without white space around it.
