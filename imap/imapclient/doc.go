@@ -11,7 +11,9 @@
 //	S: * 9 EXPUNGE                              Options.Unilateral
 //	C: a5 IDLE                                  for event, err := range Idle(ctx)
 //
-// A SearchContext is a search whose results the server keeps up to date. A Follower watches a mailbox over as many connections as it takes, and tells what has changed meanwhile too. Raw sends commands of
+// A SearchContext is a search whose results the server keeps up to date. A Follower watches a mailbox over as many connections as it
+// takes, and tells what has changed meanwhile too. Watch tells of the counters of several mailboxes over one connection, by NOTIFY or by
+// asking. Raw sends commands of
 // one's own.
 //
 // Messages are named by UID. Names of mailboxes are UTF-8, whatever the server writes. What a server may send is

@@ -379,6 +379,34 @@ func ExampleClient_Namespaces() {
 	// Other Users/ann/Projects
 }
 
+// Keep an eye on several mailboxes over one connection.
+func ExampleClient_Watch() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	c, err := login(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer c.Close()
+	for e, err := range c.Watch(ctx, "INBOX", "Lists") {
+		if err != nil {
+			fmt.Println(err) // the connection is lost
+			return
+		}
+		switch e.Kind {
+		case imapclient.EventStatus:
+			fmt.Println(e.Status.Name, "has", e.Status.Messages)
+		case imapclient.EventListing:
+			fmt.Println(e.Listing.Name, e.Listing.Attrs)
+			return // a program would go on
+		}
+	}
+	// Output:
+	// INBOX has 1
+	// Lists [\NonExistent]
+}
+
 // Send a command of one's own, and read what comes of it.
 func ExampleClient_Raw() {
 	ctx, cancel := context.WithCancel(context.Background())

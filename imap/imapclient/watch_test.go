@@ -1,0 +1,213 @@
+package imapclient
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/mailbricks/mailbricks/auth/sasl"
+	"github.com/mailbricks/mailbricks/imap"
+	"github.com/mailbricks/mailbricks/imap/imapserver"
+	"github.com/mailbricks/mailbricks/imap/imaptest"
+)
+
+// told is an event in a word.
+func told(e Event) string {
+	switch {
+	case e.Kind == EventListing && e.Listing.Has(`\NonExistent`):
+		return "gone " + e.Listing.Name
+	case e.Kind == EventListing && e.Listing.OldName != "":
+		return "renamed " + e.Listing.Name
+	case e.Kind == EventListing:
+		return "come " + e.Listing.Name
+	case e.Kind == EventStatus:
+		return fmt.Sprintf("%s %d of %d", e.Status.Name, e.Status.Unseen, e.Status.Messages)
+	}
+	return fmt.Sprintf("%+v", e)
+}
+
+// TestWatch watches mailboxes of imapserver, with NOTIFY as things happen, and without it a minute later.
+func TestWatch(t *testing.T) {
+	for name, lacks := range map[string]string{"NOTIFY": "", "STATUS": "NOTIFY"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				backend := &imaptest.Memory{}
+				backend.AddUser("bob")
+				server := &imapserver.Server{Backend: backend, AllowPlaintextAuth: true,
+					Authenticator: sasl.New(sasl.Plain(func(context.Context, string, string) (string, error) { return "bob", nil }))}
+				ours, theirs := net.Pipe()
+				done := make(chan error, 1)
+				go func() { done <- server.ServeConn(context.Background(), theirs) }()
+				c, err := New(ctx, ours, plain)
+				if err == nil {
+					err = c.Authenticate(ctx, sasl.Credentials{Username: "bob", Password: "x"})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				delete(c.caps, lacks)
+				a, err := backend.OpenAccount(ctx, "bob")
+				if err != nil {
+					t.Fatal(err)
+				}
+				watchMemory(t, ctx, c, a, name == "NOTIFY")
+				// The connection goes on as if nothing had been.
+				if s, err := c.Select(ctx, "INBOX"); err != nil || s.Messages != 0 {
+					t.Fatalf("%+v, %v", s, err)
+				}
+				deliverTo(t, a, "INBOX")
+				if _, err := c.Status(ctx, "Lists"); err != nil || c.Selected().Messages != 1 {
+					t.Errorf("%+v, %v", c.Selected(), err)
+				}
+				for _, err := range c.Watch(ctx, "INBOX") {
+					if err != ErrArgument {
+						t.Errorf("with a mailbox selected: %v", err)
+					}
+				}
+				c.Close()
+				<-done
+			})
+		})
+	}
+}
+
+func deliverTo(t *testing.T, a *imap.Account, mailbox string) {
+	t.Helper()
+	const text = "Subject: x\r\n\r\n"
+	if _, err := a.Appender.Append(t.Context(), mailbox, []imap.AppendMessage{{Size: int64(len(text)), Body: strings.NewReader(text)}}); err != nil {
+		t.Error(err)
+	}
+}
+
+func watchMemory(t *testing.T, ctx context.Context, c *Client, a *imap.Account, notify bool) {
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	create := func(name string) {
+		_, err := a.Editor.Create(ctx, name, imap.CreateOptions{})
+		must(err)
+	}
+	create("Lists")
+	create("Other")
+	came := "Late 0 of 0"
+	if notify {
+		came = "come Late"
+	}
+	steps := []struct {
+		want string
+		then func()
+	}{
+		{"INBOX 0 of 0", nil}, {"gone Late", nil},
+		{"Lists 0 of 0", func() { deliverTo(t, a, "Other"); deliverTo(t, a, "Lists") }},
+		{"Lists 1 of 1", func() {
+			_, err := a.Flagger.StoreFlags(ctx, "Lists", imap.AllUIDs(), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagSeen}}, imap.NoUnchangedSince)
+			must(err)
+		}},
+		{"Lists 0 of 1", func() { create("Late") }},
+		{came, func() { deliverTo(t, a, "Late") }},
+		{"Late 1 of 1", func() { must(a.Editor.Delete(ctx, "Late")) }},
+		{"gone Late", func() {
+			_, err := a.Expunger.Expunge(ctx, "Lists", imap.AllUIDs(), true)
+			must(err)
+		}},
+		{"Lists 0 of 0", nil},
+	}
+	began := time.Now()
+	for e, err := range c.Watch(ctx, "inbox", "Lists", "Late") {
+		if err != nil || len(steps) == 0 {
+			t.Errorf("%+v, %v", e, err)
+			break
+		}
+		if got := told(e); got != steps[0].want {
+			t.Errorf("got %s, want %s", got, steps[0].want)
+		}
+		if e.Kind == EventStatus && (!slices.Contains(e.Told, imap.StatusMessages) || !slices.Contains(e.Told, imap.StatusUIDNext)) {
+			t.Errorf("%s: %v are told", e.Status.Name, e.Told)
+		}
+		if steps[0].then != nil {
+			steps[0].then()
+		}
+		if steps = steps[1:]; len(steps) == 0 {
+			break
+		}
+	}
+	if len(steps) > 0 {
+		t.Errorf("%d steps are left", len(steps))
+	}
+	if took := time.Since(began); notify && took > 0 || !notify && took != 6*time.Minute {
+		t.Errorf("it took %s", took)
+	}
+}
+
+// TestWatchRefused has servers with NOTIFY that will not, or not any more.
+func TestWatchRefused(t *testing.T) {
+	const notify = `NOTIFY SET STATUS (MAILBOXES (INBOX "a b") (MessageNew MessageExpunge FlagChange MailboxName))`
+	for name, tt := range map[string]struct{ dialogue, want string }{
+		"refused": {`
+			C: a2 ` + notify + `
+			S: a2 NO [NOTIFICATIONOVERFLOW] too much
+			C: a3 STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: * STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 1 UNSEEN 2)
+			S: a3 OK done
+			C: a4 STATUS "a b" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: a4 NO [NONEXISTENT] none
+		`, "INBOX 2 of 3, gone a b"},
+		"overflow": {`
+			C: a2 ` + notify + `
+			S: * STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 1)
+			S: * STATUS other (MESSAGES 9)
+			S: * STATUS "a b" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)
+			S: a2 OK done
+			C: a3 IDLE
+			S: + idling
+			S: * STATUS INBOX (MESSAGES 4 UIDNEXT 5 UNSEEN 1)
+			S: * STATUS INBOX (MESSAGES 4 UIDNEXT 5 UNSEEN 1)
+			S: * STATUS "a b" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY 8)
+			S: * LIST (\HasNoChildren) "/" "new" ("OLDNAME" ("a b"))
+			S: * LIST (\HasNoChildren) "/" "other"
+			S: * OK [NOTIFICATIONOVERFLOW] too much
+			C: DONE
+			S: a3 OK done
+			C: a4 NOTIFY SET (SELECTED-DELAYED (MessageNew MessageExpunge FlagChange))
+			S: a4 OK done
+			C: a5 STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: * STATUS INBOX (MESSAGES 5 UIDNEXT 6 UIDVALIDITY 1 UNSEEN 2)
+			S: a5 OK done
+			C: a6 STATUS "a b" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: a6 NO [NONEXISTENT] none
+		`, "INBOX 0 of 3, a b 0 of 0, INBOX 1 of 4, a b 0 of 1, renamed new, INBOX 2 of 5, gone a b"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := connect(t, plain, "IDLE NOTIFY", tt.dialogue)
+			var got []string
+			for e, err := range c.Watch(t.Context(), "a b", "INBOX") {
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got = append(got, told(e)); len(got) == strings.Count(tt.want, ",")+1 {
+					break
+				}
+			}
+			if s := strings.Join(got, ", "); s != tt.want {
+				t.Errorf("got  %s\nwant %s", s, tt.want)
+			}
+		})
+	}
+	for _, names := range [][]string{nil, {""}, {"a", "b\x00"}} {
+		for _, err := range connect(t, plain, "IDLE NOTIFY", "").Watch(t.Context(), names...) {
+			if err != ErrArgument {
+				t.Errorf("%q: %v", names, err)
+			}
+		}
+	}
+}
