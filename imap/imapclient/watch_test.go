@@ -2,6 +2,7 @@ package imapclient
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/mailbricks/mailbricks/imap"
 	"github.com/mailbricks/mailbricks/imap/imapserver"
 	"github.com/mailbricks/mailbricks/imap/imaptest"
+	"github.com/mailbricks/mailbricks/internal/suites"
 )
 
 // told is an event in a word.
@@ -209,5 +211,72 @@ func TestWatchRefused(t *testing.T) {
 				t.Errorf("%q: %v", names, err)
 			}
 		}
+	}
+}
+
+// TestWatchDovecot has Dovecot tell of mailboxes that another connection changes.
+func TestWatchDovecot(t *testing.T) {
+	d := suites.Dovecot(t)
+	for name, lacks := range map[string]string{"NOTIFY": "", "STATUS": "NOTIFY"} {
+		t.Run(name, func(t *testing.T) {
+			ctx := t.Context()
+			dial := func() *Client {
+				c, err := Dial(ctx, d.IMAP, Options{TLSConfig: &tls.Config{RootCAs: d.Roots}, Timeouts: Timeouts{Poll: 20 * time.Millisecond}})
+				if err == nil {
+					err = c.Authenticate(ctx, sasl.Credentials{Username: d.User, Password: d.Password})
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() { c.Close() })
+				return c
+			}
+			c, other := dial(), dial()
+			delete(c.caps, lacks)
+			if lacks == "" && !c.caps.Has("NOTIFY") {
+				t.Skip("it has no NOTIFY")
+			}
+			must := func(err error) {
+				t.Helper()
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			box := "Watched" + name
+			must(other.Create(ctx, box, imap.CreateOptions{}))
+			const letter = "Subject: x\r\n\r\n"
+			add := func() {
+				_, err := other.Append(ctx, box, imap.AppendMessage{Size: int64(len(letter)), Body: strings.NewReader(letter)})
+				must(err)
+			}
+			steps := []func(){add, add, func() {
+				_, err := other.Select(ctx, box)
+				must(err)
+				_, err = other.Store(ctx, imap.UIDs(1), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, 0)
+				must(err)
+				must(other.Expunge(ctx, imap.UIDs(1)))
+			}}
+			if lacks == "" { // by NOTIFY it tells of what comes next when it will
+				steps = steps[:1]
+			}
+			messages := 0
+			for e, err := range c.Watch(ctx, "INBOX", box) {
+				must(err)
+				if e.Kind != EventStatus || e.Status.Name != box || e.Status.Messages != messages {
+					continue // of flags, or before what was done last
+				}
+				if len(steps) == 0 {
+					break
+				}
+				steps[0]()
+				if messages++; messages == 3 {
+					messages = 1
+				}
+				steps = steps[1:]
+			}
+			if s, err := c.Select(ctx, box); err != nil || s.Messages != 1 {
+				t.Errorf("%+v, %v", s, err)
+			}
+		})
 	}
 }

@@ -142,6 +142,16 @@ func (s *DovecotServer) start(program string, o DovecotOptions) error {
 	return s.cmd.Start()
 }
 
+// Restart ends it, with all its connections and starts it anew with its mail and addresses.
+func (s *DovecotServer) Restart() error {
+	s.stop()
+	s.cmd = exec.Command(s.cmd.Path, s.cmd.Args[1:]...)
+	if err := s.cmd.Start(); err != nil {
+		return err
+	}
+	return s.await()
+}
+
 // await returns when both ports are open.
 func (s *DovecotServer) await() error {
 	s.ended = make(chan error, 1)
@@ -166,15 +176,19 @@ func (s *DovecotServer) Process() int { return s.cmd.Process.Pid }
 // Close stops it and removes its mail.
 func (s *DovecotServer) Close() {
 	if s.ended != nil {
-		_ = s.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-s.ended:
-		case <-time.After(10 * time.Second):
-			_ = s.cmd.Process.Kill()
-			<-s.ended
-		}
+		s.stop()
 	}
 	_ = os.RemoveAll(s.dir)
+}
+
+func (s *DovecotServer) stop() {
+	_ = s.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-s.ended:
+	case <-time.After(10 * time.Second):
+		_ = s.cmd.Process.Kill()
+		<-s.ended
+	}
 }
 
 // config is the least that Dovecot 2.3 needs to run from a folder of its own.
