@@ -28,11 +28,12 @@ type Follower struct {
 	// Trouble, if not nil, is told of a connection that was lost or could not be had, and how long there is none.
 	Trouble func(err error, wait time.Duration)
 
-	state  Known               // with events
-	safe   Known               // without those that are still to be told
-	flags  map[imap.UID]string // without CONDSTORE, of all messages
-	events []Event             // to be told
-	stale  bool                // something has happened that is not among them
+	state  Known                    // with events
+	safe   Known                    // without those that are still to be told
+	flags  map[imap.UID]string      // without CONDSTORE, of all messages
+	events []Event                  // to be told
+	noted  map[imap.UID]imap.ModSeq // of events: a server may answer with a message and tell of it besides
+	stale  bool                     // something has happened that is not among them
 }
 
 // State returns what has been told so far, for Known another time: where changes come together, up to the last of those before, so
@@ -139,7 +140,7 @@ func (f *Follower) begin(ctx context.Context, c *Client, name string) error {
 			return err
 		}
 		err = f.restart(ctx, c, s)
-		f.events = nil // it is how things are, not what changes
+		f.drop(0) // it is how things are, not what changes
 		return err
 	}
 	var all []Event
@@ -168,7 +169,8 @@ func (f *Follower) begin(ctx context.Context, c *Client, name string) error {
 func (f *Follower) restart(ctx context.Context, c *Client, s *Selected) error {
 	f.listen(c) // Resync has listened for itself
 	next := Known{UIDValidity: s.UIDValidity, ModSeq: s.HighestModSeq}
-	f.flags, f.events = nil, nil
+	f.flags = nil
+	f.drop(0)
 	for m, err := range c.Fetch(ctx, imap.AllUIDs(), wanted(&next)) {
 		if err != nil {
 			return err
@@ -207,7 +209,7 @@ func (f *Follower) catchUp(ctx context.Context, c *Client) error {
 	next, told := f.copyState(), len(f.events)
 	err := f.gather(ctx, c, &next)
 	if err != nil && next.ModSeq > 0 { // the rest of it may have changed before
-		f.events = f.events[:told]
+		f.drop(told)
 		return err
 	}
 	f.state = next
@@ -231,6 +233,9 @@ func (f *Follower) gather(ctx context.Context, c *Client, next *Known) error {
 	}
 	return err
 }
+
+// drop forgets all but the first n events.
+func (f *Follower) drop(n int) { f.events, f.noted = f.events[:n], nil }
 
 // copyState returns State, to be changed.
 func (f *Follower) copyState() Known {
@@ -260,7 +265,15 @@ func (f *Follower) note(next *Known, e Event) {
 		known := next.UIDs.Contains(m.UID)
 		next.UIDs.Add(m.UID, m.UID)
 		next.ModSeq = max(next.ModSeq, m.ModSeq)
-		if m.ModSeq == 0 {
+		if m.ModSeq > 0 {
+			if m.ModSeq <= f.noted[m.UID] {
+				return
+			}
+			if f.noted == nil {
+				f.noted = make(map[imap.UID]imap.ModSeq)
+			}
+			f.noted[m.UID] = m.ModSeq
+		} else {
 			text := flagText(m.Flags)
 			if f.flags == nil {
 				f.flags = make(map[imap.UID]string)
@@ -290,7 +303,7 @@ func flagText(flags []imap.Flag) string {
 // tell yields what has been gathered. It is false once the loop is left.
 func (f *Follower) tell(yield func(Event, error) bool) bool {
 	events := f.events
-	f.events = nil
+	f.events, f.noted = nil, nil
 	for i, e := range events {
 		if i == len(events)-1 {
 			f.safe = f.state

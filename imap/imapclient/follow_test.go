@@ -186,10 +186,10 @@ func follow(t *testing.T, dial func() *Client, lacks ...string) {
 			case op < 2 || len(one) == 0:
 				add()
 			case op < 4:
-				_, err := c.Store(ctx, one, imap.FlagChange{Op: []imap.FlagOp{imap.FlagsAdd, imap.FlagsRemove}[r.IntN(2)], Flags: []imap.Flag{seen[r.IntN(len(seen))]}}, 0)
+				_, err := c.Store(ctx, one, imap.FlagChange{Op: []imap.FlagOp{imap.FlagsAdd, imap.FlagsRemove}[r.IntN(2)], Flags: []imap.Flag{seen[r.IntN(len(seen))]}}, imap.NoUnchangedSince)
 				must(err)
 			default:
-				_, err := c.Store(ctx, one, imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, 0)
+				_, err := c.Store(ctx, one, imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, imap.NoUnchangedSince)
 				must(err)
 				must(c.Expunge(ctx, one))
 			}

@@ -38,10 +38,10 @@ func followServer(t *testing.T, dial func() *Client, restart func(), lacks ...st
 		must(err)
 		uids, err := c.Search(ctx, &imap.SearchCriteria{})
 		must(err)
-		_, err = c.Store(ctx, uids.Slice(0, 1), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagSeen, imap.FlagDeleted}}, 0)
+		_, err = c.Store(ctx, uids.Slice(0, 1), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagSeen, imap.FlagDeleted}}, imap.NoUnchangedSince)
 		must(err)
 		must(c.Expunge(ctx, uids.Slice(0, 1)))
-		_, err = c.Store(ctx, uids.Slice(1, 2), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}, 0)
+		_, err = c.Store(ctx, uids.Slice(1, 2), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagFlagged}}, imap.NoUnchangedSince)
 		must(err)
 	}
 	k := &copier{t: t, dial: dial, lacks: lacks, flags: make(map[imap.UID]string), told: make(map[imap.UID]imap.ModSeq), changed: make(chan struct{}, 1)}

@@ -252,7 +252,7 @@ func TestWatchDovecot(t *testing.T) {
 			steps := []func(){add, add, func() {
 				_, err := other.Select(ctx, box)
 				must(err)
-				_, err = other.Store(ctx, imap.UIDs(1), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, 0)
+				_, err = other.Store(ctx, imap.UIDs(1), imap.FlagChange{Op: imap.FlagsAdd, Flags: []imap.Flag{imap.FlagDeleted}}, imap.NoUnchangedSince)
 				must(err)
 				must(other.Expunge(ctx, imap.UIDs(1)))
 			}}
