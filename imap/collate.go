@@ -232,7 +232,7 @@ func (c *collator) memory() *casemapper {
 // scan looks for n, which has folded, preparing no more of the text than what is around characters beyond ASCII. It is not sure
 // where that takes too long, or the text turns out to be octets.
 func (c *collator) scan(s *searched, n *needle) (found, sure bool) {
-	found, ascii, sure := n.find(s.text)
+	found, ascii, sure := n.find(s.text, c.memory())
 	switch {
 	case !sure:
 		return false, false
@@ -248,19 +248,23 @@ func (c *collator) scan(s *searched, n *needle) (found, sure bool) {
 	return found, sure && s.kind != textOctets
 }
 
-// around looks for n where a character beyond ASCII has to do with it.
+// around looks for n where a character beyond ASCII has to do with it that find did not look at.
 func (c *collator) around(s *searched, n *needle) (found, sure bool) {
 	m, text, work := c.memory(), s.text, 4*len(s.text)
 	reach := utf8.UTFMax * len(n.prepared) // of each character comes one octet at least
-	for i := asciiPrefix(text); i < len(text); i += asciiPrefix(text[i:]) {
+	begin := 0
+	if len(n.folded) > 1 { // À to ÿ are letters below accents, or have no ASCII
+		begin = latinPrefix(text)
+	}
+	for i := nextWide(text, begin); i < len(text); i = nextWide(text, i) {
 		start, wanted := i, false
 		for i < len(text) && text[i] >= utf8.RuneSelf {
-			r, size := utf8.DecodeRune(text[i:])
+			r, size := decodeRune(text[i:])
 			if r == utf8.RuneError && size == 1 {
 				s.kind = textOctets
 				return false, false
 			}
-			wanted = wanted || n.touches(m.form(r))
+			wanted = wanted || n.wants(r, m)
 			i += size
 		}
 		if !wanted {
@@ -288,12 +292,70 @@ func (c *collator) around(s *searched, n *needle) (found, sure bool) {
 	return false, true
 }
 
-// touches reports whether some of n, which is ASCII, may be of a character that becomes form. It ends with the letter below an
-// accent.
+// decodeRune is utf8.DecodeRune, faster for two octets.
+func decodeRune(b []byte) (rune, int) {
+	if len(b) > 1 && b[0]-0xc2 < 0xe0-0xc2 && b[1]&0xc0 == 0x80 {
+		return rune(b[0]&0x1f)<<6 | rune(b[1]&0x3f), 2
+	}
+	return utf8.DecodeRune(b)
+}
+
+// latinPrefix returns how many octets at the beginning of text are ASCII and characters from U+00C0 to U+00FF, which begin with 0xc3.
+func latinPrefix(text []byte) int {
+	const wide = octets << 7
+	i, expected := 0, uint64(0) // bit 7 of the first octet, if the one before is 0xc3
+	for ; i+8 <= len(text); i += 8 {
+		x := binary.LittleEndian.Uint64(text[i:])
+		if x&wide|expected == 0 {
+			continue
+		}
+		lead := x & (x << 1) & wide // of several octets
+		y := x ^ octets*0xc3
+		if lead&((y&^wide+wide-octets)|y) != 0 || x&wide^lead != lead<<8|expected {
+			break
+		}
+		expected = lead >> 56
+	}
+	if expected != 0 {
+		i--
+	}
+	return i
+}
+
+// nextWide returns where from i on the first octet is that is not ASCII, len(text) if there is none.
+func nextWide(text []byte, i int) int {
+	for ; i+8 <= len(text); i += 8 {
+		if x := binary.LittleEndian.Uint64(text[i:]) & (octets << 7); x != 0 {
+			return i + bits.TrailingZeros64(x)/8
+		}
+	}
+	for i < len(text) && text[i] < utf8.RuneSelf {
+		i++
+	}
+	return i
+}
+
+// wants reports whether n touches what a character becomes. It remembers that of those below U+0800, which alphabets are in.
+func (n *needle) wants(r rune, m *casemapper) bool {
+	if r >= 64*rune(len(n.known)) {
+		return n.touches(m.form(r))
+	}
+	word, bit := r/64, uint64(1)<<(r%64)
+	if n.known[word]&bit == 0 {
+		n.known[word] |= bit
+		if n.touches(m.form(r)) {
+			n.wanted[word] |= bit
+		}
+	}
+	return n.wanted[word]&bit != 0
+}
+
+// touches reports whether some of n, which is ASCII, may be of a character that becomes form, apart from what find looks at: a letter
+// below an accent that n ends with.
 func (n *needle) touches(form []byte) bool {
 	for i := len(form) - 1; i >= 0; i-- {
 		if form[i] < utf8.RuneSelf {
-			return i > 0 || len(form) == 1 || form[0] == n.prepared[len(n.prepared)-1]
+			return i > 0 || len(form) == 1 || len(n.prepared) == 1 && form[0] == n.prepared[0]
 		}
 	}
 	return false

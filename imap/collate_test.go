@@ -1,6 +1,7 @@
 package imap
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"unicode"
@@ -96,4 +97,45 @@ func FuzzContains(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestLatinPrefix compares it with a loop over characters, and checks what around leaves out by it.
+func TestLatinPrefix(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		var text []byte
+		for range rnd.IntN(24) {
+			switch rnd.IntN(12) {
+			case 0, 1, 2:
+				text = utf8.AppendRune(text, 0xc0+rune(rnd.IntN(0x40)))
+			case 3:
+				if rnd.IntN(4) == 0 {
+					text = append(text, byte(0x80+rnd.IntN(0x80)))
+				}
+			default:
+				text = append(text, byte(rnd.IntN(0x80)))
+			}
+		}
+		want := 0
+		for want < len(text) {
+			r, n := utf8.DecodeRune(text[want:])
+			if r >= 0x80 && text[want] != 0xc3 || r == utf8.RuneError {
+				break
+			}
+			want += n
+		}
+		got := latinPrefix(text)
+		if got > want || want-got >= 9 && want == len(text) {
+			t.Fatalf("%q: %d, want %d", text, got, want)
+		}
+	}
+	var m casemapper
+	for _, key := range []string{"ab", "no", "a\"", "sS"} {
+		n := newNeedle(key)
+		for r := rune(0xc0); r < 0x100; r++ {
+			if n.touches(m.form(r)) {
+				t.Errorf("%c has to do with %q", r, key)
+			}
+		}
+	}
 }

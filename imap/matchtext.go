@@ -179,6 +179,8 @@ type needle struct {
 	// at is the place of the octet that text has least of all, next that of the one after it.
 	at, next int
 	breaks   bool // it has CR or LF, which are between fields
+
+	known, wanted [0x800 / 64]uint64 // see wants
 }
 
 func newNeedle(want string) needle {
@@ -193,7 +195,7 @@ func newNeedle(want string) needle {
 		}
 	}
 	n.folded = bytes.ToLower(n.prepared)
-	for i, c := range n.folded {
+	for i, c := range n.exact() {
 		if rarity(c) > rarity(n.folded[n.at]) {
 			n.at, n.next = i, n.at
 		} else if n.next == n.at || rarity(c) > rarity(n.folded[n.next]) {
@@ -203,6 +205,23 @@ func newNeedle(want string) needle {
 	return n
 }
 
+// exact returns what of folded ASCII text alone can have, with few exceptions: the last letter may be one below an accent.
+func (n *needle) exact() []byte { return n.folded[:max(min(1, len(n.folded)), len(n.folded)-1)] }
+
+// ends reports whether text, which follows what is exact, begins with the last letter of n, or with that below an accent.
+func (n *needle) ends(text []byte, m *casemapper) bool {
+	last := len(n.folded) - 1
+	if last == 0 || lowerOctet(text[0]) == n.folded[last] {
+		return true
+	}
+	return text[0] >= utf8.RuneSelf && utf8.FullRune(text) && m.form(firstRune(text))[0] == n.prepared[last]
+}
+
+func firstRune(text []byte) rune {
+	r, _ := utf8.DecodeRune(text)
+	return r
+}
+
 // rarity is higher for what is rarer in mail.
 func rarity(c byte) int {
 	return len(" etaonisrhldcumfpgwybvkxjqz") - strings.IndexByte(" etaonisrhldcumfpgwybvkxjqz", c)
@@ -210,7 +229,8 @@ func rarity(c byte) int {
 
 // find looks for n, which has folded, in the ASCII of text without a copy of it, and reports whether all of text is ASCII where n
 // is not found. It is not sure where that takes too long.
-func (n *needle) find(text []byte) (found, ascii, sure bool) {
+func (n *needle) find(text []byte, m *casemapper) (found, ascii, sure bool) {
+	exact := n.exact()
 	if len(text) < len(n.folded) {
 		return false, asciiPrefix(text) == len(text), true
 	}
@@ -226,8 +246,9 @@ func (n *needle) find(text []byte) (found, ascii, sure bool) {
 		differ := (x | fold) ^ rare
 		differ |= (binary.LittleEndian.Uint64(second[i:]) | fold2) ^ rare2
 		for zero := zeroOctets(differ); zero != 0; zero &= zero - 1 {
-			same := prefixFold(text[i+bits.TrailingZeros64(zero)/8:], n.folded)
-			if same == len(n.folded) {
+			place := text[i+bits.TrailingZeros64(zero)/8:]
+			same := prefixFold(place, exact)
+			if same == len(exact) && n.ends(place[len(n.folded)-1:], m) {
 				return true, false, true
 			}
 			if work -= 8 + same; work < 0 {
@@ -236,7 +257,7 @@ func (n *needle) find(text []byte) (found, ascii, sure bool) {
 		}
 	}
 	for j := i; j < places; j++ {
-		if prefixFold(text[j:], n.folded) == len(n.folded) {
+		if prefixFold(text[j:], exact) == len(exact) && n.ends(text[j+len(n.folded)-1:], m) {
 			return true, false, true
 		}
 	}

@@ -59,8 +59,10 @@ func appendQuotedPrintable(dst, text []byte) []byte {
 				break
 			}
 		}
-		for ; i < len(text) && text[i] != '=' && text[i] != '\n'; i, n = i+1, n+1 {
-			out[n] = text[i]
+		if i+8 > len(text) {
+			for ; i < len(text) && text[i] != '=' && text[i] != '\n'; i, n = i+1, n+1 {
+				out[n] = text[i]
+			}
 		}
 		switch {
 		case i == len(text):
@@ -70,12 +72,17 @@ func appendQuotedPrintable(dst, text []byte) []byte {
 			out[n] = '\n'
 			i, n = i+1, n+1
 		default:
-			if i+2 < len(text) { // mostly
-				if b, ok := hexOctet(text[i+1], text[i+2]); ok {
-					out[n] = b
-					i, n = i+3, n+1
+			before := i
+			for i+2 < len(text) && text[i] == '=' { // mostly, and several of them
+				b, ok := hexOctet(text[i+1], text[i+2])
+				if !ok {
 					break
 				}
+				out[n] = b
+				i, n = i+3, n+1
+			}
+			if i > before {
+				break
 			}
 			skip := softBreak(text[i:])
 			if skip == 0 { // it begins nothing
@@ -126,13 +133,11 @@ func hexOctet(a, b byte) (byte, bool) {
 }
 
 func hexDigit(c byte) int {
-	switch {
-	case '0' <= c && c <= '9':
-		return int(c - '0')
-	case 'A' <= c && c <= 'F':
-		return int(c-'A') + 10
-	case 'a' <= c && c <= 'f':
-		return int(c-'a') + 10
+	if d := c - '0'; d <= 9 {
+		return int(d)
+	}
+	if d := (c | 0x20) - 'a'; d <= 5 {
+		return int(d) + 10
 	}
 	return -1
 }
