@@ -45,28 +45,15 @@ type session struct {
 	scratch   []byte        // message text, within one command
 }
 
-// session runs one connection to its end.
+// session runs one connection to its end. It waits in here for most of its time: what it needs before that is in other functions, so
+// that the stack stays small.
 func (s *Server) session(soft, hard context.Context, nc net.Conn) {
-	log := s.Logger
-	if log == nil {
-		log = slog.New(slog.DiscardHandler)
-	}
-	c := &session{conn: newConn(soft, nc, s.Timeouts, &s.writers), s: s, ctx: hard, log: log.With("remote", nc.RemoteAddr().String()),
-		until: time.Now().Add(def(s.Timeouts.Login, time.Minute))}
-	c.d = imap.NewDecoder(c.br, s.options(false, c.ask))
-	c.more = s.add(nil)
+	c := s.newSession(soft, hard, nc)
 	defer context.AfterFunc(soft, c.interrupt)()
-	defer c.leave()
-	defer c.endNotify()
-	defer c.park()
-	c.work(c.until)
-	if t, ok := nc.(interface{ HandshakeContext(context.Context) error }); ok {
-		if err := t.HandshakeContext(hard); err != nil {
-			c.log.Debug("TLS handshake", "err", err)
-			return
-		}
+	defer c.release()
+	if !c.greet(nc) {
+		return
 	}
-	c.respond("*", &imap.Status{Type: imap.StatusOK, Code: imap.CodeCapability, Args: c.capabilities(), Text: "IMAP ready"})
 	for c.flush() == nil && !c.over {
 		if err := c.next(); err != nil {
 			c.end(err)
@@ -76,6 +63,38 @@ func (s *Server) session(soft, hard context.Context, nc net.Conn) {
 	}
 	_ = c.bw.Flush()
 	c.linger()
+}
+
+func (s *Server) newSession(soft, hard context.Context, nc net.Conn) *session {
+	log := s.Logger
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	c := &session{conn: newConn(soft, nc, s.Timeouts, &s.writers), s: s, ctx: hard, log: log.With("remote", nc.RemoteAddr().String()),
+		until: time.Now().Add(def(s.Timeouts.Login, time.Minute))}
+	c.d = imap.NewDecoder(c.br, s.options(false, c.ask))
+	c.more = s.add(nil)
+	return c
+}
+
+// greet ends the handshake of implicit TLS, and sends the greeting.
+func (c *session) greet(nc net.Conn) bool {
+	c.work(c.until)
+	if t, ok := nc.(interface{ HandshakeContext(context.Context) error }); ok {
+		if err := t.HandshakeContext(c.ctx); err != nil {
+			c.log.Debug("TLS handshake", "err", err)
+			return false
+		}
+	}
+	c.respond("*", &imap.Status{Type: imap.StatusOK, Code: imap.CodeCapability, Args: c.capabilities(), Text: "IMAP ready"})
+	return true
+}
+
+// release gives back what the session holds.
+func (c *session) release() {
+	c.park()
+	c.endNotify()
+	c.leave()
 }
 
 // flush sends what was written, unless a further command is waiting already and this can go with its answer.
