@@ -12,9 +12,9 @@ import (
 	"github.com/mailbricks/mailbricks/internal/backoff"
 )
 
-// A Follower watches one mailbox for as long as it takes: over connections of its own, one after the other. Whatever happened while
+// A Follower watches one mailbox, or the counters of several, for as long as it takes: over connections of its own, one after the other. Whatever happened while
 // there was none is told too, by the best that the server has: QRESYNC, CONDSTORE, or UIDs and flags compared (see Resync).
-// Its fields are set before Changes is called.
+// Its fields are set before Changes or Watch is called.
 type Follower struct {
 	// Dial returns a connection that is logged in; required. The Follower closes it.
 	Dial func(ctx context.Context) (*Client, error)
@@ -47,34 +47,69 @@ func (f *Follower) State() Known { return f.safe }
 // yielded: the login is refused, or the mailbox is not there.
 func (f *Follower) Changes(ctx context.Context) iter.Seq2[Event, error] {
 	return func(yield func(Event, error) bool) {
-		retry := f.Retry
-		if retry == nil {
-			s := backoff.Exponential(time.Second, 5*time.Minute)
-			retry = func(failures int) time.Duration { return s.Delay(failures, rand.Float64) }
-		}
 		f.state, f.safe = f.Known, f.Known
-		for failures := 1; ; failures++ {
-			began, err := f.connection(ctx, yield)
-			switch {
-			case err == nil || ctx.Err() != nil:
-				return
-			case final(err):
-				yield(Event{}, err)
-				return
-			case began:
-				failures = 1
-			}
-			wait := retry(failures)
-			if f.Trouble != nil {
-				f.Trouble(err, wait)
-			}
-			select {
-			case <-ctx.Done():
-				return
-			case <-time.After(wait):
-			}
+		if err := f.connections(ctx, func(c *Client) (bool, error) { return f.follow(ctx, c, yield) }); err != nil {
+			yield(Event{}, err)
 		}
 	}
+}
+
+// Watch is Client.Watch over as many connections as it takes. What has changed while there was none is told when there is one again, and
+// nothing is told twice. Mailbox and Known do not matter to it, and State is not of it.
+func (f *Follower) Watch(ctx context.Context, mailboxes ...string) iter.Seq2[Event, error] {
+	return func(yield func(Event, error) bool) {
+		w := &statuses{boxes: make(map[string]*watched), yield: yield}
+		err := f.connections(ctx, func(c *Client) (bool, error) {
+			w.c, w.began = c, false
+			err := w.run(ctx, mailboxes)
+			return w.began, err
+		})
+		if err != nil && !w.left {
+			yield(Event{}, err)
+		}
+	}
+}
+
+// connections runs once over one connection after the other, until ctx ends or it is over, nil then, or with an error that waiting does
+// not mend. began says that it was in step.
+func (f *Follower) connections(ctx context.Context, once func(c *Client) (began bool, err error)) error {
+	retry := f.Retry
+	if retry == nil {
+		s := backoff.Exponential(time.Second, 5*time.Minute)
+		retry = func(failures int) time.Duration { return s.Delay(failures, rand.Float64) }
+	}
+	for failures := 1; ; failures++ {
+		began, err := f.connection(ctx, once)
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return nil
+		case final(err):
+			return err
+		case began:
+			failures = 1
+		}
+		wait := retry(failures)
+		if f.Trouble != nil {
+			f.Trouble(err, wait)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(wait):
+		}
+	}
+}
+
+// connection runs once over one connection.
+func (f *Follower) connection(ctx context.Context, once func(c *Client) (began bool, err error)) (began bool, err error) {
+	c, err := f.Dial(ctx)
+	if c != nil {
+		defer c.Close()
+	}
+	if err != nil {
+		return false, err
+	}
+	return once(c)
 }
 
 // final reports whether an error is there to stay: the login or the mailbox was refused, and no code says that this may pass.
@@ -89,15 +124,8 @@ func final(err error) bool {
 	return errors.Is(err, ErrNoTLS) || errors.Is(err, ErrArgument)
 }
 
-// connection follows the mailbox over one connection. began says that it was in step once. nil: the loop was left.
-func (f *Follower) connection(ctx context.Context, yield func(Event, error) bool) (began bool, err error) {
-	c, err := f.Dial(ctx)
-	if c != nil {
-		defer c.Close()
-	}
-	if err != nil {
-		return false, err
-	}
+// follow follows the mailbox over one connection. began says that it was in step once. nil: the loop was left.
+func (f *Follower) follow(ctx context.Context, c *Client, yield func(Event, error) bool) (began bool, err error) {
 	name := f.Mailbox
 	if name == "" {
 		name = "INBOX"

@@ -13,9 +13,10 @@ import (
 )
 
 // Watch yields what happens to the counters of mailboxes: an EventStatus for each that is there, and again when they have changed,
-// with all that is known of them (Told; unseen messages are told once that changes); an EventListing where one is not there or has gone (\NonExistent), has come or has another name.
+// with all that is known of them (Told); an EventListing where one is not there or has gone (\NonExistent), has come or has another name.
 // It goes on until ctx ends or the loop is left; both leave the connection ready for more. Other methods must wait until then. An
-// error is the last that is yielded. What has happened in a mailbox, a Follower tells, or Resync.
+// error is the last that is yielded; Follower.Watch goes on over another connection instead. What has happened in a mailbox, a Follower
+// tells, or Resync.
 //
 // Over NOTIFY (RFC 5465) the server tells as it happens, over this one connection. Where it has none, refuses or has too much to
 // tell, each mailbox is asked for with STATUS, all of them every Timeouts.Poll; a new name is then a mailbox that is not there.
@@ -37,12 +38,14 @@ type statuses struct {
 	boxes map[string]*watched // by name
 	yield func(Event, error) bool
 	left  bool
+	began bool // everything has been told once, over this connection
 }
 
 // watched is what is known of a mailbox.
 type watched struct {
 	status imap.MailboxStatus
 	told   []imap.StatusItem // which counters are
+	seen   bool              // over this connection
 	gone   bool              // and the caller knows
 	news   bool              // the caller does not know yet
 }
@@ -58,7 +61,10 @@ func (w *statuses) run(ctx context.Context, mailboxes []string) error {
 		if strings.EqualFold(name, "INBOX") {
 			name = "INBOX"
 		}
-		w.boxes[name] = &watched{}
+		if w.boxes[name] == nil {
+			w.boxes[name] = &watched{}
+		}
+		w.boxes[name].seen = false
 	}
 	if w.c.caps.Has("NOTIFY") {
 		if err := w.notified(ctx); err != nil {
@@ -78,16 +84,20 @@ func (w *statuses) notified(ctx context.Context) error {
 	c := w.c
 	messages := []imap.NotifyEvent{imap.NotifyMessageNew, imap.NotifyMessageExpunge, imap.NotifyFlagChange}
 	c.sink = func(e Event) { w.note(e) }
-	err := c.Notify(context.WithoutCancel(ctx), imap.Notify{Status: true, Groups: []imap.NotifyGroup{{Filter: imap.NotifyMailboxes,
+	defer func() { c.sink = nil }()
+	err := c.Notify(context.WithoutCancel(ctx), imap.Notify{Groups: []imap.NotifyGroup{{Filter: imap.NotifyMailboxes,
 		Mailboxes: slices.Sorted(maps.Keys(w.boxes)), Events: append(messages, imap.NotifyMailboxName)}}})
-	c.sink = nil
 	if e, ok := errors.AsType[*Error](err); ok && c.err == nil && e.Status.Type == imap.StatusNo {
 		return nil
+	}
+	if err == nil {
+		err = w.ask(ctx) // NOTIFY would not tell how many are unseen (RFC 5465 §3.1)
 	}
 	if err != nil {
 		return err
 	}
-	if w.tell(true) {
+	c.sink = nil
+	if ctx.Err() == nil && w.tell(true) {
 		for e, err := range c.Idle(ctx) {
 			if err != nil {
 				return err
@@ -113,7 +123,7 @@ func (w *statuses) take(e Event) bool {
 			return true
 		}
 	}
-	*b = watched{gone: e.Listing.Has(`\NonExistent`)}
+	*b = watched{seen: true, gone: e.Listing.Has(`\NonExistent`)}
 	w.left = !w.yield(e, nil)
 	return !w.left
 }
@@ -132,7 +142,7 @@ func (w *statuses) note(e Event) {
 	}
 	before, known := b.status, len(b.told)
 	b.merge(e.Status, e.Told)
-	b.gone, b.news = false, b.news || before != b.status || known == 0
+	b.seen, b.gone, b.news = true, false, b.news || before != b.status || known == 0
 }
 
 // merge takes over counters. With another UIDVALIDITY nothing that was known holds.
@@ -162,7 +172,7 @@ func (b *watched) merge(s *imap.MailboxStatus, told []imap.StatusItem) {
 	}
 }
 
-// tell yields what is new. With all, mailboxes that nothing is known of are not there. It is false once the loop is left.
+// tell yields what is new. With all, mailboxes that were not seen are not there. It is false once the loop is left.
 func (w *statuses) tell(all bool) bool {
 	for _, name := range slices.Sorted(maps.Keys(w.boxes)) {
 		b := w.boxes[name]
@@ -171,20 +181,23 @@ func (w *statuses) tell(all bool) bool {
 		case b.news:
 			status := b.status
 			e = Event{Kind: EventStatus, Status: &status, Told: slices.Clone(b.told)}
-		case !all || b.gone || len(b.told) > 0:
+		case !all || b.gone || b.seen:
 			continue
 		}
-		b.news, b.gone = false, e.Kind == EventListing
+		if b.news = false; e.Kind == EventListing {
+			*b = watched{gone: true}
+		}
 		if !w.yield(e, nil) {
 			w.left = true
 			return false
 		}
 	}
+	w.began = w.began || all
 	return true
 }
 
-// poll asks for every mailbox, tells, and waits. The end of ctx does not come over a command.
-func (w *statuses) poll(ctx context.Context) error {
+// ask asks for every mailbox. The end of ctx does not come over a command.
+func (w *statuses) ask(ctx context.Context) error {
 	items := []imap.StatusItem{imap.StatusMessages, imap.StatusUIDNext, imap.StatusUIDValidity, imap.StatusUnseen}
 	if w.c.caps.Has("CONDSTORE") {
 		items = append(items, imap.StatusHighestModSeq)
@@ -204,8 +217,13 @@ func (w *statuses) poll(ctx context.Context) error {
 		s.Name = name
 		w.note(Event{Kind: EventStatus, Status: s, Told: items})
 	}
-	if !w.tell(true) {
-		return nil
+	return nil
+}
+
+// poll asks for every mailbox, tells, and waits.
+func (w *statuses) poll(ctx context.Context) error {
+	if err := w.ask(ctx); err != nil || ctx.Err() != nil || !w.tell(true) {
+		return err
 	}
 	t := time.NewTimer(w.c.o.Timeouts.Poll)
 	defer t.Stop()

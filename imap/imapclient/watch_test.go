@@ -3,10 +3,12 @@ package imapclient
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -153,7 +155,7 @@ func watchMemory(t *testing.T, ctx context.Context, c *Client, a *imap.Account, 
 
 // TestWatchRefused has servers with NOTIFY that will not, or not any more.
 func TestWatchRefused(t *testing.T) {
-	const notify = `NOTIFY SET STATUS (MAILBOXES (INBOX "a b") (MessageNew MessageExpunge FlagChange MailboxName))`
+	const notify = `NOTIFY SET (MAILBOXES (INBOX "a b") (MessageNew MessageExpunge FlagChange MailboxName))`
 	for name, tt := range map[string]struct{ dialogue, want string }{
 		"refused": {`
 			C: a2 ` + notify + `
@@ -166,11 +168,15 @@ func TestWatchRefused(t *testing.T) {
 		`, "INBOX 2 of 3, gone a b"},
 		"overflow": {`
 			C: a2 ` + notify + `
-			S: * STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 1)
-			S: * STATUS other (MESSAGES 9)
-			S: * STATUS "a b" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7)
 			S: a2 OK done
-			C: a3 IDLE
+			C: a3 STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: * STATUS other (MESSAGES 9)
+			S: * STATUS INBOX (MESSAGES 3 UIDNEXT 4 UIDVALIDITY 1 UNSEEN 0)
+			S: a3 OK done
+			C: a4 STATUS "a b" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: * STATUS "a b" (MESSAGES 0 UIDNEXT 1 UIDVALIDITY 7 UNSEEN 0)
+			S: a4 OK done
+			C: a5 IDLE
 			S: + idling
 			S: * STATUS INBOX (MESSAGES 4 UIDNEXT 5 UNSEEN 1)
 			S: * STATUS INBOX (MESSAGES 4 UIDNEXT 5 UNSEEN 1)
@@ -179,14 +185,14 @@ func TestWatchRefused(t *testing.T) {
 			S: * LIST (\HasNoChildren) "/" "other"
 			S: * OK [NOTIFICATIONOVERFLOW] too much
 			C: DONE
-			S: a3 OK done
-			C: a4 NOTIFY SET (SELECTED-DELAYED (MessageNew MessageExpunge FlagChange))
-			S: a4 OK done
-			C: a5 STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
-			S: * STATUS INBOX (MESSAGES 5 UIDNEXT 6 UIDVALIDITY 1 UNSEEN 2)
 			S: a5 OK done
-			C: a6 STATUS "a b" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
-			S: a6 NO [NONEXISTENT] none
+			C: a6 NOTIFY SET (SELECTED-DELAYED (MessageNew MessageExpunge FlagChange))
+			S: a6 OK done
+			C: a7 STATUS INBOX (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: * STATUS INBOX (MESSAGES 5 UIDNEXT 6 UIDVALIDITY 1 UNSEEN 2)
+			S: a7 OK done
+			C: a8 STATUS "a b" (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)
+			S: a8 NO [NONEXISTENT] none
 		`, "INBOX 0 of 3, a b 0 of 0, INBOX 1 of 4, a b 0 of 1, renamed new, INBOX 2 of 5, gone a b"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -277,6 +283,90 @@ func TestWatchDovecot(t *testing.T) {
 			if s, err := c.Select(ctx, box); err != nil || int(s.Messages) != messages {
 				t.Errorf("%+v, %v", s, err)
 			}
+		})
+	}
+}
+
+// TestFollowerWatch has connections that are lost, while things happen to mailboxes: what is different then is told, once.
+func TestFollowerWatch(t *testing.T) {
+	for name, lacks := range map[string]string{"NOTIFY": "", "STATUS": "NOTIFY"} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+				defer cancel()
+				backend := &imaptest.Memory{}
+				backend.AddUser("bob")
+				server := &imapserver.Server{Backend: backend, AllowPlaintextAuth: true,
+					Authenticator: sasl.New(sasl.Plain(func(context.Context, string, string) (string, error) { return "bob", nil }))}
+				a, err := backend.OpenAccount(ctx, "bob")
+				if err != nil {
+					t.Fatal(err)
+				}
+				create := func(name string) {
+					if _, err := a.Editor.Create(ctx, name, imap.CreateOptions{}); err != nil {
+						t.Error(err)
+					}
+				}
+				create("Lists")
+				create("Old")
+				var served sync.WaitGroup
+				var line net.Conn
+				dialed := 0
+				f := &Follower{Dial: func(ctx context.Context) (*Client, error) {
+					if dialed++; dialed == 2 {
+						return nil, errors.New("no network")
+					}
+					ours, theirs := net.Pipe()
+					line = ours
+					served.Go(func() { _ = server.ServeConn(context.Background(), theirs) })
+					c, err := New(ctx, ours, plain)
+					if err != nil {
+						return nil, err
+					}
+					err = c.Authenticate(ctx, sasl.Credentials{Username: "bob", Password: "x"})
+					delete(c.caps, lacks)
+					return c, err
+				}, Retry: func(failures int) time.Duration { return time.Duration(failures) * time.Second }}
+				var waits []time.Duration
+				f.Trouble = func(err error, wait time.Duration) {
+					if waits = append(waits, wait); len(waits) > 1 {
+						return
+					}
+					deliverTo(t, a, "Lists") // while there is no connection
+					create("Late")
+					if err := a.Editor.Delete(ctx, "Old"); err != nil {
+						t.Error(err)
+					}
+				}
+				want := []string{"INBOX 0 of 0", "gone Late", "Lists 0 of 0", "Old 0 of 0", "(lost)", "Late 0 of 0", "Lists 1 of 1", "gone Old", "INBOX 1 of 1"}
+				for e, err := range f.Watch(ctx, "INBOX", "Lists", "Late", "Old") {
+					if err != nil || len(want) == 0 {
+						t.Fatalf("%+v, %v", e, err)
+					}
+					if got := told(e); got != want[0] {
+						t.Errorf("got %s, want %s", got, want[0])
+					}
+					if want = want[1:]; len(want) > 0 && want[0] == "(lost)" {
+						_ = line.Close()
+						want = want[1:]
+					}
+					if len(want) == 1 {
+						deliverTo(t, a, "INBOX")
+					}
+					if len(want) == 0 {
+						break
+					}
+				}
+				if len(want) > 0 || dialed != 3 || !slices.Equal(waits, []time.Duration{time.Second, 2 * time.Second}) {
+					t.Errorf("not told: %v; %d connections, waits %v", want, dialed, waits)
+				}
+				for _, err := range f.Watch(ctx) {
+					if !errors.Is(err, ErrArgument) {
+						t.Errorf("no mailboxes: %v", err)
+					}
+				}
+				served.Wait()
+			})
 		})
 	}
 }
