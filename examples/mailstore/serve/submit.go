@@ -31,7 +31,7 @@ type submitting struct {
 // newSubmitting starts the outbox, and asks for the extensions.
 func newSubmitting(c *Config) *submitting {
 	b := &submitting{Backend: c.Store, next: c.Submit, host: c.Hostname, done: make(chan struct{})}
-	b.outbox = outbox.New(c.Store, b, c.Logger)
+	b.outbox = outbox.New(c.Store, senders{b}, c.Logger)
 	var ctx context.Context
 	ctx, b.end = context.WithCancel(context.Background())
 	go func() {
@@ -69,6 +69,20 @@ func Submitter(next smtp.Handler) mail.Submitter { return &submitting{next: next
 
 // Accounts returns the accounts of a user, who may send as the name of his own.
 func (b *submitting) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
+	list, err := senders{b}.Accounts(ctx, user)
+	for _, a := range list {
+		if !a.Shared {
+			a.Submissions.Outbox = b.outbox
+		}
+	}
+	return list, err
+}
+
+// senders are the accounts as the outbox has them, which begins to work before it is there for others.
+type senders struct{ *submitting }
+
+// Accounts is mail.Backend's.
+func (b senders) Accounts(ctx context.Context, user string) ([]*mail.Account, error) {
 	list, err := b.Backend.Accounts(ctx, user)
 	if err != nil {
 		return nil, err
@@ -84,11 +98,10 @@ func (b *submitting) Accounts(ctx context.Context, user string) ([]*mail.Account
 		if !strings.Contains(address, "@") {
 			address += "@" + b.host
 		}
-		own.Submitter, own.Addresses = b, []string{address}
+		own.Submitter, own.Addresses = b.submitting, []string{address}
 		if known := b.extensions.Load(); known != nil {
 			own.SubmissionExtensions = *known
 		}
-		own.Submissions.Outbox = b.outbox
 		out[i] = &own
 	}
 	return out, nil
