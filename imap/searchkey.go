@@ -227,32 +227,6 @@ func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool 
 			d.SP()
 		}
 		c.ModSeq = max(c.ModSeq, ModSeq(d.Number64()), 1)
-	case "UID":
-		d.SP()
-		if d.Accept('$') {
-			p.uids(c, p.saved())
-		} else if set := d.SequenceSet(); p.n.Later != nil {
-			if star := slices.ContainsFunc(set, func(r SequenceRange) bool { return r.First == 0 || r.Last == 0 }); star {
-				c.Other = append(c.Other, p.n.Later(set, true))
-			} else {
-				p.uids(c, set.Resolve(0))
-			}
-		} else if p.n.UID != nil {
-			p.uids(c, p.n.UID(set))
-		} else {
-			p.uids(c, nil)
-		}
-	case "UIDAFTER", "UIDBEFORE": // RFC 9738 §3.2
-		d.SP()
-		n := UID(d.NzNumber())
-		switch {
-		case name == "UIDBEFORE" && n > 1:
-			p.uids(c, UIDSet{{First: 1, Last: n - 1}})
-		case name == "UIDAFTER" && n < MaxUID:
-			p.uids(c, UIDSet{{First: n + 1, Last: MaxUID}})
-		default:
-			p.uids(c, nil)
-		}
 	case "NOT":
 		d.SP()
 		var not SearchCriteria
@@ -282,6 +256,42 @@ func (p *searchParser) otherKey(c *SearchCriteria, name string, depth int) bool 
 			p.key(&or[i], depth+1)
 		}
 		c.Or = append(c.Or, or)
+	default:
+		return p.uidKey(c, name)
+	}
+	return true
+}
+
+// uidKey adds a key about UIDs.
+func (p *searchParser) uidKey(c *SearchCriteria, name string) bool {
+	d := p.d
+	switch name {
+	case "UID":
+		d.SP()
+		if d.Accept('$') {
+			p.uids(c, p.saved())
+		} else if set := d.SequenceSet(); p.n.Later != nil {
+			if star := slices.ContainsFunc(set, func(r SequenceRange) bool { return r.First == 0 || r.Last == 0 }); star {
+				c.Other = append(c.Other, p.n.Later(set, true))
+			} else {
+				p.uids(c, set.Resolve(0))
+			}
+		} else if p.n.UID != nil {
+			p.uids(c, p.n.UID(set))
+		} else {
+			p.uids(c, nil)
+		}
+	case "UIDAFTER", "UIDBEFORE": // RFC 9738 §3.2
+		d.SP()
+		n := UID(d.NzNumber())
+		switch {
+		case name == "UIDBEFORE" && n > 1:
+			p.uids(c, UIDSet{{First: 1, Last: n - 1}})
+		case name == "UIDAFTER" && n < MaxUID:
+			p.uids(c, UIDSet{{First: n + 1, Last: MaxUID}})
+		default:
+			p.uids(c, nil)
+		}
 	default:
 		return false
 	}
