@@ -256,7 +256,7 @@ func (c *collator) around(s *searched, n *needle) (found, sure bool) {
 	if len(n.folded) > 1 { // À to ÿ are letters below accents, or have no ASCII
 		begin = latinPrefix(text)
 	}
-	for i := nextWide(text, begin); i < len(text); i = nextWide(text, i) {
+	for i := begin + asciiPrefix(text[begin:]); i < len(text); i += asciiPrefix(text[i:]) {
 		start, wanted := i, false
 		for i < len(text) && text[i] >= utf8.RuneSelf {
 			r, size := decodeRune(text[i:])
@@ -318,19 +318,6 @@ func latinPrefix(text []byte) int {
 	}
 	if expected != 0 {
 		i--
-	}
-	return i
-}
-
-// nextWide returns where from i on the first octet is that is not ASCII, len(text) if there is none.
-func nextWide(text []byte, i int) int {
-	for ; i+8 <= len(text); i += 8 {
-		if x := binary.LittleEndian.Uint64(text[i:]) & (octets << 7); x != 0 {
-			return i + bits.TrailingZeros64(x)/8
-		}
-	}
-	for i < len(text) && text[i] < utf8.RuneSelf {
-		i++
 	}
 	return i
 }

@@ -214,12 +214,8 @@ func (n *needle) ends(text []byte, m *casemapper) bool {
 	if last == 0 || lowerOctet(text[0]) == n.folded[last] {
 		return true
 	}
-	return text[0] >= utf8.RuneSelf && utf8.FullRune(text) && m.form(firstRune(text))[0] == n.prepared[last]
-}
-
-func firstRune(text []byte) rune {
-	r, _ := utf8.DecodeRune(text)
-	return r
+	r, _ := decodeRune(text)
+	return r >= utf8.RuneSelf && m.form(r)[0] == n.prepared[last]
 }
 
 // rarity is higher for what is rarer in mail.

@@ -264,20 +264,24 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// pollingDovecot returns a connection to Dovecot that polls often, where it does not idle.
+func pollingDovecot(t *testing.T, d *suites.DovecotServer) *Client {
+	t.Helper()
+	c, err := Dial(t.Context(), d.IMAP, Options{TLSConfig: &tls.Config{RootCAs: d.Roots}, Timeouts: Timeouts{Poll: 20 * time.Millisecond}})
+	if err == nil {
+		err = c.Authenticate(t.Context(), sasl.Credentials{Username: d.User, Password: d.Password})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 func TestFollowDovecot(t *testing.T) {
 	d := suites.Dovecot(t)
 	for name, lacks := range rungs() {
 		t.Run(name, func(t *testing.T) {
-			follow(t, func() *Client {
-				c, err := Dial(t.Context(), d.IMAP, Options{TLSConfig: &tls.Config{RootCAs: d.Roots}, Timeouts: Timeouts{Poll: 20 * time.Millisecond}})
-				if err == nil {
-					err = c.Authenticate(t.Context(), sasl.Credentials{Username: d.User, Password: d.Password})
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c
-			}, lacks...)
+			follow(t, func() *Client { return pollingDovecot(t, d) }, lacks...)
 		})
 	}
 }

@@ -2,7 +2,6 @@ package imapclient
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"strings"
 	"testing"
@@ -138,16 +137,7 @@ func TestFollowServerDovecot(t *testing.T) {
 	d := suites.Dovecot(t)
 	for name, lacks := range rungs() {
 		t.Run(name, func(t *testing.T) {
-			followServer(t, func() *Client {
-				c, err := Dial(t.Context(), d.IMAP, Options{TLSConfig: &tls.Config{RootCAs: d.Roots}, Timeouts: Timeouts{Poll: 20 * time.Millisecond}})
-				if err == nil {
-					err = c.Authenticate(t.Context(), sasl.Credentials{Username: d.User, Password: d.Password})
-				}
-				if err != nil {
-					t.Fatal(err)
-				}
-				return c
-			}, func() {
+			followServer(t, func() *Client { return pollingDovecot(t, d) }, func() {
 				if err := d.Restart(); err != nil {
 					t.Fatal(err)
 				}

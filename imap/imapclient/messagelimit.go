@@ -11,19 +11,19 @@ import (
 // add: that too, or SAVELIMIT (RFC 9738 §3). 0: it announces none. Fetch, FetchSeq, Search, Store, Expunge and Move go on by
 // themselves until everything is done. Copy, Sort, Thread, FetchPartial, SearchPartial, MultiSearch, SearchContext and SortContext fail beyond it, with a *imap.Status
 // of CodeMessageLimit: ask for less at once.
-func (c *Client) MessageLimit() (any, saves uint32) {
+func (c *Client) MessageLimit() (messages, saves uint32) {
 	for name := range c.caps {
 		if s, ok := strings.CutPrefix(name, "MESSAGELIMIT="); ok {
-			any = number32(s)
+			messages = number32(s)
 		}
 		if s, ok := strings.CutPrefix(name, "SAVELIMIT="); ok {
 			saves = number32(s)
 		}
 	}
-	if any > 0 {
-		saves = any
+	if messages > 0 {
+		saves = messages
 	}
-	return any, saves
+	return messages, saves
 }
 
 // maxRounds is how many commands a method goes on with.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/mailbricks/mailbricks/imap"
@@ -441,79 +440,4 @@ func (s *suite) interleaved() {
 	if n < 18 || n > 20 {
 		s.Errorf("%d messages listed", n)
 	}
-}
-
-// quota adds and removes messages: what is told to be used follows at once.
-func (s *suite) quota() {
-	s.need(s.a.Quoter != nil && s.a.Expunger != nil, "Quoter and Expunger")
-	used := func() (storage, messages int64) {
-		s.Helper()
-		roots, err := s.a.Quoter.QuotaRoots(s.Context())
-		s.must(err)
-		for _, root := range roots {
-			if len(root.Resources) == 0 {
-				s.Errorf("the root %q limits nothing", root.Name)
-			}
-			for _, r := range root.Resources {
-				if r.Usage < 0 || r.Usage > r.Limit {
-					s.Errorf("%q: %+v", root.Name, r)
-				}
-				switch r.Name {
-				case imap.QuotaStorage:
-					storage = max(storage, r.Usage)
-				case imap.QuotaMessage:
-					messages = max(messages, r.Usage)
-				}
-			}
-		}
-		return storage, messages
-	}
-	storage, messages := used()
-	u := s.add("INBOX", letter("a", strings.Repeat("x", 100<<10)+"\r\n"))
-	s.add("INBOX", letter("b", "x\r\n"))
-	storage2, messages2 := used()
-	if storage2 > 0 && storage2-storage < 100 || messages2 > 0 && messages2-messages != 2 {
-		s.Errorf("two messages with 100 kB: %d, then %d kB; %d, then %d messages", storage, storage2, messages, messages2)
-	}
-	_, err := s.a.Expunger.Expunge(s.Context(), "INBOX", imap.UIDs(u), true)
-	s.must(err)
-	storage3, messages3 := used()
-	if storage3 > storage2-100 && storage2 > 0 || messages3 >= messages2 && messages2 > 0 {
-		s.Errorf("one less: %d, then %d kB; %d, then %d messages", storage2, storage3, messages2, messages3)
-	}
-}
-
-func (s *suite) setQuota() {
-	s.need(s.a.Quoter != nil && s.a.QuotaSetter != nil, "Quoter and QuotaSetter")
-	s.add("INBOX", letter("a", "x\r\n"))
-	roots, err := s.a.Quoter.QuotaRoots(s.Context())
-	s.must(err)
-	if len(roots) == 0 {
-		s.Fatal("no quota root")
-	}
-	name := roots[0].Name
-	_, err = s.a.QuotaSetter.SetQuota(s.Context(), name+"nosuch", nil)
-	s.is(err, imap.ErrNonexistent, "the limits of an unknown root")
-	_, err = s.a.QuotaSetter.SetQuota(s.Context(), name, map[string]int64{"X-NOSUCH": 1})
-	s.is(err, imap.ErrCannot, "the limit of an unknown resource")
-	root, err := s.a.QuotaSetter.SetQuota(s.Context(), name, map[string]int64{imap.QuotaMessage: 1})
-	if errors.Is(err, imap.ErrCannot) {
-		s.Skip("there is no limit on messages")
-	}
-	s.must(err)
-	again, err := s.a.Quoter.QuotaRoots(s.Context())
-	s.must(err)
-	if root.Name != name || !slices.Equal(root.Resources, again[0].Resources) || !slices.ContainsFunc(root.Resources, func(r imap.QuotaResource) bool {
-		return r.Name == imap.QuotaMessage && r.Limit == 1 && r.Usage == 1
-	}) {
-		s.Errorf("set %+v, there is %+v", root, again[0])
-	}
-	text := letter("b", "x\r\n")
-	one := []imap.AppendMessage{{Size: int64(len(text)), Body: strings.NewReader(text)}}
-	_, err = s.a.Appender.Append(s.Context(), "INBOX", one)
-	s.is(err, imap.ErrOverQuota, "one message more than the limit")
-	if _, err = s.a.QuotaSetter.SetQuota(s.Context(), name, nil); err != nil { // no limits any more
-		s.Fatal(err)
-	}
-	s.add("INBOX", text)
 }
